@@ -1,0 +1,32 @@
+//! What reading a configuration needs from the outside: names resolved, files read.
+//!
+//! In: the two functions as values, so that tests and other programs bring their own. Not in: any resolver.
+
+use std::fs;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Lends host name resolution and file reading to the parser.
+pub struct Environment<'a> {
+    /// Resolves a host name; `None` when the name has no address.
+    pub resolve: &'a dyn Fn(&str) -> Option<IpAddr>,
+    /// Reads a whole file.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// The folder of the running program; some configuration files are found relative to it.
+    pub program_folder: Option<PathBuf>,
+}
+
+impl<'a> Environment<'a> {
+    /// Uses the file system of this machine and the given resolver.
+    pub fn new(resolve: &'a dyn Fn(&str) -> Option<IpAddr>) -> Self {
+        let program_folder = std::env::current_exe()
+            .ok()
+            .and_then(|path| path.parent().map(Path::to_path_buf));
+        Environment {
+            resolve,
+            read: &|path| fs::read(path),
+            program_folder,
+        }
+    }
+}

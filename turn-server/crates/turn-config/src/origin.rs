@@ -1,0 +1,35 @@
+//! Where a value came from, as an operator would point at it.
+//!
+//! In: the origin and its text. Not in: what to do about a bad value (`diagnostics.rs`).
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Says where a value was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody gave the value; it is the registry's default.
+    Default,
+    /// A line of a configuration file.
+    File {
+        /// The file's name as it was opened.
+        name: Arc<str>,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A flag, with its dashes, as the operator typed it and without its value.
+    CommandLine {
+        /// For example `--min-port` or `-p`.
+        flag: Arc<str>,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { name, line } => write!(f, "{name}:{line}"),
+            Origin::CommandLine { flag } => write!(f, "command line, {flag}"),
+        }
+    }
+}
