@@ -1,0 +1,128 @@
+//! Sending batches: whatever the kernel does not take at once is dropped and counted, since UDP may lose packets and a
+//! worker may not wait.
+
+use std::{io, net::SocketAddr, ops::AddAssign, os::fd::BorrowedFd};
+
+#[cfg(target_os = "linux")]
+use crate::linux;
+use crate::{Backend, plain};
+
+/// One packet to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// What it holds.
+    pub bytes: &'a [u8],
+}
+
+/// What became of the packets of one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct SendReport {
+    /// Packets that the kernel took.
+    pub sent: usize,
+    /// Packets dropped because the socket's buffer or the system's memory was full.
+    pub dropped_full: usize,
+    /// Packets refused one by one: too large, forbidden, no route.
+    pub failed: usize,
+}
+
+impl AddAssign for SendReport {
+    fn add_assign(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.dropped_full += other.dropped_full;
+        self.failed += other.failed;
+    }
+}
+
+/// Sends packets in batches, with the scratch for the system calls allocated once.
+pub struct Sender {
+    outbound: Outbound,
+}
+
+enum Outbound {
+    #[cfg(target_os = "linux")]
+    Batched(linux::Outbound),
+    Plain,
+}
+
+impl Sender {
+    /// Prepares for batches of up to `batch` packets per system call, at least one.
+    pub fn new(backend: Backend, batch: usize) -> Self {
+        let outbound = match backend {
+            #[cfg(target_os = "linux")]
+            Backend::Batched => Outbound::Batched(linux::Outbound::new(batch.max(1))),
+            _ => {
+                let _ = batch;
+                Outbound::Plain
+            }
+        };
+        Self { outbound }
+    }
+
+    /// Sends all packets through one socket, in order, in as many batches as they need. Never blocks.
+    ///
+    /// A packet that the kernel refuses is skipped; at the first sign of a full buffer the rest is dropped.
+    pub fn send<'a>(&mut self, socket: BorrowedFd<'_>, packets: impl IntoIterator<Item = Outgoing<'a>>) -> SendReport {
+        let packets = packets.into_iter();
+        match &mut self.outbound {
+            #[cfg(target_os = "linux")]
+            Outbound::Batched(outbound) => send_batched(outbound, socket, packets),
+            Outbound::Plain => send_singly(socket, packets),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn send_batched<'a>(
+    outbound: &mut linux::Outbound,
+    socket: BorrowedFd<'_>,
+    mut packets: impl Iterator<Item = Outgoing<'a>>,
+) -> SendReport {
+    let mut report = SendReport::default();
+    loop {
+        let mut batch = outbound.fill(&mut packets);
+        let mut done = 0;
+        while done < batch.len() {
+            // The call stops at the first failing packet, and names the failure only when that packet is the first.
+            match batch.send(socket, done) {
+                Ok(count @ 1..) => {
+                    report.sent += count;
+                    done += count;
+                }
+                Err(error) if is_full(&error) => {
+                    report.dropped_full += batch.len() - done + packets.count();
+                    return report;
+                }
+                Ok(_) | Err(_) => {
+                    report.failed += 1;
+                    done += 1;
+                }
+            }
+        }
+        if batch.len() == 0 {
+            return report;
+        }
+    }
+}
+
+fn send_singly<'a>(socket: BorrowedFd<'_>, mut packets: impl Iterator<Item = Outgoing<'a>>) -> SendReport {
+    let mut report = SendReport::default();
+    while let Some(packet) = packets.next() {
+        match plain::send(socket, &packet) {
+            Ok(_) => report.sent += 1,
+            Err(error) if is_full(&error) => {
+                report.dropped_full += 1 + packets.count();
+                return report;
+            }
+            Err(_) => report.failed += 1,
+        }
+    }
+    report
+}
+
+/// Whether the next packet would fail for the same reason.
+fn is_full(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+}
