@@ -1,0 +1,143 @@
+//! Answers: success and error responses, one at a time in a kept buffer (RFC 8489 §6.3).
+//!
+//! What an unproven source can provoke is added by its bytes, for floods are answered here too; the rest goes through
+//! the codec's types. Not in: which answer to give.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stun::addr::MappedAddress;
+use turn::proto::lifetime::Lifetime;
+use turn::proto::relayaddr::RelayedAddress;
+use turn::proto::rsrvtoken::ReservationToken;
+
+use crate::TransactionId;
+use crate::attr::{self, xor_address};
+use crate::draft::Draft;
+use crate::integrity::IntegrityKey;
+use crate::method::{Class, Method};
+
+/// Builds one answer at a time into a buffer that it keeps.
+pub struct Responder {
+    draft: Draft,
+}
+
+impl Responder {
+    /// Makes a responder with an empty buffer.
+    pub fn new() -> Self {
+        Self {
+            draft: Draft::new(),
+        }
+    }
+
+    /// Begins a success response.
+    pub fn success(&mut self, method: Method, id: TransactionId) -> Answer<'_> {
+        self.draft.begin(method, Class::Success, id);
+        Answer {
+            draft: &mut self.draft,
+        }
+    }
+
+    /// Begins an error response with its ERROR-CODE; `reason` may be empty (RFC 8489 §14.8).
+    pub fn error(
+        &mut self,
+        method: Method,
+        id: TransactionId,
+        code: u16,
+        reason: &str,
+    ) -> Answer<'_> {
+        self.draft.begin(method, Class::Error, id);
+        self.draft.put_with(attr::ERROR_CODE, |value| {
+            // The class is the hundreds digit, 3 to 6, in three bits.
+            value.extend_from_slice(&[0, 0, (code / 100) as u8 & 0b111, (code % 100) as u8]);
+            value.extend_from_slice(reason.as_bytes());
+        });
+        Answer {
+            draft: &mut self.draft,
+        }
+    }
+}
+
+impl Default for Responder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An answer that is being built; attributes stand in the order they are added.
+#[must_use = "an answer is bytes only once it is finished"]
+pub struct Answer<'r> {
+    draft: &'r mut Draft,
+}
+
+impl<'r> Answer<'r> {
+    /// Adds XOR-MAPPED-ADDRESS, where the request came from (RFC 8489 §14.2).
+    pub fn xor_mapped_address(self, address: SocketAddr) -> Self {
+        let value = xor_address::encode(address, self.draft.transaction_id());
+        self.draft.put(attr::XOR_MAPPED_ADDRESS, value.as_slice());
+        self
+    }
+
+    /// Adds MAPPED-ADDRESS, the same for clients of RFC 3489 (RFC 8489 §14.1).
+    pub fn mapped_address(self, address: SocketAddr) -> Self {
+        self.draft.set(&MappedAddress {
+            ip: address.ip(),
+            port: address.port(),
+        });
+        self
+    }
+
+    /// Adds XOR-RELAYED-ADDRESS (RFC 8656 §18.5).
+    pub fn xor_relayed_address(self, address: SocketAddr) -> Self {
+        self.draft.set(&RelayedAddress {
+            ip: address.ip(),
+            port: address.port(),
+        });
+        self
+    }
+
+    /// Adds LIFETIME in seconds (RFC 8656 §18.2).
+    pub fn lifetime(self, seconds: u32) -> Self {
+        self.draft
+            .set(&Lifetime(Duration::from_secs(seconds.into())));
+        self
+    }
+
+    /// Adds RESERVATION-TOKEN (RFC 8656 §18.10).
+    pub fn reservation_token(self, token: [u8; 8]) -> Self {
+        self.draft.set(&ReservationToken(token.to_vec()));
+        self
+    }
+
+    /// Adds REALM (RFC 8489 §14.9).
+    pub fn realm(self, realm: &str) -> Self {
+        self.draft.put(attr::REALM, realm.as_bytes());
+        self
+    }
+
+    /// Adds NONCE (RFC 8489 §14.10).
+    pub fn nonce(self, nonce: &[u8]) -> Self {
+        self.draft.put(attr::NONCE, nonce);
+        self
+    }
+
+    /// Adds UNKNOWN-ATTRIBUTES (RFC 8489 §14.13).
+    pub fn unknown_attributes(self, kinds: &[u16]) -> Self {
+        self.draft.put_with(attr::UNKNOWN_ATTRIBUTES, |value| {
+            value.extend(kinds.iter().flat_map(|kind| kind.to_be_bytes()));
+        });
+        self
+    }
+
+    /// Adds SOFTWARE (RFC 8489 §14.14).
+    pub fn software(self, name: &str) -> Self {
+        self.draft.put(attr::SOFTWARE, name.as_bytes());
+        self
+    }
+
+    /// Adds the closing attributes and returns the bytes, which stay until the next answer begins.
+    pub fn finish(self, integrity: Option<&IntegrityKey>, fingerprint: bool) -> &'r [u8] {
+        self.draft.close(integrity, fingerprint);
+        self.draft.as_bytes()
+    }
+}
