@@ -1,0 +1,120 @@
+//! Nonces that need no table: each says when it was made, and a keyed hash says that we made it for this client
+//! (RFC 8489 §9.2.4; the server keeps nothing for a source that has proven nothing).
+//!
+//! ```text
+//!  0               4                               12
+//!  ├─seconds, u32──┤─SipHash-2-4 over client and seconds─┤   in base64url: 16 characters
+//! ```
+//!
+//! Not in: the security-feature bits of RFC 8489 §9.2, which go with SHA-256.
+
+use std::net::{IpAddr, SocketAddr};
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use siphasher::sip::SipHasher24;
+use subtle::ConstantTimeEq;
+
+/// Seconds that a nonce may lie in the future: what the clock may have been set back by since, or a neighbour's runs ahead.
+const SKEW_SECS: i64 = 5;
+
+/// A nonce as it goes on the wire: 16 printable characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nonce(pub [u8; 16]);
+
+/// What a nonce that came back is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NonceVerdict {
+    /// We made it, for this client, and it still counts.
+    Fresh,
+    /// We made it for this client, but at another time.
+    Stale,
+    /// We never made it for this client.
+    Foreign,
+}
+
+/// Makes and checks nonces; all who share the key know each other's.
+#[derive(Clone)]
+pub struct NonceKey(SipHasher24);
+
+impl NonceKey {
+    /// Takes 128 random bits.
+    pub fn new(key: [u8; 16]) -> Self {
+        Self(SipHasher24::new_with_key(&key))
+    }
+
+    /// Makes the nonce of a client for this second. `transport` is any number that tells the client's transports apart.
+    pub fn issue(&self, client: SocketAddr, transport: u8, now_unix: u64) -> Nonce {
+        // 32 bits wrap in 2106; ages are differences, which wrap with them.
+        self.nonce_of(client, transport, now_unix as u32)
+    }
+
+    /// Judges a nonce that came back from `client`. It lasts for `lifetime_secs`, 0 = for ever.
+    pub fn check(
+        &self,
+        nonce: &[u8],
+        client: SocketAddr,
+        transport: u8,
+        now_unix: u64,
+        lifetime_secs: u64,
+    ) -> NonceVerdict {
+        let Some(seconds) = seconds_of(nonce) else {
+            return NonceVerdict::Foreign;
+        };
+        let ours = self.nonce_of(client, transport, seconds);
+        if !bool::from(ours.0.as_slice().ct_eq(nonce)) {
+            return NonceVerdict::Foreign;
+        }
+        let age = i64::from((now_unix as u32).wrapping_sub(seconds).cast_signed());
+        let in_time = -SKEW_SECS <= age && age.max(0).cast_unsigned() <= lifetime_secs;
+        if lifetime_secs == 0 || in_time {
+            NonceVerdict::Fresh
+        } else {
+            NonceVerdict::Stale
+        }
+    }
+
+    fn nonce_of(&self, client: SocketAddr, transport: u8, seconds: u32) -> Nonce {
+        let seconds = seconds.to_be_bytes();
+        let mac = self
+            .0
+            .hash(&facts(client, transport, seconds))
+            .to_be_bytes();
+        let mut raw = [0; 12];
+        raw[..4].copy_from_slice(&seconds);
+        raw[4..].copy_from_slice(&mac);
+        let mut text = [0; 16];
+        // 12 bytes are 16 characters, always.
+        let written = BASE64_URL_SAFE_NO_PAD.encode_slice(raw, &mut text);
+        debug_assert_eq!(written, Ok(16));
+        Nonce(text)
+    }
+}
+
+/// Lays out what a nonce is bound to, each fact in its own place so that no two clients share a layout.
+fn facts(client: SocketAddr, transport: u8, seconds: [u8; 4]) -> [u8; 24] {
+    let mut facts = [0; 24];
+    match client.ip() {
+        IpAddr::V4(ip) => {
+            facts[0] = 4;
+            facts[1..5].copy_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            facts[0] = 6;
+            facts[1..17].copy_from_slice(&ip.octets());
+        }
+    }
+    facts[17..19].copy_from_slice(&client.port().to_be_bytes());
+    facts[19] = transport;
+    facts[20..].copy_from_slice(&seconds);
+    facts
+}
+
+/// Reads the time out of a nonce, if it has a nonce's form.
+fn seconds_of(nonce: &[u8]) -> Option<u32> {
+    let text: &[u8; 16] = nonce.try_into().ok()?;
+    let mut raw = [0; 12];
+    BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut raw).ok()?;
+    let [a, b, c, d, ..] = raw;
+    Some(u32::from_be_bytes([a, b, c, d]))
+}

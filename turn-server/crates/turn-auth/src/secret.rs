@@ -1,0 +1,23 @@
+//! A value that must not end up in a log.
+
+/// Holds a secret; it has neither `Debug` nor `Display`, and is seen only where [`Secret::expose`] is written.
+#[derive(Clone)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Takes a value into custody.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Shows the value.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> From<T> for Secret<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
