@@ -1,6 +1,9 @@
 //! The router from outside: status codes, header fields and bodies, without a socket.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is the report"
+)]
 
 use std::net::SocketAddr;
 
