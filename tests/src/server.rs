@@ -1,0 +1,121 @@
+//! The server under test as an operator starts it: a program, flags, a log.
+//!
+//! `TURNSERVER=/path` takes another binary, for instance Debian's coturn, to see whether a test judges the relay or itself.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::netns::Namespace;
+use crate::process::{Process, scratch_file, target_folder};
+
+/// The line that scripts wait for, and the last one that coturn before 4.7 prints in its place.
+const READY: [&str; 2] = ["Total auth threads:", "IO method (auth thread):"];
+const START: Duration = Duration::from_secs(20);
+
+/// A running `turnserver`.
+#[derive(Debug)]
+pub struct Server {
+    process: Process,
+}
+
+impl Server {
+    /// Starts with `flags` only: no configuration file, and a user database of its own.
+    ///
+    /// # Errors
+    /// When the program is missing, or ends or stays silent instead of becoming ready; the message carries its log.
+    pub fn start(space: Option<&Namespace>, flags: &[&str]) -> Result<Self> {
+        let mut command = command(space)?;
+        command.args([
+            "-n",
+            "--log-file=stdout",
+            "--no-cli",
+            "--no-tls",
+            "--no-dtls",
+        ]);
+        command
+            .arg(flag("--userdb=", &scratch_file("userdb")?))
+            .arg(flag("--pidfile=", &scratch_file("pid")?));
+        Self::ready(command.args(flags))
+    }
+
+    /// Starts with no argument at all: quickstart.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn quickstart(space: &Namespace) -> Result<Self> {
+        Self::ready(&mut command(Some(space))?)
+    }
+
+    /// Reads what it has printed so far.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// Tells its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until it has printed `needle`.
+    ///
+    /// # Errors
+    /// When it does not within ten seconds.
+    pub fn wait_for_output(&mut self, needle: &str) -> Result<()> {
+        self.process
+            .wait_for_output(&[needle], Duration::from_secs(10))
+    }
+
+    fn ready(command: &mut Command) -> Result<Self> {
+        let mut process = Process::start(command, "turnserver")?;
+        process.wait_for_output(&READY, START)?;
+        Ok(Self { process })
+    }
+}
+
+/// Prepares the server program without arguments, for tests that expect it to refuse.
+///
+/// # Errors
+/// When the program is missing.
+pub fn command(space: Option<&Namespace>) -> Result<Command> {
+    let program = program("TURNSERVER", "turnserver")?;
+    Ok(space.map_or_else(|| Command::new(&program), |space| space.command(&program)))
+}
+
+/// Finds a port that is free for UDP and TCP on `address` right now.
+///
+/// # Errors
+/// When the address is not of this machine.
+pub fn free_port(address: IpAddr) -> Result<u16> {
+    for _ in 0..32 {
+        let udp = UdpSocket::bind((address, 0))
+            .with_context(|| format!("{address} is no address of this machine"))?;
+        let port = udp.local_addr()?.port();
+        if TcpListener::bind(SocketAddr::new(address, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port of {address} is free for UDP and TCP")
+}
+
+fn program(variable: &str, name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os(variable)
+        .map_or_else(|| target_folder().join("release").join(name), PathBuf::from);
+    if !path.exists() {
+        bail!(
+            "{} is missing: cargo build --release --workspace",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+fn flag(name: &str, value: &std::path::Path) -> OsString {
+    let mut flag = OsString::from(name);
+    flag.push(value);
+    flag
+}

@@ -1,0 +1,284 @@
+//! Clients that others have written, over loopback: coturn's, the webrtc-rs crate's, aioice and werift.
+//!
+//! Each server listens on one transport only, because some clients quietly change over when the first one fails.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::process::{run, target_folder, tests_folder};
+use e2e::server::{Server, free_port};
+use e2e::uclient::{Peer, uclient};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+use turn::client::{Client, ClientConfig};
+use webrtc_util::Conn;
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+/// What the clients speak to the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// Whom the server believes, and what the client says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Credential {
+    StaticUser,
+    RestSecret,
+}
+
+impl Credential {
+    fn server_flags(self) -> &'static [&'static str] {
+        match self {
+            Self::StaticUser => &["--lt-cred-mech", "--user=guest:guest-password"],
+            Self::RestSecret => &["--use-auth-secret", "--static-auth-secret=a-shared-secret"],
+        }
+    }
+
+    fn uclient_flags(self) -> &'static [&'static str] {
+        match self {
+            Self::StaticUser => &["-u", "guest", "-w", "guest-password"],
+            Self::RestSecret => &["-u", "alice", "-W", "a-shared-secret"],
+        }
+    }
+}
+
+fn server(transport: Transport, credential: Credential) -> Result<(Server, u16)> {
+    let port = free_port(V4)?;
+    let port_flag = format!("--listening-port={port}");
+    let other_transport = if transport == Transport::Udp {
+        "--no-tcp"
+    } else {
+        "--no-udp"
+    };
+    let mut flags = vec![
+        "--listening-ip=127.0.0.1",
+        "--listening-ip=::1",
+        &port_flag,
+        other_transport,
+    ];
+    flags.extend([
+        "--relay-ip=127.0.0.1",
+        "--relay-ip=::1",
+        "--allow-loopback-peers",
+        "--realm=example.org",
+    ]);
+    flags.extend(credential.server_flags());
+    Ok((Server::start(None, &flags)?, port))
+}
+
+/// Two clients send ten messages each to an echoing peer, by channels and then by Send indications; all must come back.
+fn channels_and_indications(
+    transport: Transport,
+    address: IpAddr,
+    credential: Credential,
+) -> Result<()> {
+    let (_server, port) = server(transport, credential)?;
+    let peer = Peer::start(None, address)?;
+    let (host, port, peer_port) = (address.to_string(), port.to_string(), peer.port.to_string());
+    for method in [[].as_slice(), &["-s"]] {
+        let mut arguments = vec![
+            "-p", &port, "-e", &host, "-r", &peer_port, "-n", "10", "-m", "2", "-c",
+        ];
+        arguments.extend(if transport == Transport::Tcp {
+            ["-t"].as_slice()
+        } else {
+            &[]
+        });
+        arguments.extend(if address.is_ipv6() {
+            ["-x"].as_slice()
+        } else {
+            &[]
+        });
+        arguments.extend(credential.uclient_flags().iter().chain(method));
+        arguments.push(&host);
+        let totals = uclient(None, &arguments)?;
+        ensure!(
+            totals.all_returned(),
+            "turnutils_uclient {arguments:?}: {totals:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn uclient_over_udp_v4_as_a_static_user() {
+    channels_and_indications(Transport::Udp, V4, Credential::StaticUser).unwrap();
+}
+
+#[test]
+fn uclient_over_udp_v4_with_a_rest_credential() {
+    channels_and_indications(Transport::Udp, V4, Credential::RestSecret).unwrap();
+}
+
+#[test]
+fn uclient_over_udp_v6_as_a_static_user() {
+    channels_and_indications(Transport::Udp, V6, Credential::StaticUser).unwrap();
+}
+
+#[test]
+fn uclient_over_udp_v6_with_a_rest_credential() {
+    channels_and_indications(Transport::Udp, V6, Credential::RestSecret).unwrap();
+}
+
+#[test]
+fn uclient_over_tcp_v4_as_a_static_user() {
+    channels_and_indications(Transport::Tcp, V4, Credential::StaticUser).unwrap();
+}
+
+#[test]
+fn uclient_over_tcp_v4_with_a_rest_credential() {
+    channels_and_indications(Transport::Tcp, V4, Credential::RestSecret).unwrap();
+}
+
+#[test]
+fn uclient_over_tcp_v6_as_a_static_user() {
+    channels_and_indications(Transport::Tcp, V6, Credential::StaticUser).unwrap();
+}
+
+#[test]
+fn uclient_over_tcp_v6_with_a_rest_credential() {
+    channels_and_indications(Transport::Tcp, V6, Credential::RestSecret).unwrap();
+}
+
+/// Two relay-only agents of one stack connect to each other and send messages both ways; the script checks and fails.
+fn pair(script: &mut Command, transport: Transport) -> Result<()> {
+    let (_server, port) = server(transport, Credential::StaticUser)?;
+    let transport = if transport == Transport::Udp {
+        "udp"
+    } else {
+        "tcp"
+    };
+    let printed = run(script.args([
+        "127.0.0.1",
+        &port.to_string(),
+        transport,
+        "guest",
+        "guest-password",
+    ]))?;
+    ensure!(
+        printed.contains("there: 50 messages") && printed.contains("back: 50 messages"),
+        "{printed}"
+    );
+    Ok(())
+}
+
+fn aioice() -> Result<Command> {
+    let python = target_folder().join("e2e/venv/bin/python");
+    installed(
+        &python,
+        "tests/run, or: python3 -m venv target/e2e/venv && target/e2e/venv/bin/pip install --require-hashes -r tests/clients/requirements.txt",
+    )?;
+    let mut command = Command::new(python);
+    command.arg(tests_folder().join("clients/aioice_pair.py"));
+    Ok(command)
+}
+
+fn werift() -> Result<Command> {
+    let folder = tests_folder().join("clients");
+    installed(
+        &folder.join("node_modules"),
+        "tests/run, or: (cd tests/clients && npm ci)",
+    )?;
+    let mut command = Command::new("node");
+    command.arg(folder.join("werift_pair.mjs"));
+    Ok(command)
+}
+
+fn installed(path: &Path, remedy: &str) -> Result<()> {
+    ensure!(
+        path.exists(),
+        "{} is missing; install it with {remedy}",
+        path.display()
+    );
+    Ok(())
+}
+
+#[test]
+fn aioice_over_udp() {
+    pair(&mut aioice().unwrap(), Transport::Udp).unwrap();
+}
+
+#[test]
+fn aioice_over_tcp() {
+    pair(&mut aioice().unwrap(), Transport::Tcp).unwrap();
+}
+
+#[test]
+fn werift_over_udp() {
+    pair(&mut werift().unwrap(), Transport::Udp).unwrap();
+}
+
+#[test]
+fn werift_over_tcp() {
+    pair(&mut werift().unwrap(), Transport::Tcp).unwrap();
+}
+
+/// The client of the crate whose server ours stands in for.
+#[tokio::test]
+async fn webrtc_rs_over_udp() {
+    let (_server, port) = server(Transport::Udp, Credential::StaticUser).unwrap();
+    let one = crate_client(port).await.unwrap();
+    let other = crate_client(port).await.unwrap();
+    let (one_relay, other_relay) = (
+        one.allocate().await.unwrap(),
+        other.allocate().await.unwrap(),
+    );
+    let (one_address, other_address) = (
+        one_relay.local_addr().unwrap(),
+        other_relay.local_addr().unwrap(),
+    );
+    // Each side sends first, which asks for its permission; what arrives before the other's permission is dropped.
+    one_relay.send_to(b"open", other_address).await.unwrap();
+    other_relay.send_to(b"open", one_address).await.unwrap();
+
+    for number in 0..10 {
+        let message = format!("message {number}");
+        one_relay
+            .send_to(message.as_bytes(), other_address)
+            .await
+            .unwrap();
+        let received = receive(&other_relay, &message).await.unwrap();
+        assert_eq!(received, one_address);
+    }
+    one.close().await.unwrap();
+    other.close().await.unwrap();
+}
+
+async fn crate_client(port: u16) -> Result<Client> {
+    let server = format!("127.0.0.1:{port}");
+    let client = Client::new(ClientConfig {
+        stun_serv_addr: server.clone(),
+        turn_serv_addr: server,
+        username: "guest".to_owned(),
+        password: "guest-password".to_owned(),
+        realm: String::new(),
+        software: String::new(),
+        rto_in_ms: 0,
+        conn: Arc::new(UdpSocket::bind("127.0.0.1:0").await?),
+        vnet: None,
+    })
+    .await?;
+    client.listen().await?;
+    Ok(client)
+}
+
+/// Receives until `expected` has come and returns its sender.
+async fn receive(relay: &impl Conn, expected: &str) -> Result<SocketAddr> {
+    let mut buffer = [0_u8; 1500];
+    loop {
+        let (length, from) = timeout(Duration::from_secs(5), relay.recv_from(&mut buffer))
+            .await
+            .context("nothing came")??;
+        if &buffer[..length] == expected.as_bytes() {
+            return Ok(from);
+        }
+    }
+}
