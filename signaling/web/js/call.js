@@ -1,6 +1,7 @@
 // @ts-check
 // The call page: puts room, media, tiles and chat together and listens to its buttons.
 
+import { NO_PATH, SERVER_LOST, STATE_TEXT } from './call-state.js';
 import { Chat } from './chat.js';
 import { LocalMedia, canCapture, canShareScreen } from './media.js';
 import { Room } from './room.js';
@@ -13,17 +14,6 @@ const CROWD = 4;
 /** Level of incoming sound that counts as speaking; full scale is 1. */
 const SPEAKING_LEVEL = 0.02;
 const STATS_INTERVAL_MS = 1_000;
-
-const STATE_TEXT = {
-  idle: 'Not in a call',
-  connecting: 'Reaching the server…',
-  waiting: 'Waiting for somebody to join',
-  calling: 'Connecting…',
-  connected: 'Connected',
-  reconnecting: 'Connection lost, trying again…',
-  failed: 'Could not connect',
-  ended: 'Call ended',
-};
 
 /** @type {Room | null} */ let room = null;
 /** @type {LocalMedia | null} */ let media = null;
@@ -121,9 +111,7 @@ function render() {
 }
 
 function showFailure() {
-  if (room?.problem) showAlert(room.problem);
-  else if (room?.self) showAlert('No path to the other side was found. Trying again may help; so may another network. The diagnosis page tells why.');
-  else showAlert('The server can\'t be reached. Check the network; if the link contains a key, it may be from an earlier run of the server.');
+  showAlert(room?.problem ?? (room?.self ? NO_PATH : SERVER_LOST));
 }
 
 /** Releases everything; the last state stays on the page. */

@@ -10,7 +10,8 @@ export const canCapture = Boolean(navigator.mediaDevices?.getUserMedia);
 /** True when this browser can share its screen; phones generally can't. */
 export const canShareScreen = Boolean(navigator.mediaDevices?.getDisplayMedia);
 
-const INSECURE = 'Cameras need https or localhost, and this page was opened over plain http. You can still watch and chat.';
+/** What is left to somebody without a camera, said after the reason. */
+const STILL = 'You can still watch and chat.';
 
 /**
  * Explains a failed request for a device.
@@ -19,22 +20,20 @@ const INSECURE = 'Cameras need https or localhost, and this page was opened over
  * @returns {string} What happened and what to do.
  */
 export function explain(error, device) {
-  if (!canCapture) return INSECURE;
-  const name = error instanceof Error || error instanceof DOMException ? error.name : '';
-  switch (name) {
+  if (!canCapture) return 'Cameras need https or localhost, and this page was opened over plain http.';
+  switch (error instanceof Error ? error.name : '') {
     case 'NotAllowedError':
     case 'SecurityError':
-      return `Your browser blocked the ${device}. Allow it in the site settings beside the address, then turn it on again. `
-        + 'You can still watch and chat.';
+      return `Your browser blocked the ${device}. Allow it in the site settings beside the address, then turn it on again.`;
     case 'NotFoundError':
-      return `No ${device} was found. Plug one in and turn it on again. You can still watch and chat.`;
+      return `No ${device} was found. Plug one in and turn it on again.`;
     case 'NotReadableError':
     case 'AbortError':
       return `The ${device} is in use by another program. Close that program and turn it on again.`;
     case 'OverconstrainedError':
       return `The ${device} does not offer that setting. Choose a lower one.`;
     default:
-      return `The ${device} could not be started (${name || 'unknown error'}). You can still watch and chat.`;
+      return `The ${device} could not be started (${error}).`;
   }
 }
 
@@ -73,15 +72,14 @@ export class LocalMedia {
    */
   async open(want) {
     if (!want.audio && !want.video) return null;
-    if (!canCapture) return INSECURE;
+    const device = want.audio && want.video ? 'camera and microphone' : want.video ? 'camera' : 'microphone';
     try {
       await this.#capture(want);
       return null;
     } catch (error) {
-      const device = want.audio && want.video ? 'camera and microphone' : want.video ? 'camera' : 'microphone';
-      const refused = error instanceof DOMException && error.name === 'NotAllowedError';
-      if (refused || !want.audio || !want.video) return explain(error, device);
-      return this.#openEither(device, error);
+      const refused = !canCapture || (error instanceof Error && error.name === 'NotAllowedError');
+      if (!refused && want.audio && want.video) return this.#openEither(device, error);
+      return `${explain(error, device)} ${STILL}`;
     }
   }
 
@@ -92,7 +90,7 @@ export class LocalMedia {
   async #openEither(device, error) {
     const video = await this.#capture({ audio: false, video: true }).then(() => null, (e) => explain(e, 'camera'));
     const audio = await this.#capture({ audio: true, video: false }).then(() => null, (e) => explain(e, 'microphone'));
-    return video && audio ? explain(error, device) : video ?? audio;
+    return video && audio ? `${explain(error, device)} ${STILL}` : video ?? audio;
   }
 
   /** @param {{audio: boolean, video: boolean}} want */
@@ -183,7 +181,7 @@ export class LocalMedia {
       return null;
     } catch (error) {
       // Closing the picker is a decision, not an error.
-      return error instanceof DOMException && error.name === 'NotAllowedError' ? null : explain(error, 'screen');
+      return error instanceof Error && error.name === 'NotAllowedError' ? null : explain(error, 'screen');
     }
   }
 

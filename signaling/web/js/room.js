@@ -1,6 +1,7 @@
 // @ts-check
 // A room of up to six: who is in it, one Peer for each of them, and the state of the whole call. Touches no element.
 
+import { callState } from './call-state.js';
 import { Peer } from './peer.js';
 import { Signaling, socketUrl } from './signaling.js';
 import { summarize } from './stats.js';
@@ -8,13 +9,8 @@ import { summarize } from './stats.js';
 /** Outgoing picture for each other member, by how many there are: the upload is shared by all. */
 const VIDEO_BITRATES = [2_000_000, 2_000_000, 1_000_000, 650_000, 450_000, 350_000];
 
-/** Attempts to reach the server before the page says that it can't. Attempts go on nevertheless. */
-const PATIENT_ATTEMPTS = 3;
-
 /** Wait before asking again when the server had no ICE servers to give. */
 const ICE_RETRY_SECONDS = 30;
-
-/** @typedef {'connecting' | 'waiting' | 'calling' | 'connected' | 'reconnecting' | 'failed' | 'ended'} CallState */
 
 /**
  * @typedef {object} RoomHandlers
@@ -75,16 +71,15 @@ export class Room {
   /** True while the server can't be reached, whatever the media does. */
   get signalingLost() { return !this.#ended && this.#down > 0; }
 
-  /** @returns {CallState} */
+  /** @returns {import('./call-state.js').CallState} */
   get state() {
-    if (this.problem) return 'failed';
-    if (this.#ended) return 'ended';
-    const states = this.peers.map((peer) => peer.state);
-    if (states.includes('connected')) return 'connected';
-    if (this.#self === null) return this.#down >= PATIENT_ATTEMPTS ? 'failed' : 'connecting';
-    if (states.length === 0) return this.#down > 0 ? 'reconnecting' : 'waiting';
-    if (states.every((state) => state === 'failed')) return 'failed';
-    return states.includes('reconnecting') ? 'reconnecting' : 'calling';
+    return callState({
+      refused: this.problem !== null,
+      ended: this.#ended,
+      entered: this.#self !== null,
+      down: this.#down,
+      peers: this.peers.map((peer) => peer.state),
+    });
   }
 
   /**

@@ -168,7 +168,7 @@ export async function play(video) {
     return true;
   } catch (error) {
     // Replaced by a newer play() or by another stream: that one decides.
-    if (error instanceof DOMException && error.name === 'AbortError') return true;
+    if (error instanceof Error && error.name === 'AbortError') return true;
     video.muted = true;
     await video.play().catch(() => {});
     return false;
