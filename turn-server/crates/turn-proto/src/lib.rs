@@ -1,1 +1,50 @@
-//! stub
+//! The TURN/STUN server as a state machine (RFC 8489, RFC 8656): packets and time in, decisions out.
+//!
+//! In here: authentication of requests, allocations, permissions, channels, lifetimes, quotas, the peer policy.
+//! Not in here: sockets, clocks, threads, global randomness (a lint bans them), wire formats (`turn-wire`) and
+//! credentials as such (`turn-auth`).
+//!
+//! # The driver's side of the contract
+//!
+//! One [`Relay`] belongs to one worker and is driven by it alone:
+//!
+//! 1. Every input (`on_client`, `on_peer`, `on_reply`, `on_link_closed`, `on_command`, `on_timeout`) carries [`Now`].
+//! 2. What an input returns is acted on at once: it borrows the relay or the packet.
+//! 3. After every input, [`Relay::poll`] is called until it yields `None`, before the next input. An [`Action::Bind`] is
+//!    answered by [`Relay::on_reply`], which is an input as well.
+//! 4. [`Relay::on_timeout`] is called when [`Relay::poll_timeout`] has passed, at the latest before the next packet.
+#![forbid(unsafe_code)]
+
+mod allocation;
+mod auth;
+mod config;
+mod external;
+mod handle;
+mod peer_side;
+mod peers;
+mod ports;
+mod quota;
+mod recent;
+mod reject;
+mod relay;
+mod reservation;
+mod respond;
+mod shared;
+mod slab;
+mod sorted_map;
+mod stats;
+mod timers;
+mod types;
+
+pub use config::{Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresses, RelayChoice};
+pub use external::External;
+pub use peers::{IpRange, PeerDenied, PeerPolicy, Scope};
+pub use ports::{PortClaim, PortPool};
+pub use quota::{QuotaReached, Quotas};
+pub use relay::Relay;
+pub use shared::Shared;
+pub use stats::{Stats, Traffic};
+pub use types::{
+    Action, Admin, BindFailure, EndReason, Event, LinkId, Now, Output, Path, RelayId, Reply,
+    SessionId, ToClient, Transport,
+};

@@ -1,0 +1,137 @@
+//! One allocation: what it may do, to whom, and until when. Nothing here decides; the handlers do.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use turn_wire::{IntegrityKey, TransactionId};
+
+use crate::{
+    Path, PortClaim, RelayId, SessionId, Traffic, peers::Standing, quota::Ticket,
+    reservation::Token, sorted_map::SortedMap,
+};
+
+/// One allocation (RFC 8656 §3.2).
+pub(crate) struct Allocation {
+    pub(crate) session: SessionId,
+    pub(crate) path: Path,
+    /// USERNAME as sent; every later request carries the same (RFC 8656 §5).
+    pub(crate) username: Box<str>,
+    /// Whose it is: the user without a timestamp.
+    pub(crate) user: Arc<str>,
+    /// `None` without authentication.
+    pub(crate) key: Option<IntegrityKey>,
+    pub(crate) phase: Phase,
+    pub(crate) relay: RelayId,
+    pub(crate) claim: PortClaim,
+    /// Counts against the quota as long as the allocation lives.
+    pub(crate) _ticket: Ticket,
+    /// The address that is bound.
+    pub(crate) local: SocketAddr,
+    /// The address that the client is told.
+    pub(crate) relayed: SocketAddr,
+    pub(crate) lifetime: Duration,
+    pub(crate) expires_at: Duration,
+    /// When the timers will look at this allocation next, at the latest.
+    pub(crate) wake_at: Duration,
+    pub(crate) permissions: SortedMap<IpAddr, Permission>,
+    pub(crate) channels: SortedMap<u16, Channel>,
+    /// The channel of a peer: the same bindings by the other key.
+    pub(crate) numbers: SortedMap<SocketAddr, u16>,
+    /// The transaction that made it, for retransmissions.
+    pub(crate) created_by: TransactionId,
+    pub(crate) created_reply: Box<[u8]>,
+    pub(crate) traffic: Traffic,
+}
+
+/// How far an allocation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The relay socket is being bound.
+    Binding(Binding),
+    /// Packets flow.
+    Active,
+}
+
+/// What is needed to answer the Allocate request once the socket is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Binding {
+    pub(crate) tries_left: u8,
+    /// Whether another port may be tried: not if the port is part of a pair.
+    pub(crate) may_move: bool,
+    pub(crate) token: Option<Token>,
+    pub(crate) fingerprint: bool,
+}
+
+/// A permission for an IP address (RFC 8656 §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Permission {
+    pub(crate) expires_at: Duration,
+    pub(crate) standing: Standing,
+}
+
+/// A channel binding (RFC 8656 §12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Channel {
+    /// As the client named it.
+    pub(crate) peer: SocketAddr,
+    /// Where packets really go.
+    pub(crate) to: SocketAddr,
+    pub(crate) expires_at: Duration,
+    pub(crate) standing: Standing,
+}
+
+impl Allocation {
+    pub(crate) fn is_active(&self) -> bool {
+        self.phase == Phase::Active
+    }
+
+    /// The binding of a channel, while it lasts.
+    pub(crate) fn channel(&self, number: u16, now: Duration) -> Option<Channel> {
+        self.channels
+            .get(&number)
+            .copied()
+            .filter(|channel| channel.expires_at > now)
+    }
+
+    /// The channel that is bound to a peer, while it lasts.
+    pub(crate) fn channel_of(&self, peer: SocketAddr, now: Duration) -> Option<(u16, Channel)> {
+        let number = *self.numbers.get(&peer)?;
+        Some((number, self.channel(number, now)?))
+    }
+
+    /// The permission for an address, while it lasts.
+    pub(crate) fn permission(&self, ip: IpAddr, now: Duration) -> Option<Permission> {
+        self.permissions
+            .get(&ip)
+            .copied()
+            .filter(|permission| permission.expires_at > now)
+    }
+
+    /// Drops what has expired; returns how many permissions and channels went.
+    pub(crate) fn forget_expired(&mut self, now: Duration) -> (usize, usize) {
+        let permissions = self
+            .permissions
+            .retain(|_, permission| permission.expires_at > now);
+        let channels = self.channels.retain(|_, channel| channel.expires_at > now);
+        if channels > 0 {
+            let bound = &self.channels;
+            self.numbers.retain(|_, number| bound.get(number).is_some());
+        }
+        (permissions, channels)
+    }
+
+    /// When the next thing of this allocation expires.
+    pub(crate) fn next_expiry(&self) -> Duration {
+        let permissions = self
+            .permissions
+            .iter()
+            .map(|(_, permission)| permission.expires_at);
+        let channels = self.channels.iter().map(|(_, channel)| channel.expires_at);
+        permissions
+            .chain(channels)
+            .fold(self.expires_at, Duration::min)
+    }
+}

@@ -1,0 +1,129 @@
+//! The long-term credential mechanism (RFC 8489 §9.2), cheapest check first: nothing costs an HMAC before its nonce is ours.
+
+use std::sync::Arc;
+
+use turn_wire::{IntegrityKey, MessageView, Method};
+
+use crate::{Access, Now, Path, reject::Reject, relay::Relay, slab::Key};
+use turn_auth::NonceVerdict;
+
+/// Who has sent a request.
+pub(crate) struct Requester {
+    /// USERNAME as sent.
+    pub(crate) username: Box<str>,
+    /// The user without a timestamp.
+    pub(crate) user: Arc<str>,
+    /// The key that answers are signed with; `None` without authentication.
+    pub(crate) key: Option<IntegrityKey>,
+    /// The allocation on the request's path.
+    pub(crate) allocation: Option<Key>,
+}
+
+impl Relay {
+    /// Finds out who has sent a request, or why that is not believed.
+    pub(crate) fn authenticate(
+        &self,
+        now: Now,
+        path: &Path,
+        view: &MessageView<'_>,
+    ) -> Result<Requester, Reject> {
+        let allocation = self.find(path);
+        if self.config.access == Access::Anonymous {
+            return Ok(Requester {
+                username: "".into(),
+                user: "".into(),
+                key: None,
+                allocation,
+            });
+        }
+        if !view.has_integrity() {
+            return Err(self.challenge(view, allocation.is_some()));
+        }
+        // §9.2.4: MESSAGE-INTEGRITY without the others is a bad request.
+        let (Some(username), Some(realm), Some(nonce)) =
+            (view.username(), view.realm(), view.nonce())
+        else {
+            return Err(Reject::BadRequest);
+        };
+        let lifetime = self.config.nonce_lifetime.as_secs();
+        match self.config.nonce_key.check(
+            nonce,
+            path.client,
+            path.transport as u8,
+            now.unix,
+            lifetime,
+        ) {
+            NonceVerdict::Fresh => {}
+            NonceVerdict::Stale | NonceVerdict::Foreign => return Err(Reject::StaleNonce),
+        }
+        if realm != self.config.credentials.realm {
+            return Err(Reject::Unauthorized);
+        }
+        self.identify(now, view, username, allocation)
+    }
+
+    /// What to answer to a request without credentials: a challenge, or an error as short as the request.
+    ///
+    /// A request that would fail after authentication as well gets no challenge, which is three times as long: the address
+    /// that asks may be a victim's (RFC 8656 §21.1.1).
+    fn challenge(&self, view: &MessageView<'_>, has_allocation: bool) -> Reject {
+        const REQUESTED_TRANSPORT: u16 = 0x0019;
+        match view.method() {
+            Method::ALLOCATE if view.attribute(REQUESTED_TRANSPORT).is_none() => Reject::BadRequest,
+            Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND
+                if !has_allocation =>
+            {
+                Reject::AllocationMismatch
+            }
+            _ => Reject::Unauthorized,
+        }
+    }
+
+    fn identify(
+        &self,
+        now: Now,
+        view: &MessageView<'_>,
+        username: &str,
+        allocation: Option<Key>,
+    ) -> Result<Requester, Reject> {
+        let held = allocation.and_then(|key| self.allocations.get(key));
+        if let Some(held) = held.filter(|held| *held.username == *username) {
+            // The key that made the allocation is good as long as it lives, even if the credential has expired since:
+            // a call outlives its credential (coturn does the same).
+            if let Some(key) = held.key.as_ref().filter(|key| view.verify(key)) {
+                let (username, user) = (held.username.clone(), Arc::clone(&held.user));
+                return Ok(Requester {
+                    username,
+                    user,
+                    key: Some(key.clone()),
+                    allocation,
+                });
+            }
+        }
+        let mut found = None;
+        let account = self
+            .config
+            .credentials
+            .authenticate(username, now.unix, |candidate| {
+                let key = IntegrityKey::new(candidate.as_bytes());
+                let right = view.verify(&key);
+                if right {
+                    found = Some(key);
+                }
+                right
+            });
+        let (Some(account), Some(key)) = (account, found) else {
+            return Err(Reject::Unauthorized);
+        };
+        if held.is_some_and(|held| *held.username != *username) {
+            // RFC 8656 §5: an allocation is managed by whoever made it.
+            return Err(Reject::WrongCredentials);
+        }
+        Ok(Requester {
+            username: username.into(),
+            user: account.user.into(),
+            key: Some(key),
+            allocation,
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Relay addresses as the world knows them, where a 1:1 NAT stands before the server (coturn's `external-ip`).
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::PortPool;
+
+/// One relay address and the address under which peers reach it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct External {
+    /// The address that sockets are bound to.
+    pub local: IpAddr,
+    /// The address that clients are told.
+    pub public: IpAddr,
+}
+
+/// What clients are told of a bound relay address.
+pub(crate) fn advertised(map: &[External], local: SocketAddr) -> SocketAddr {
+    let public = map
+        .iter()
+        .find(|pair| pair.local == local.ip())
+        .map_or(local.ip(), |pair| pair.public);
+    SocketAddr::new(public, local.port())
+}
+
+/// Where a packet for a peer really goes: our own public address is reached on the inside.
+pub(crate) fn inside(map: &[External], ports: &PortPool, peer: SocketAddr) -> SocketAddr {
+    let candidates = map.iter().filter(|pair| pair.public == peer.ip());
+    let mut local = candidates.map(|pair| SocketAddr::new(pair.local, peer.port()));
+    let Some(first) = local.next() else {
+        return peer;
+    };
+    // Several relay addresses may share one public address: the one that has this port is meant.
+    if ports.is_claimed(first) {
+        first
+    } else {
+        local
+            .find(|address| ports.is_claimed(*address))
+            .unwrap_or(first)
+    }
+}
+
+/// Whom a client believes to hear: a packet from one of our relays comes from its public address.
+pub(crate) fn outside(map: &[External], ports: &PortPool, from: SocketAddr) -> SocketAddr {
+    if map.is_empty() || !ports.is_claimed(from) {
+        from
+    } else {
+        advertised(map, from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, sync::Arc};
+
+    use super::{External, advertised, inside, outside};
+    use crate::{PortPool, ports::Want};
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_shared_public_address_leads_to_the_relay_that_has_the_port() {
+        let (first, second) = (address("10.0.0.1:0").ip(), address("10.0.0.2:0").ip());
+        let public = address("9.9.9.9:0").ip();
+        let map = [
+            External {
+                local: first,
+                public,
+            },
+            External {
+                local: second,
+                public,
+            },
+        ];
+        let pool: Arc<PortPool> = PortPool::new(&[first, second], 50_000..=50_001);
+        let claim = pool.claim(second, Want::Even, 0).unwrap();
+        assert_eq!(claim.address(), Some(address("10.0.0.2:50000")));
+        assert_eq!(
+            inside(&map, &pool, address("9.9.9.9:50000")),
+            address("10.0.0.2:50000")
+        );
+        assert_eq!(
+            inside(&map, &pool, address("9.9.9.9:50001")),
+            address("10.0.0.1:50001")
+        );
+        assert_eq!(
+            inside(&map, &pool, address("8.8.8.8:50000")),
+            address("8.8.8.8:50000")
+        );
+        assert_eq!(
+            outside(&map, &pool, address("10.0.0.2:50000")),
+            address("9.9.9.9:50000")
+        );
+        assert_eq!(
+            outside(&map, &pool, address("10.0.0.2:50001")),
+            address("10.0.0.2:50001")
+        );
+        assert_eq!(
+            advertised(&map, address("10.0.0.1:7")),
+            address("9.9.9.9:7")
+        );
+    }
+}

@@ -1,0 +1,323 @@
+//! Allocate (RFC 8656 §7): makes an allocation once its relay socket is bound.
+
+use std::{net::IpAddr, time::Duration};
+
+use turn_wire::{Family, MessageView, Request};
+
+use crate::{
+    Action, BindFailure, DefaultFamily, Event, Now, Path, PortClaim, RelayChoice, RelayId,
+    allocation::{Allocation, Binding, Phase},
+    auth::Requester,
+    external,
+    ports::Want,
+    reject::Reject,
+    relay::Relay,
+    reservation::Token,
+    respond::Done,
+    slab::Key,
+    timers::Due,
+};
+
+/// UDP's protocol number, the only transport of relay sockets here.
+const UDP: u8 = 17;
+
+/// How many ports are tried when other programs hold them.
+const BIND_TRIES: u8 = 8;
+
+/// A port for a new allocation.
+struct Port {
+    claim: PortClaim,
+    may_move: bool,
+    /// The reservation of the next port.
+    token: Option<Token>,
+}
+
+impl Relay {
+    /// Answers an Allocate request (RFC 8656 §7.2).
+    pub(crate) fn allocate(
+        &mut self,
+        now: Now,
+        path: &Path,
+        view: &MessageView<'_>,
+        request: &Request,
+        requester: &Requester,
+    ) -> Result<Done, Reject> {
+        // §7.2 step 2: one allocation per 5-tuple; the same transaction gets the same answer.
+        if let Some(key) = requester.allocation {
+            return self.allocate_again(key, view);
+        }
+        // Step 3: REQUESTED-TRANSPORT.
+        match request.requested_transport()?.ok_or(Reject::BadRequest)? {
+            UDP => {}
+            _ => return Err(Reject::UnsupportedTransport),
+        }
+        // Steps 5 to 9: which address and port.
+        let port = self.choose_port(now, path, request)?;
+        // Step 10: quotas.
+        let ticket = self
+            .shared
+            .quotas
+            .claim(&requester.user)
+            .map_err(Reject::QuotaReached)?;
+        let local = port.claim.address().ok_or(Reject::InsufficientCapacity)?;
+        let lifetime = self.grant(request.lifetime()?);
+        let binding = Binding {
+            tries_left: BIND_TRIES,
+            may_move: port.may_move,
+            token: port.token,
+            fingerprint: self.wants_fingerprint(view),
+        };
+        let allocation = Allocation {
+            session: self.next_session(),
+            path: *path,
+            username: requester.username.clone(),
+            user: requester.user.clone(),
+            key: requester.key.clone(),
+            phase: Phase::Binding(binding),
+            relay: RelayId(u32::MAX),
+            claim: port.claim,
+            _ticket: ticket,
+            local,
+            relayed: external::advertised(&self.config.externals, local),
+            lifetime,
+            expires_at: now.mono + lifetime,
+            wake_at: now.mono + lifetime,
+            permissions: Default::default(),
+            channels: Default::default(),
+            numbers: Default::default(),
+            created_by: view.transaction_id(),
+            created_reply: Box::default(),
+            traffic: Default::default(),
+        };
+        let key = self.adopt(allocation).ok_or(Reject::InsufficientCapacity)?;
+        let relay = Self::relay_of(key);
+        if let Some(allocation) = self.allocations.get_mut(key) {
+            allocation.relay = relay;
+        }
+        self.act(Action::Bind { relay, local });
+        Ok(Done::Later)
+    }
+
+    /// Answers an Allocate request on a 5-tuple that has an allocation.
+    fn allocate_again(&self, key: Key, view: &MessageView<'_>) -> Result<Done, Reject> {
+        let allocation = self
+            .allocations
+            .get(key)
+            .ok_or(Reject::AllocationMismatch)?;
+        if allocation.created_by != view.transaction_id() {
+            return Err(Reject::AllocationMismatch);
+        }
+        match allocation.phase {
+            Phase::Active => Ok(Done::Again(allocation.created_reply.clone())),
+            Phase::Binding(_) => Ok(Done::Later),
+        }
+    }
+
+    /// The lifetime to grant (RFC 8656 §7.2): at least the default, at most the maximum.
+    pub(crate) fn grant(&self, asked: Option<u32>) -> Duration {
+        let lifetimes = &self.config.lifetimes;
+        let asked = asked.map_or(lifetimes.allocation_default, |seconds| {
+            Duration::from_secs(seconds.into())
+        });
+        asked
+            .max(lifetimes.allocation_default)
+            .min(lifetimes.allocation_max)
+    }
+
+    fn choose_port(&mut self, now: Now, path: &Path, request: &Request) -> Result<Port, Reject> {
+        let (even, token) = (request.even_port()?, request.reservation_token()?);
+        let (family, additional) = (request.requested_family()?, request.additional_family()?);
+        // Step 5: a token says which address and port, so nothing else may.
+        if let Some(token) = token {
+            if even.is_some() || family.is_some() || additional.is_some() {
+                return Err(Reject::BadRequest);
+            }
+            let claim = self
+                .shared
+                .reservations
+                .take(token, now.mono)
+                .ok_or(Reject::InsufficientCapacity)?;
+            return Ok(Port {
+                claim,
+                may_move: false,
+                token: None,
+            });
+        }
+        // Step 6: both family attributes contradict each other.
+        if family.is_some() && additional.is_some() {
+            return Err(Reject::BadRequest);
+        }
+        let ip = self.choose_address(path, family)?;
+        let random = self.rng.next_u32();
+        let ports = &self.shared.ports;
+        match even {
+            // Step 9: EVEN-PORT, with the next port reserved or not.
+            Some(true) => {
+                let (claim, next) = ports
+                    .claim_pair(ip, random)
+                    .ok_or(Reject::InsufficientCapacity)?;
+                let token = self.reserve(now, next);
+                Ok(Port {
+                    claim,
+                    may_move: false,
+                    token: Some(token),
+                })
+            }
+            Some(false) => {
+                let claim = ports
+                    .claim(ip, Want::Even, random)
+                    .ok_or(Reject::InsufficientCapacity)?;
+                Ok(Port {
+                    claim,
+                    may_move: false,
+                    token: None,
+                })
+            }
+            None => {
+                let claim = ports
+                    .claim(ip, Want::Any, random)
+                    .ok_or(Reject::InsufficientCapacity)?;
+                Ok(Port {
+                    claim,
+                    may_move: true,
+                    token: None,
+                })
+            }
+        }
+    }
+
+    fn reserve(&mut self, now: Now, claim: PortClaim) -> Token {
+        let mut token = Token::default();
+        self.rng.fill_bytes(&mut token);
+        let expires_at = now.mono + self.config.lifetimes.reservation;
+        self.shared.reservations.hold(token, claim, expires_at);
+        self.timers.arm(expires_at, Due::Reservations);
+        token
+    }
+
+    /// Chooses the relay address (RFC 8656 §7.2 steps 7 and 8).
+    fn choose_address(&mut self, path: &Path, family: Option<Family>) -> Result<IpAddr, Reject> {
+        let of = |v4: bool| move |ip: &&IpAddr| ip.is_ipv4() == v4;
+        let relays = &self.config.relays;
+        let has = |v4: bool| relays.addresses.iter().any(|ip| ip.is_ipv4() == v4);
+        let v4 = match family {
+            Some(Family::V4) => true,
+            Some(Family::V6) => false,
+            Some(Family::Other(_)) => return Err(Reject::UnsupportedFamily),
+            None => match self.config.default_family {
+                DefaultFamily::V4 => has(true),
+                DefaultFamily::V6 => !has(false),
+                DefaultFamily::Keep if has(path.client.is_ipv4()) => path.client.is_ipv4(),
+                DefaultFamily::Keep => has(true),
+            },
+        };
+        let candidates = relays.addresses.iter().filter(of(v4));
+        let count = candidates.clone().count();
+        if count == 0 {
+            return Err(Reject::UnsupportedFamily);
+        }
+        let chosen = match relays.choice {
+            RelayChoice::SameAsServer => candidates
+                .clone()
+                .find(|ip| **ip == path.server.ip())
+                .or_else(|| candidates.clone().find(|ip| !ip.is_loopback()))
+                .or_else(|| candidates.clone().next()),
+            RelayChoice::RoundRobin => {
+                self.next_relay = self.next_relay.wrapping_add(1);
+                candidates.clone().nth(self.next_relay % count)
+            }
+        };
+        chosen.copied().ok_or(Reject::UnsupportedFamily)
+    }
+
+    /// The relay socket is bound: the allocation begins and its client is told.
+    pub(crate) fn bound(&mut self, _now: Now, relay: RelayId) {
+        let Some(allocation) = self.allocations.at_mut(relay.0 >> 1) else {
+            return;
+        };
+        let Phase::Binding(binding) = allocation.phase else {
+            return;
+        };
+        allocation.phase = Phase::Active;
+        let seconds = u32::try_from(allocation.lifetime.as_secs()).unwrap_or(u32::MAX);
+        let mut answer = self
+            .responder
+            .success(turn_wire::Method::ALLOCATE, allocation.created_by)
+            .xor_relayed_address(allocation.relayed)
+            .lifetime(seconds)
+            .xor_mapped_address(allocation.path.client);
+        if let Some(token) = binding.token {
+            answer = answer.reservation_token(token);
+        }
+        if let Some(software) = &self.config.software {
+            answer = answer.software(software);
+        }
+        let bytes = answer.finish(allocation.key.as_ref(), binding.fingerprint);
+        allocation.created_reply = bytes.into();
+        let (path, bytes) = (allocation.path, bytes.to_vec());
+        let started = Event::Started {
+            session: allocation.session,
+            path,
+            user: allocation.user.clone(),
+            relayed: allocation.relayed,
+            lifetime: allocation.lifetime,
+        };
+        self.stats.successes += 1;
+        self.stats.allocations_created += 1;
+        self.act(Action::Send { path, bytes });
+        self.act(Action::Event(started));
+    }
+
+    /// The relay socket could not be bound: another port may do, or the client is told that none does.
+    pub(crate) fn bind_failed(&mut self, relay: RelayId, cause: BindFailure) {
+        let Some(key) = self.allocations.key_at(relay.0 >> 1) else {
+            return;
+        };
+        let random = self.rng.next_u32();
+        let Some(allocation) = self.allocations.get_mut(key) else {
+            return;
+        };
+        let Phase::Binding(mut binding) = allocation.phase else {
+            return;
+        };
+        let elsewhere = cause == BindFailure::InUse && binding.may_move && binding.tries_left > 0;
+        // The new port is claimed before the old one is returned, so that it is another one.
+        let claim = elsewhere
+            .then(|| {
+                self.shared
+                    .ports
+                    .claim(allocation.local.ip(), Want::Any, random)
+            })
+            .flatten();
+        if let Some((claim, local)) = claim.and_then(|claim| claim.address().map(|at| (claim, at)))
+        {
+            binding.tries_left -= 1;
+            allocation.phase = Phase::Binding(binding);
+            (allocation.claim, allocation.local) = (claim, local);
+            allocation.relayed = external::advertised(&self.config.externals, local);
+            return self.act(Action::Bind { relay, local });
+        }
+        let Some(allocation) = self.abandon(key) else {
+            return;
+        };
+        let reject = Reject::InsufficientCapacity;
+        self.count(&reject);
+        let answer = self.responder.error(
+            turn_wire::Method::ALLOCATE,
+            allocation.created_by,
+            reject.code(),
+            "",
+        );
+        let bytes = answer
+            .finish(allocation.key.as_ref(), binding.fingerprint)
+            .to_vec();
+        self.act(Action::Send {
+            path: allocation.path,
+            bytes,
+        });
+        self.act(Action::Event(Event::BindFailed {
+            local: allocation.local,
+            cause,
+        }));
+    }
+}

@@ -1,0 +1,70 @@
+//! ChannelBind (RFC 8656 §12): gives a peer a number, and a permission.
+
+use turn_wire::Request;
+
+use crate::{
+    Now, allocation::Channel, auth::Requester, reject::Reject, relay::Relay, respond::Done,
+};
+
+impl Relay {
+    /// Answers a ChannelBind request (RFC 8656 §12.2).
+    pub(crate) fn channel_bind(
+        &mut self,
+        now: Now,
+        request: &Request,
+        requester: &Requester,
+    ) -> Result<Done, Reject> {
+        let key = self.own_allocation(requester)?;
+        let (Some(number), Some(peer)) = (request.channel_number()?, request.peer()?) else {
+            return Err(Reject::BadRequest);
+        };
+        if !self.config.channel_numbers.contains(&number) || peer.port() == 0 {
+            return Err(Reject::BadRequest);
+        }
+        let reachable = self.reachable(key, peer)?;
+        if !self.admits(reachable.to, reachable.standing) {
+            return Err(Reject::Forbidden(crate::PeerDenied::Own));
+        }
+        let allocation = self
+            .allocations
+            .get_mut(key)
+            .ok_or(Reject::AllocationMismatch)?;
+        // What has expired binds nobody, whether or not the timer has come round to it.
+        let (permissions, channels) = allocation.forget_expired(now.mono);
+        self.stats.permissions -= permissions as u64;
+        self.stats.channels -= channels as u64;
+        // A number is bound to one peer, a peer to one number; the pair may be bound again.
+        let (by_number, by_peer) = (
+            allocation.channels.get(&number),
+            allocation.numbers.get(&peer),
+        );
+        if by_number.is_some_and(|held| held.peer != peer)
+            || by_peer.is_some_and(|held| *held != number)
+        {
+            return Err(Reject::BadRequest);
+        }
+        let limits = &self.config.limits;
+        let no_room = by_number.is_none() && allocation.channels.len() >= limits.channels;
+        let permitted = allocation.permissions.get(&peer.ip()).is_some();
+        if no_room || (!permitted && allocation.permissions.len() >= limits.permissions) {
+            return Err(Reject::InsufficientCapacity);
+        }
+        let (to, standing) = (reachable.to, reachable.standing);
+        let expires_at = now.mono + self.config.lifetimes.channel;
+        if allocation.channels.insert(
+            number,
+            Channel {
+                peer,
+                to,
+                expires_at,
+                standing,
+            },
+        ) {
+            self.stats.channels += 1;
+        }
+        allocation.numbers.insert(peer, number);
+        self.permit(now, key, peer.ip(), standing);
+        self.rearm(key);
+        Ok(Done::Success)
+    }
+}

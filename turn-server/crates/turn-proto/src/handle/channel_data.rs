@@ -1,0 +1,42 @@
+//! ChannelData from the client (RFC 8656 §12.6): the shortest way to a peer.
+
+use turn_wire::ChannelData;
+
+use crate::{Now, Output, Path, relay::Relay};
+
+impl Relay {
+    pub(crate) fn channel_data(
+        &mut self,
+        now: Now,
+        path: &Path,
+        length: usize,
+        frame: &ChannelData,
+    ) -> Output<'_> {
+        let key = self.find(path);
+        let bound = key.and_then(|key| {
+            let allocation = self.allocations.get(key)?;
+            Some((
+                key,
+                allocation.relay,
+                allocation.channel(frame.number, now.mono)?,
+            ))
+        });
+        let Some((key, relay, channel)) = bound else {
+            self.stats.dropped_client += 1;
+            return Output::Nothing;
+        };
+        if !self.admits(channel.to, channel.standing) {
+            self.stats.dropped_policy += 1;
+            return Output::Nothing;
+        }
+        self.stats.traffic.add_to_peer(length, frame.payload.len());
+        if let Some(allocation) = self.allocations.get_mut(key) {
+            allocation.traffic.add_to_peer(length, frame.payload.len());
+        }
+        Output::ToPeer {
+            relay,
+            to: channel.to,
+            range: frame.payload.clone(),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! CreatePermission (RFC 8656 §10): lets peers' addresses send to the client.
+
+use std::net::IpAddr;
+
+use turn_wire::Request;
+
+use crate::{
+    Now, allocation::Permission, auth::Requester, peers::Standing, reject::Reject, relay::Relay,
+    respond::Done, slab::Key,
+};
+
+impl Relay {
+    /// Answers a CreatePermission request (RFC 8656 §10.2): all of its peers, or none.
+    pub(crate) fn create_permission(
+        &mut self,
+        now: Now,
+        request: &Request,
+        requester: &Requester,
+    ) -> Result<Done, Reject> {
+        let key = self.own_allocation(requester)?;
+        let peers = request.peers()?;
+        if peers.is_empty() {
+            return Err(Reject::BadRequest);
+        }
+        let peers = peers
+            .into_iter()
+            .map(|peer| self.reachable(key, peer))
+            .collect::<Result<Vec<_>, _>>()?;
+        let allocation = self
+            .allocations
+            .get(key)
+            .ok_or(Reject::AllocationMismatch)?;
+        let mut new: Vec<IpAddr> = peers.iter().map(|reachable| reachable.peer.ip()).collect();
+        new.retain(|ip| allocation.permissions.get(ip).is_none());
+        new.sort_unstable();
+        new.dedup();
+        if allocation.permissions.len() + new.len() > self.config.limits.permissions {
+            return Err(Reject::InsufficientCapacity);
+        }
+        for reachable in peers {
+            self.permit(now, key, reachable.peer.ip(), reachable.standing);
+        }
+        self.rearm(key);
+        Ok(Done::Success)
+    }
+
+    /// Installs or refreshes one permission.
+    pub(crate) fn permit(&mut self, now: Now, key: Key, ip: IpAddr, standing: Standing) {
+        let expires_at = now.mono + self.config.lifetimes.permission;
+        let Some(allocation) = self.allocations.get_mut(key) else {
+            return;
+        };
+        if allocation.permissions.insert(
+            ip,
+            Permission {
+                expires_at,
+                standing,
+            },
+        ) {
+            self.stats.permissions += 1;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What each method means: one file per method, in the order of its RFC section.
+
+mod allocate;
+mod binding;
+mod channel_bind;
+mod channel_data;
+mod create_permission;
+mod refresh;
+mod send;
+
+use std::net::SocketAddr;
+
+use turn_wire::{MessageView, Method, Request};
+
+use crate::{
+    Now, Path, auth::Requester, external, peers, peers::Standing, reject::Reject, relay::Relay,
+    respond::Done, slab::Key,
+};
+
+/// A peer that may be reached.
+pub(crate) struct Reachable {
+    /// As the client names it.
+    pub(crate) peer: SocketAddr,
+    /// Where packets really go.
+    pub(crate) to: SocketAddr,
+    pub(crate) standing: Standing,
+}
+
+impl Relay {
+    /// Hands an authenticated request to its handler.
+    pub(crate) fn dispatch(
+        &mut self,
+        now: Now,
+        path: &Path,
+        view: &MessageView<'_>,
+        requester: &Requester,
+    ) -> Result<Done, Reject> {
+        // RFC 8489 §6.3: after authentication and before anything else.
+        let unknown: Vec<u16> = view.unknown_required().collect();
+        if !unknown.is_empty() {
+            return Err(Reject::UnknownAttributes(unknown));
+        }
+        let request = Request::decode(view)?;
+        match view.method() {
+            Method::ALLOCATE => self.allocate(now, path, view, &request, requester),
+            Method::REFRESH => self.refresh(now, path, view, &request, requester),
+            Method::CREATE_PERMISSION => self.create_permission(now, &request, requester),
+            Method::CHANNEL_BIND => self.channel_bind(now, &request, requester),
+            _ => Err(Reject::BadRequest),
+        }
+    }
+
+    /// The allocation that a request is about; without one it is a mismatch (RFC 8656 §5).
+    pub(crate) fn own_allocation(&self, requester: &Requester) -> Result<Key, Reject> {
+        let key = requester.allocation.ok_or(Reject::AllocationMismatch)?;
+        let active = self
+            .allocations
+            .get(key)
+            .is_some_and(|allocation| allocation.is_active());
+        if active {
+            Ok(key)
+        } else {
+            Err(Reject::AllocationMismatch)
+        }
+    }
+
+    /// Decides whether an allocation may reach a peer (RFC 8656 §10.2, §12.2).
+    pub(crate) fn reachable(&self, key: Key, peer: SocketAddr) -> Result<Reachable, Reject> {
+        let relayed = self
+            .allocations
+            .get(key)
+            .ok_or(Reject::AllocationMismatch)?
+            .local;
+        let canonical = peers::canonical(peer.ip());
+        // An IPv4 address in IPv6 clothes cannot be reached from an IPv6 socket, and must not pass as another family.
+        if peer.is_ipv4() != relayed.is_ipv4() || canonical.is_ipv4() != relayed.is_ipv4() {
+            return Err(Reject::PeerFamilyMismatch);
+        }
+        let to = external::inside(&self.config.externals, &self.shared.ports, peer);
+        let standing = self
+            .config
+            .peers
+            .judge(to.ip())
+            .map_err(Reject::Forbidden)?;
+        Ok(Reachable { peer, to, standing })
+    }
+
+    /// Decides about one packet to a peer whose address stands [`Standing::ByPort`].
+    pub(crate) fn admits(&self, to: SocketAddr, standing: Standing) -> bool {
+        standing == Standing::Free
+            || self
+                .config
+                .peers
+                .admits(to, self.shared.ports.is_claimed(to))
+    }
+}

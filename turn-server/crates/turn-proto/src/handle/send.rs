@@ -1,0 +1,49 @@
+//! Send indications (RFC 8656 §11.2): no answer whatever happens. Firefox sends all of its media this way.
+
+use turn_wire::MessageView;
+
+use crate::{Now, Output, Path, external, relay::Relay};
+
+impl Relay {
+    pub(crate) fn send_indication(
+        &mut self,
+        now: Now,
+        path: &Path,
+        length: usize,
+        view: &MessageView<'_>,
+    ) -> Output<'_> {
+        let Ok(send) = turn_wire::parse_send(view) else {
+            self.stats.dropped_malformed += 1;
+            return Output::Nothing;
+        };
+        let permitted = self.find(path).and_then(|key| {
+            let allocation = self
+                .allocations
+                .get(key)
+                .filter(|allocation| allocation.is_active())?;
+            Some((
+                key,
+                allocation.relay,
+                allocation.permission(send.peer.ip(), now.mono)?,
+            ))
+        });
+        let Some((key, relay, permission)) = permitted.filter(|_| send.peer.port() != 0) else {
+            self.stats.dropped_client += 1;
+            return Output::Nothing;
+        };
+        let to = external::inside(&self.config.externals, &self.shared.ports, send.peer);
+        if !self.admits(to, permission.standing) {
+            self.stats.dropped_policy += 1;
+            return Output::Nothing;
+        }
+        self.stats.traffic.add_to_peer(length, send.data.len());
+        if let Some(allocation) = self.allocations.get_mut(key) {
+            allocation.traffic.add_to_peer(length, send.data.len());
+        }
+        Output::ToPeer {
+            relay,
+            to,
+            range: send.data,
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The relay ports that all workers share: a bitmap per relay address, claimed and returned by atomic operations.
+//!
+//! A claim returns its port when dropped, so a port can neither leak nor be returned twice.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Which port is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Any free port.
+    Any,
+    /// An even one (EVEN-PORT, RFC 8656 §18.6).
+    Even,
+}
+
+/// The ports of all relay addresses.
+#[derive(Debug)]
+pub struct PortPool {
+    range: RangeInclusive<u16>,
+    addresses: Box<[AddressPorts]>,
+}
+
+#[derive(Debug)]
+struct AddressPorts {
+    ip: IpAddr,
+    /// Bit `port % 64` of word `port / 64 - first / 64`: set while claimed.
+    words: Box<[AtomicU64]>,
+}
+
+/// One claimed port; dropping it returns the port.
+pub struct PortClaim {
+    pool: Arc<PortPool>,
+    address: usize,
+    port: u16,
+}
+
+impl PortPool {
+    /// Makes a pool of the same port range for each of the relay addresses.
+    pub fn new(addresses: &[IpAddr], range: RangeInclusive<u16>) -> Arc<Self> {
+        let words = if range.is_empty() {
+            0
+        } else {
+            usize::from(range.end() / 64 - range.start() / 64) + 1
+        };
+        let addresses = addresses
+            .iter()
+            .map(|ip| AddressPorts {
+                ip: *ip,
+                words: (0..words).map(|_| AtomicU64::new(0)).collect(),
+            })
+            .collect();
+        Arc::new(Self { range, addresses })
+    }
+
+    /// Claims a port of `ip`, searching upwards from a place that `random` chooses.
+    pub(crate) fn claim(
+        self: &Arc<Self>,
+        ip: IpAddr,
+        want: Want,
+        random: u32,
+    ) -> Option<PortClaim> {
+        let address = self.addresses.iter().position(|held| held.ip == ip)?;
+        let count = u32::from(*self.range.end()).checked_sub(u32::from(*self.range.start()))? + 1;
+        let start = random % count;
+        let ports = (0..count).map(|step| u32::from(*self.range.start()) + (start + step) % count);
+        for port in ports.filter_map(|port| u16::try_from(port).ok()) {
+            if (want == Want::Any || port % 2 == 0) && self.take(address, port) {
+                return Some(PortClaim {
+                    pool: Arc::clone(self),
+                    address,
+                    port,
+                });
+            }
+        }
+        None
+    }
+
+    /// Claims an even port and the next one (EVEN-PORT with its R bit set).
+    pub(crate) fn claim_pair(
+        self: &Arc<Self>,
+        ip: IpAddr,
+        random: u32,
+    ) -> Option<(PortClaim, PortClaim)> {
+        let address = self.addresses.iter().position(|held| held.ip == ip)?;
+        let count = u32::from(*self.range.end()).checked_sub(u32::from(*self.range.start()))? + 1;
+        let start = random % count;
+        let ports = (0..count).map(|step| u32::from(*self.range.start()) + (start + step) % count);
+        for port in ports
+            .filter_map(|port| u16::try_from(port).ok())
+            .filter(|port| port % 2 == 0)
+        {
+            let Some(next) = port.checked_add(1).filter(|next| self.range.contains(next)) else {
+                continue;
+            };
+            if !self.take(address, port) {
+                continue;
+            }
+            let first = PortClaim {
+                pool: Arc::clone(self),
+                address,
+                port,
+            };
+            if self.take(address, next) {
+                return Some((
+                    first,
+                    PortClaim {
+                        pool: Arc::clone(self),
+                        address,
+                        port: next,
+                    },
+                ));
+            }
+        }
+        None
+    }
+
+    /// Tells whether a port of `ip` is claimed, that is, whether the address is a live relay of this server.
+    pub(crate) fn is_claimed(&self, address: SocketAddr) -> bool {
+        let held = self.addresses.iter().find(|held| held.ip == address.ip());
+        held.and_then(|held| self.bit(held, address.port()))
+            .is_some_and(|(word, mask)| word.load(Ordering::Relaxed) & mask != 0)
+    }
+
+    /// How many ports are claimed on all addresses.
+    pub fn claimed(&self) -> usize {
+        let words = self.addresses.iter().flat_map(|held| held.words.iter());
+        words
+            .map(|word| word.load(Ordering::Relaxed).count_ones() as usize)
+            .sum()
+    }
+
+    /// How many ports there are on all addresses.
+    pub fn capacity(&self) -> usize {
+        self.range.len() * self.addresses.len()
+    }
+
+    fn take(&self, address: usize, port: u16) -> bool {
+        let bit = self
+            .addresses
+            .get(address)
+            .and_then(|held| self.bit(held, port));
+        bit.is_some_and(|(word, mask)| {
+            // A look before the write: a full range is searched without bouncing the line between cores.
+            word.load(Ordering::Relaxed) & mask == 0
+                && word.fetch_or(mask, Ordering::AcqRel) & mask == 0
+        })
+    }
+
+    fn bit<'a>(&self, held: &'a AddressPorts, port: u16) -> Option<(&'a AtomicU64, u64)> {
+        if !self.range.contains(&port) {
+            return None;
+        }
+        let word = held
+            .words
+            .get(usize::from(port / 64 - self.range.start() / 64))?;
+        Some((word, 1 << (port % 64)))
+    }
+}
+
+impl PortClaim {
+    /// The claimed address and port.
+    pub fn address(&self) -> Option<SocketAddr> {
+        let held = self.pool.addresses.get(self.address)?;
+        Some(SocketAddr::new(held.ip, self.port))
+    }
+}
+
+impl Drop for PortClaim {
+    fn drop(&mut self) {
+        let bit = self
+            .pool
+            .addresses
+            .get(self.address)
+            .and_then(|held| self.pool.bit(held, self.port));
+        if let Some((word, mask)) = bit {
+            word.fetch_and(!mask, Ordering::AcqRel);
+        }
+    }
+}
+
+impl fmt::Debug for PortClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PortClaim({:?})", self.address())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::{PortPool, Want};
+
+    const IP: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn every_port_is_claimed_once_and_comes_back() {
+        let pool = PortPool::new(&[IP], 50_001..=50_130);
+        let claims: Vec<_> = (0..130)
+            .map(|i| pool.claim(IP, Want::Any, i * 7919).unwrap())
+            .collect();
+        let mut ports: Vec<_> = claims
+            .iter()
+            .map(|claim| claim.address().unwrap().port())
+            .collect();
+        ports.sort_unstable();
+        assert!(ports.iter().copied().eq(50_001..=50_130));
+        assert!(pool.claim(IP, Want::Any, 3).is_none());
+        assert_eq!((pool.claimed(), pool.capacity()), (130, 130));
+        drop(claims);
+        assert_eq!(pool.claimed(), 0);
+    }
+
+    #[test]
+    fn a_pair_is_even_then_odd_and_a_half_claimed_pair_is_returned() {
+        let pool = PortPool::new(&[IP], 50_000..=50_003);
+        let odd = pool.claim(IP, Want::Any, 1).unwrap();
+        assert_eq!(odd.address().unwrap().port(), 50_001);
+        let (even, next) = pool.claim_pair(IP, 0).unwrap();
+        assert_eq!(
+            (
+                even.address().unwrap().port(),
+                next.address().unwrap().port()
+            ),
+            (50_002, 50_003)
+        );
+        assert!(pool.claim_pair(IP, 0).is_none());
+        assert_eq!(pool.claimed(), 3);
+    }
+
+    #[test]
+    fn the_last_port_of_all_has_no_successor() {
+        let pool = PortPool::new(&[IP], 65_534..=65_535);
+        assert!(pool.claim_pair(IP, 1).is_some());
+        let pool = PortPool::new(&[IP], 65_535..=65_535);
+        assert!(pool.claim_pair(IP, 0).is_none());
+        assert_eq!(pool.claim(IP, Want::Even, 0).map(|c| c.address()), None);
+        assert_eq!(pool.claimed(), 0);
+    }
+
+    #[test]
+    fn foreign_addresses_have_no_ports() {
+        let pool = PortPool::new(&[IP], 50_000..=50_010);
+        assert!(
+            pool.claim("127.0.0.2".parse().unwrap(), Want::Any, 0)
+                .is_none()
+        );
+        assert!(!pool.is_claimed("127.0.0.2:50000".parse().unwrap()));
+        assert!(!pool.is_claimed("127.0.0.1:1".parse().unwrap()));
+    }
+}

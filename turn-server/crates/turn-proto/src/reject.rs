@@ -1,0 +1,60 @@
+//! Why a request is refused, and the one place where that becomes a number.
+
+use turn_wire::Malformed;
+
+use crate::{PeerDenied, QuotaReached};
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reject {
+    /// A mandatory attribute is missing, malformed or contradicts another.
+    BadRequest,
+    /// No credentials, or wrong ones.
+    Unauthorized,
+    /// The peer may not be reached.
+    Forbidden(PeerDenied),
+    /// Attributes that must be understood are not.
+    UnknownAttributes(Vec<u16>),
+    /// There is no allocation, or there is one already.
+    AllocationMismatch,
+    /// The nonce is too old or not ours.
+    StaleNonce,
+    /// No relay address of that family.
+    UnsupportedFamily,
+    /// The allocation belongs to another user.
+    WrongCredentials,
+    /// No relay of that transport.
+    UnsupportedTransport,
+    /// The peer's family is not the relayed address's.
+    PeerFamilyMismatch,
+    /// The user has enough.
+    QuotaReached(QuotaReached),
+    /// No port, or no room.
+    InsufficientCapacity,
+}
+
+impl Reject {
+    /// The error code (RFC 8489 §14.8, RFC 8656 §19).
+    pub(crate) fn code(&self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthorized => 401,
+            Self::Forbidden(_) => 403,
+            Self::UnknownAttributes(_) => 420,
+            Self::AllocationMismatch => 437,
+            Self::StaleNonce => 438,
+            Self::UnsupportedFamily => 440,
+            Self::WrongCredentials => 441,
+            Self::UnsupportedTransport => 442,
+            Self::PeerFamilyMismatch => 443,
+            Self::QuotaReached(_) => 486,
+            Self::InsufficientCapacity => 508,
+        }
+    }
+}
+
+impl From<Malformed> for Reject {
+    fn from(_: Malformed) -> Self {
+        Self::BadRequest
+    }
+}

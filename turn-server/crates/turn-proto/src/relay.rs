@@ -1,0 +1,309 @@
+//! The state machine itself: inputs, outputs and the tables they share. What a request means is in `handle`.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use rand::CryptoRng;
+use turn_wire::{Class, Fingerprint, MessageView, Method, Packet, Responder};
+
+use crate::{
+    Action, Admin, Config, EndReason, Event, LinkId, Now, Output, Path, RelayId, Reply, SessionId,
+    Shared, Stats, ToClient, Transport,
+    allocation::Allocation,
+    recent::Recent,
+    slab::{Key, Slab},
+    timers::{Due, Timers},
+};
+
+/// A TURN/STUN server for one worker. The crate's head has the driver's side of the contract.
+pub struct Relay {
+    pub(crate) config: Arc<Config>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) rng: Box<dyn CryptoRng + Send>,
+    worker: u16,
+    sessions: u64,
+    pub(crate) allocations: Slab<Allocation>,
+    /// Allocations by 5-tuple; the key is compact because every packet is looked up by it.
+    clients: HashMap<ClientKey, Key, RandomState>,
+    /// Allocations by stream, for streams only.
+    streams: HashMap<LinkId, Key, RandomState>,
+    pub(crate) timers: Timers,
+    actions: VecDeque<Action>,
+    pub(crate) responder: Responder,
+    /// Bytes of an answer that is sent again.
+    pub(crate) again: Vec<u8>,
+    pub(crate) recent: Recent,
+    pub(crate) next_relay: usize,
+    pub(crate) stats: Stats,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct ClientKey {
+    ip: u128,
+    /// The link in the upper half, the port in the lower, and whether the address is IPv4.
+    link_port: u64,
+}
+
+impl From<&Path> for ClientKey {
+    fn from(path: &Path) -> Self {
+        let (ip, v4) = match path.client.ip() {
+            IpAddr::V4(ip) => (u128::from(ip.to_bits()), 1 << 16),
+            IpAddr::V6(ip) => (ip.to_bits(), 0),
+        };
+        Self {
+            ip,
+            link_port: u64::from(path.link.0) << 32 | v4 | u64::from(path.client.port()),
+        }
+    }
+}
+
+impl Relay {
+    /// Makes the state machine of one worker. `worker` numbers its sessions; `rng` makes ports, tokens and transaction ids.
+    pub fn new(
+        config: Arc<Config>,
+        shared: Arc<Shared>,
+        worker: u16,
+        mut rng: impl CryptoRng + Send + 'static,
+    ) -> Self {
+        let next_relay = rng.next_u32() as usize;
+        Self {
+            config,
+            shared,
+            rng: Box::new(rng),
+            worker,
+            sessions: 0,
+            allocations: Slab::default(),
+            clients: HashMap::default(),
+            streams: HashMap::default(),
+            timers: Timers::default(),
+            actions: VecDeque::new(),
+            responder: Responder::new(),
+            again: Vec::new(),
+            recent: Recent::default(),
+            next_relay,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes a packet from a client: one datagram, or one whole frame of a stream.
+    pub fn on_client(&mut self, now: Now, path: &Path, packet: &[u8]) -> Output<'_> {
+        match turn_wire::parse(packet) {
+            Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet.len(), &frame),
+            Ok(Packet::Stun(view)) => self.stun(now, path, packet.len(), &view),
+            Err(_) => {
+                self.stats.dropped_malformed += 1;
+                Output::Nothing
+            }
+        }
+    }
+
+    /// Takes a datagram from a peer and writes the header for the client in front of it.
+    ///
+    /// `buf` has [`turn_wire::HEADROOM`] bytes before `payload` and [`turn_wire::TAILROOM`] behind it.
+    pub fn on_peer(
+        &mut self,
+        now: Now,
+        relay: RelayId,
+        from: SocketAddr,
+        buf: &mut [u8],
+        payload: std::ops::Range<usize>,
+    ) -> Option<ToClient> {
+        self.peer_datagram(now, relay, from, buf, payload)
+    }
+
+    /// Takes the driver's answer to an [`Action::Bind`].
+    pub fn on_reply(&mut self, now: Now, reply: Reply) {
+        match reply {
+            Reply::Bound { relay } => self.bound(now, relay),
+            Reply::BindFailed { relay, cause } => self.bind_failed(relay, cause),
+        }
+    }
+
+    /// Takes the news that a stream has ended: its allocation ends with it (RFC 8656 §3.1).
+    pub fn on_link_closed(&mut self, _now: Now, link: LinkId) {
+        if let Some(key) = self.streams.get(&link).copied() {
+            self.end(key, EndReason::LinkClosed);
+        }
+    }
+
+    /// Takes an operator's command.
+    pub fn on_command(&mut self, _now: Now, command: Admin) {
+        match command {
+            Admin::Configure(config) => {
+                self.config = config;
+                self.purge_denied_peers();
+            }
+        }
+    }
+
+    /// Lets time-outs happen that are due.
+    pub fn on_timeout(&mut self, now: Now) {
+        while let Some(due) = self.timers.pop_due(now.mono) {
+            match due {
+                Due::Allocation(key) => self.look_after(now, key),
+                Due::Reservations => self.shared.reservations.expire(now.mono),
+            }
+        }
+    }
+
+    /// The monotonic time at which [`Relay::on_timeout`] is next wanted.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.timers.next()
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Counters and gauges of this worker.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    fn stun(&mut self, now: Now, path: &Path, length: usize, view: &MessageView<'_>) -> Output<'_> {
+        if view.fingerprint() == Fingerprint::Wrong {
+            self.stats.dropped_malformed += 1;
+            return Output::Nothing;
+        }
+        match (view.class(), view.method()) {
+            (Class::Request, Method::BINDING) => self.binding(now, path, view),
+            (Class::Request, _) if self.config.turn => self.request(now, path, view),
+            (Class::Indication, Method::SEND) => self.send_indication(now, path, length, view),
+            // A Binding indication keeps a NAT open; an error answering an error would loop. Neither is answered.
+            _ => {
+                self.stats.dropped_unexpected += 1;
+                Output::Nothing
+            }
+        }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    pub(crate) fn find(&self, path: &Path) -> Option<Key> {
+        self.clients.get(&ClientKey::from(path)).copied()
+    }
+
+    /// The relay socket of an allocation: a second one of the other family has room in the lowest bit.
+    pub(crate) fn relay_of(key: Key) -> RelayId {
+        RelayId(key.index() << 1)
+    }
+
+    pub(crate) fn by_relay(&mut self, relay: RelayId) -> Option<&mut Allocation> {
+        self.allocations
+            .at_mut(relay.0 >> 1)
+            .filter(|allocation| allocation.relay == relay)
+    }
+
+    pub(crate) fn next_session(&mut self) -> SessionId {
+        self.sessions += 1;
+        SessionId(u64::from(self.worker) * 1_000_000_000_000_000 + self.sessions)
+    }
+
+    /// Enters an allocation into all tables.
+    pub(crate) fn adopt(&mut self, allocation: Allocation) -> Option<Key> {
+        let (path, expires_at) = (allocation.path, allocation.expires_at);
+        let key = self.allocations.insert(allocation)?;
+        self.clients.insert(ClientKey::from(&path), key);
+        if path.transport.is_stream() {
+            self.streams.insert(path.link, key);
+        }
+        self.timers.arm(expires_at, Due::Allocation(key));
+        *self.gauge(path.transport) += 1;
+        Some(key)
+    }
+
+    /// Takes an allocation out of all tables; its port and its place in the quota are returned by dropping it.
+    pub(crate) fn abandon(&mut self, key: Key) -> Option<Box<Allocation>> {
+        let allocation = self.allocations.remove(key)?;
+        self.clients.remove(&ClientKey::from(&allocation.path));
+        self.streams.remove(&allocation.path.link);
+        *self.gauge(allocation.path.transport) -= 1;
+        self.stats.permissions -= allocation.permissions.len() as u64;
+        self.stats.channels -= allocation.channels.len() as u64;
+        self.timers.compact(&self.allocations);
+        Some(allocation)
+    }
+
+    /// Ends an allocation for good.
+    pub(crate) fn end(&mut self, key: Key, reason: EndReason) {
+        let Some(allocation) = self.abandon(key) else {
+            return;
+        };
+        self.act(Action::Unbind {
+            relay: allocation.relay,
+        });
+        self.act(Action::Event(Event::Ended {
+            session: allocation.session,
+            path: allocation.path,
+            user: Arc::clone(&allocation.user),
+            reason,
+            traffic: allocation.traffic,
+        }));
+    }
+
+    /// Wakes up for an allocation: it ends, or what has expired of it goes, and the next wake-up is arranged.
+    fn look_after(&mut self, now: Now, key: Key) {
+        let Some(allocation) = self.allocations.get_mut(key) else {
+            return;
+        };
+        if allocation.expires_at <= now.mono {
+            return self.end(key, EndReason::Expired);
+        }
+        let (permissions, channels) = allocation.forget_expired(now.mono);
+        allocation.wake_at = allocation.next_expiry();
+        self.stats.permissions -= permissions as u64;
+        self.stats.channels -= channels as u64;
+        self.timers.arm(allocation.wake_at, Due::Allocation(key));
+    }
+
+    /// Makes sure that the timers look at an allocation no later than its next expiry.
+    pub(crate) fn rearm(&mut self, key: Key) {
+        let Some(allocation) = self.allocations.get_mut(key) else {
+            return;
+        };
+        let next = allocation.next_expiry();
+        if next < allocation.wake_at {
+            allocation.wake_at = next;
+            self.timers.arm(next, Due::Allocation(key));
+        }
+    }
+
+    /// Drops permissions and channels that the peer policy denies by now.
+    fn purge_denied_peers(&mut self) {
+        for key in self.allocations.keys() {
+            let Some(allocation) = self.allocations.get_mut(key) else {
+                continue;
+            };
+            let policy = &self.config.peers;
+            let permissions = allocation
+                .permissions
+                .retain(|ip, _| policy.judge(*ip).is_ok());
+            let channels = allocation
+                .channels
+                .retain(|_, channel| policy.judge(channel.to.ip()).is_ok());
+            let bound = &allocation.channels;
+            allocation
+                .numbers
+                .retain(|_, number| bound.get(number).is_some());
+            self.stats.permissions -= permissions as u64;
+            self.stats.channels -= channels as u64;
+        }
+    }
+
+    fn gauge(&mut self, transport: Transport) -> &mut u64 {
+        match transport {
+            Transport::Udp => &mut self.stats.allocations_udp,
+            Transport::Tcp => &mut self.stats.allocations_tcp,
+            Transport::Tls => &mut self.stats.allocations_tls,
+            Transport::Dtls => &mut self.stats.allocations_dtls,
+        }
+    }
+}

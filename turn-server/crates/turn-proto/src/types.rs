@@ -1,0 +1,248 @@
+//! What goes into the state machine and what comes out, apart from configuration.
+
+use std::{fmt, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
+
+use crate::{Config, Traffic};
+
+/// Both clocks of one instant, read once per turn of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Time since any fixed origin; never goes back. Lifetimes are measured with it.
+    pub mono: Duration,
+    /// Seconds since 1970; may jump. Credentials and nonces are dated with it.
+    pub unix: u64,
+}
+
+/// How a client reaches the server (RFC 8656 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A plain stream.
+    Tcp,
+    /// A stream inside TLS.
+    Tls,
+    /// Datagrams inside DTLS.
+    Dtls,
+}
+
+impl Transport {
+    /// Tells whether messages are framed in a stream, which obliges ChannelData to be padded (RFC 8656 §12.5).
+    pub fn is_stream(self) -> bool {
+        matches!(self, Self::Tcp | Self::Tls)
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS/TCP",
+            Self::Dtls => "DTLS",
+        })
+    }
+}
+
+/// The driver's name for a listening datagram socket or for one stream; not reused while the relay may know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u32);
+
+/// The way between a client and the server: the 5-tuple (RFC 8656 §2) and the driver's name for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The transport.
+    pub transport: Transport,
+    /// The socket or connection.
+    pub link: LinkId,
+    /// The client's transport address as the server sees it.
+    pub client: SocketAddr,
+    /// The server's transport address that the client used.
+    pub server: SocketAddr,
+}
+
+/// The state machine's name for one relay socket; the driver keeps its sockets by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RelayId(pub u32);
+
+/// The number of a session in logs: the worker in the first three of eighteen digits, as coturn writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(pub u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:018}", self.0)
+    }
+}
+
+/// What a client's packet leads to at once.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output<'r> {
+    /// Nothing to send now.
+    Nothing,
+    /// Bytes that go back along the same path.
+    Reply(&'r [u8]),
+    /// A part of the packet goes to a peer.
+    ToPeer {
+        /// From this relay socket.
+        relay: RelayId,
+        /// To this peer.
+        to: SocketAddr,
+        /// This part of the packet.
+        range: Range<usize>,
+    },
+}
+
+/// What a peer's datagram leads to: the framed message lies in the same buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ToClient {
+    /// The way to the client.
+    pub path: Path,
+    /// The message within the buffer, padding included.
+    pub range: Range<usize>,
+}
+
+/// What the driver is asked to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Send these bytes to a client.
+    Send {
+        /// The way to the client.
+        path: Path,
+        /// A whole message.
+        bytes: Vec<u8>,
+    },
+    /// Bind a relay socket and answer with [`Reply`].
+    Bind {
+        /// Its name from now on.
+        relay: RelayId,
+        /// The address and port to bind.
+        local: SocketAddr,
+    },
+    /// Close a relay socket.
+    Unbind {
+        /// Its name, free for reuse.
+        relay: RelayId,
+    },
+    /// Close a stream.
+    CloseLink {
+        /// Its name.
+        link: LinkId,
+    },
+    /// Tell the operator.
+    Event(Event),
+}
+
+/// The driver's answer to an [`Action::Bind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The socket is bound.
+    Bound {
+        /// Which one.
+        relay: RelayId,
+    },
+    /// The socket could not be bound.
+    BindFailed {
+        /// Which one.
+        relay: RelayId,
+        /// Why.
+        cause: BindFailure,
+    },
+}
+
+/// Why a relay socket could not be bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindFailure {
+    /// Another program has the port: another port may do.
+    InUse,
+    /// The address is not one of this machine's: no port will do.
+    NotLocal,
+    /// Descriptors, memory or rights are missing: no port will do.
+    Other,
+}
+
+/// What an operator changes in a running relay.
+#[derive(Clone, Debug)]
+pub enum Admin {
+    /// Uses another configuration from now on and drops permissions that its peer policy denies.
+    Configure(Arc<Config>),
+}
+
+/// What the operator may want to read in a log.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// An allocation was made.
+    Started {
+        /// The session.
+        session: SessionId,
+        /// The way to its client.
+        path: Path,
+        /// Its user, without the timestamp of a time-limited name.
+        user: Arc<str>,
+        /// The relayed address as the client knows it.
+        relayed: SocketAddr,
+        /// Its lifetime.
+        lifetime: Duration,
+    },
+    /// An allocation was refreshed.
+    Refreshed {
+        /// The session.
+        session: SessionId,
+        /// Its user.
+        user: Arc<str>,
+        /// Its new lifetime.
+        lifetime: Duration,
+    },
+    /// An allocation ended.
+    Ended {
+        /// The session.
+        session: SessionId,
+        /// The way to its client.
+        path: Path,
+        /// Its user.
+        user: Arc<str>,
+        /// Why.
+        reason: EndReason,
+        /// What it relayed.
+        traffic: Traffic,
+    },
+    /// A request was refused.
+    Refused {
+        /// The way to the client.
+        path: Path,
+        /// The method's name.
+        method: &'static str,
+        /// The error code.
+        code: u16,
+        /// What the request says its user is, if it says so.
+        username: Option<Box<str>>,
+    },
+    /// A relay socket could not be bound.
+    BindFailed {
+        /// Where.
+        local: SocketAddr,
+        /// Why.
+        cause: BindFailure,
+    },
+}
+
+/// Why an allocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The client asked for it by a Refresh with lifetime zero.
+    Deleted,
+    /// Its lifetime ended.
+    Expired,
+    /// Its stream was closed.
+    LinkClosed,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deleted => "deleted by the client",
+            Self::Expired => "allocation timeout",
+            Self::LinkClosed => "TCP connection closed by client",
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! Random sequences of requests, packets, failures and time: the books balance after every step, and all comes back.
+//!
+//! `SEEDS=N` runs N seeds (the default is 300), `SEED=X` one; a failure names its seed.
+
+mod support;
+
+use std::{collections::BTreeMap, net::SocketAddr, panic, time::Duration};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use support::{Client, Got, World, address, behind_nat, config};
+use turn_proto::{BindFailure, Transport};
+use turn_wire::{Method, RequestBuilder};
+
+/// What a client has been promised, kept apart from the relay's own tables.
+#[derive(Default)]
+struct Promised {
+    relayed: Option<SocketAddr>,
+    expires_at: Duration,
+    permissions: BTreeMap<std::net::IpAddr, Duration>,
+    channels: BTreeMap<u16, (SocketAddr, Duration)>,
+}
+
+const PEERS: [&str; 5] = [
+    "203.0.113.5:9",
+    "203.0.113.5:10",
+    "203.0.113.6:9",
+    "8.8.8.8:53",
+    "8.8.4.4:53",
+];
+
+#[test]
+fn the_books_balance_after_every_step() {
+    let seeds = match std::env::var("SEED") {
+        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
+        Err(_) => (0..std::env::var("SEEDS")
+            .map_or(300, |n| n.parse().expect("SEEDS is a number")))
+            .collect(),
+    };
+    for seed in seeds {
+        let run = panic::catch_unwind(|| simulate(seed));
+        assert!(run.is_ok(), "failed; repeat with SEED={seed}");
+    }
+}
+
+fn simulate(seed: u64) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let quota = rng.random_range(0..4);
+    let mut world =
+        World::with_quotas(if rng.random() { config() } else { behind_nat() }, quota, 0);
+    let mut clients: Vec<Client> = (0..6).map(|n| client(n, rng.random())).collect();
+    let mut promised: Vec<Promised> = (0..6).map(|_| Promised::default()).collect();
+    for _ in 0..150 {
+        let who = rng.random_range(0..clients.len());
+        step(&mut rng, &mut world, &mut clients[who], &mut promised[who]);
+        for promise in &mut promised {
+            forget(promise, world.now);
+        }
+        balance(&world, &promised);
+    }
+    world.pass(Duration::from_secs(4000));
+    let stats = world.relay.stats();
+    assert_eq!((stats.permissions, stats.channels), (0, 0));
+    assert_eq!(stats.allocations_udp + stats.allocations_tcp, 0);
+    assert_eq!(
+        (
+            world.bound.len(),
+            world.shared.ports.claimed(),
+            world.shared.quotas.count()
+        ),
+        (0, 0, 0)
+    );
+    assert_eq!(world.relay.poll_timeout(), None);
+}
+
+fn client(number: u32, stream: bool) -> Client {
+    let address = format!("192.0.2.10:{}", 1000 + number);
+    let client = if number % 2 == 0 {
+        Client::ann(&address)
+    } else {
+        Client::bob(&address)
+    };
+    if stream {
+        client.over(Transport::Tcp, 10 + number)
+    } else {
+        client
+    }
+}
+
+fn step(rng: &mut StdRng, world: &mut World, client: &mut Client, promised: &mut Promised) {
+    let peer = PEERS[rng.random_range(0..PEERS.len())];
+    let number = 0x4000 + rng.random_range(0..4_u16);
+    match rng.random_range(0..12) {
+        0 | 1 => allocate(rng, world, client, promised),
+        2 => {
+            let lifetime = [0, 1, 600, 1200, 9999][rng.random_range(0..5)];
+            let answer = renewing(world, client, |client, world| {
+                client.refresh(world, lifetime)
+            });
+            assert_eq!(answer == Some(437), promised.relayed.is_none());
+            if answer.is_none() {
+                promised.expires_at =
+                    world.now + Duration::from_secs(lifetime.clamp(600, 3600).into());
+                if lifetime == 0 {
+                    *promised = Promised::default();
+                }
+            }
+        }
+        3 | 4 => {
+            if renewing(world, client, |client, world| client.permit(world, peer)).is_none() {
+                promised
+                    .permissions
+                    .insert(address(peer).ip(), world.now + Duration::from_secs(300));
+            }
+        }
+        5 => {
+            if renewing(world, client, |client, world| {
+                client.bind(world, number, peer)
+            })
+            .is_none()
+            {
+                promised
+                    .permissions
+                    .insert(address(peer).ip(), world.now + Duration::from_secs(300));
+                promised.channels.insert(
+                    number,
+                    (address(peer), world.now + Duration::from_secs(600)),
+                );
+            }
+        }
+        6 => data_out(world, client, promised, number, peer),
+        7 => data_in(world, promised, peer),
+        8 => world.pass(Duration::from_secs(rng.random_range(0..20))),
+        9 => world.pass(Duration::from_secs(rng.random_range(0..400))),
+        10 => {
+            let garbage: Vec<u8> = (0..rng.random_range(0..60)).map(|_| rng.random()).collect();
+            let before = world.bound.len();
+            world.send(&client.path, &garbage);
+            assert_eq!(world.bound.len(), before);
+        }
+        _ if client.path.transport.is_stream() => {
+            world.relay.on_link_closed(world.now(), client.path.link);
+            world.drain();
+            *promised = Promised::default();
+        }
+        _ => world.unix_offset = rng.random_range(-100..100),
+    }
+}
+
+/// Does something, with a new nonce when the old one has grown stale; returns the error code.
+fn renewing(
+    world: &mut World,
+    client: &mut Client,
+    mut ask: impl FnMut(&mut Client, &mut World) -> support::Answer,
+) -> Option<u16> {
+    let first = ask(client, world).code();
+    if first != Some(438) {
+        return first;
+    }
+    client.challenge(world);
+    let second = ask(client, world).code();
+    assert_ne!(second, Some(438), "a nonce just issued is stale");
+    second
+}
+
+fn allocate(rng: &mut StdRng, world: &mut World, client: &mut Client, promised: &mut Promised) {
+    if rng.random_ratio(1, 5) {
+        world.failures.push_back(
+            [
+                BindFailure::InUse,
+                BindFailure::NotLocal,
+                BindFailure::Other,
+            ][rng.random_range(0..3)],
+        );
+    }
+    let even = [None, None, Some(false), Some(true)][rng.random_range(0..4)];
+    let mut relayed = None;
+    let code = renewing(world, client, |client, world| {
+        let build = |request: RequestBuilder| {
+            let request = request.requested_transport(17);
+            if let Some(reserve) = even {
+                request.even_port(reserve)
+            } else {
+                request
+            }
+        };
+        let answer = client.ask(world, Method::ALLOCATE, build);
+        relayed = answer.code().is_none().then(|| answer.relayed());
+        answer
+    });
+    world.failures.clear();
+    match code {
+        None => {
+            assert!(promised.relayed.is_none(), "two allocations on one 5-tuple");
+            *promised = Promised {
+                relayed,
+                expires_at: world.now + Duration::from_secs(600),
+                ..Promised::default()
+            };
+        }
+        Some(437) => assert!(promised.relayed.is_some()),
+        Some(code) => assert!([486, 508].contains(&code), "{code}"),
+    }
+}
+
+fn data_out(world: &mut World, client: &mut Client, promised: &Promised, number: u16, peer: &str) {
+    let channel = promised.channels.get(&number).map(|(peer, _)| *peer);
+    let got = client.channel_data(world, number, b"payload");
+    assert_eq!(
+        matches!(got, Got::ToPeer { to, .. } if Some(to) == channel),
+        channel.is_some()
+    );
+    assert_eq!(got == Got::Nothing, channel.is_none());
+    let permitted = promised.permissions.contains_key(&address(peer).ip());
+    assert_eq!(
+        client.send_indication(world, peer, b"payload") != Got::Nothing,
+        permitted
+    );
+}
+
+fn data_in(world: &mut World, promised: &Promised, peer: &str) {
+    let Some(relayed) = promised.relayed else {
+        return;
+    };
+    let local = SocketAddr::new(address(support::SERVER).ip(), relayed.port());
+    let bound = promised
+        .channels
+        .values()
+        .any(|(held, _)| *held == address(peer));
+    let permitted = promised.permissions.contains_key(&address(peer).ip());
+    let got = world.from_peer(address(peer), local, b"payload");
+    assert_eq!(got.is_some(), bound || permitted);
+    if let Some((_, message)) = got {
+        assert_eq!(
+            message[0] >> 6 == 1,
+            bound,
+            "a bound peer is heard on its channel"
+        );
+    }
+}
+
+fn forget(promise: &mut Promised, now: Duration) {
+    if promise.expires_at <= now {
+        *promise = Promised::default();
+    }
+    promise
+        .permissions
+        .retain(|_, expires_at| *expires_at > now);
+    promise
+        .channels
+        .retain(|_, (_, expires_at)| *expires_at > now);
+}
+
+fn balance(world: &World, promised: &[Promised]) {
+    let alive = promised
+        .iter()
+        .filter(|promise| promise.relayed.is_some())
+        .count();
+    let stats = world.relay.stats();
+    assert_eq!(world.bound.len(), alive);
+    assert_eq!(stats.allocations_udp + stats.allocations_tcp, alive as u64);
+    assert_eq!(world.shared.quotas.count() as usize, alive);
+    assert!(
+        world.shared.ports.claimed() >= alive,
+        "a live relay without its port"
+    );
+    let relayed: std::collections::BTreeSet<_> = promised
+        .iter()
+        .filter_map(|promise| promise.relayed)
+        .collect();
+    assert_eq!(relayed.len(), alive, "one relayed address for two clients");
+    // Expired entries may wait for their timer, so the gauges are bounds.
+    let permissions: usize = promised
+        .iter()
+        .map(|promise| promise.permissions.len())
+        .sum();
+    assert!(stats.permissions as usize >= permissions);
+}
