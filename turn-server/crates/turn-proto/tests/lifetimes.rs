@@ -1,4 +1,10 @@
 //! Every lifetime, in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
 
 mod support;
 
@@ -96,13 +102,13 @@ fn a_permission_lives_its_full_five_minutes_both_ways() {
     let relayed = client.allocate(&mut world);
     assert_eq!(client.permit(&mut world, PEER).code(), None);
     world.pass(seconds(299));
-    assert!(world.from_peer(address(PEER), relayed, b"x").is_some());
+    assert!(world.peer_sends(address(PEER), relayed, b"x").is_some());
     assert!(matches!(
         client.send_indication(&mut world, PEER, b"x"),
         Got::ToPeer { .. }
     ));
     world.pass(seconds(1));
-    assert!(world.from_peer(address(PEER), relayed, b"x").is_none());
+    assert!(world.peer_sends(address(PEER), relayed, b"x").is_none());
     assert_eq!(client.send_indication(&mut world, PEER, b"x"), Got::Nothing);
     assert_eq!(world.relay.stats().permissions, 0);
 }
@@ -117,7 +123,7 @@ fn traffic_does_not_refresh_a_permission() {
         world.pass(seconds(10));
         client.send_indication(&mut world, PEER, b"x");
     }
-    assert!(world.from_peer(address(PEER), relayed, b"x").is_none());
+    assert!(world.peer_sends(address(PEER), relayed, b"x").is_none());
 }
 
 #[test]
@@ -132,16 +138,16 @@ fn a_channel_lives_ten_minutes_and_carries_both_ways_by_itself() {
     // 599 s: the permission that came with it is over, other ports of the peer are silent; the channel itself is not.
     assert!(
         world
-            .from_peer(address("203.0.113.5:10"), relayed, b"x")
+            .peer_sends(address("203.0.113.5:10"), relayed, b"x")
             .is_none()
     );
-    assert!(world.from_peer(address(PEER), relayed, b"x").is_some());
+    assert!(world.peer_sends(address(PEER), relayed, b"x").is_some());
     assert!(matches!(
         client.channel_data(&mut world, 0x4000, b"x"),
         Got::ToPeer { .. }
     ));
     world.pass(seconds(1));
-    assert!(world.from_peer(address(PEER), relayed, b"x").is_none());
+    assert!(world.peer_sends(address(PEER), relayed, b"x").is_none());
     assert_eq!(client.channel_data(&mut world, 0x4000, b"x"), Got::Nothing);
     assert_eq!(world.relay.stats().channels, 0);
 }
@@ -175,7 +181,7 @@ fn binding_a_channel_again_keeps_it() {
     world.pass(seconds(500));
     client.bind(&mut world, 0x4000, PEER);
     world.pass(seconds(200));
-    assert!(world.from_peer(address(PEER), relayed, b"x").is_some());
+    assert!(world.peer_sends(address(PEER), relayed, b"x").is_some());
     assert_eq!(world.relay.stats().channels, 1);
 }
 
@@ -188,7 +194,7 @@ fn a_clock_that_jumps_ends_no_session() {
     for jump in [86_400, -86_400, i64::from(u32::MAX)] {
         world.unix_offset = jump;
         world.pass(seconds(1));
-        assert!(world.from_peer(address(PEER), relayed, b"x").is_some());
+        assert!(world.peer_sends(address(PEER), relayed, b"x").is_some());
     }
     assert_eq!(world.bound.len(), 1);
 }

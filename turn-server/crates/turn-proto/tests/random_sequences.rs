@@ -1,6 +1,12 @@
 //! Random sequences of requests, packets, failures and time: the books balance after every step, and all comes back.
 //!
 //! `SEEDS=N` runs N seeds (the default is 300), `SEED=X` one; a failure names its seed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
 
 mod support;
 
@@ -74,7 +80,7 @@ fn simulate(seed: u64) {
 
 fn client(number: u32, stream: bool) -> Client {
     let address = format!("192.0.2.10:{}", 1000 + number);
-    let client = if number % 2 == 0 {
+    let client = if number.is_multiple_of(2) {
         Client::ann(&address)
     } else {
         Client::bob(&address)
@@ -227,7 +233,7 @@ fn data_in(world: &mut World, promised: &Promised, peer: &str) {
         .values()
         .any(|(held, _)| *held == address(peer));
     let permitted = promised.permissions.contains_key(&address(peer).ip());
-    let got = world.from_peer(address(peer), local, b"payload");
+    let got = world.peer_sends(address(peer), local, b"payload");
     assert_eq!(got.is_some(), bound || permitted);
     if let Some((_, message)) = got {
         assert_eq!(

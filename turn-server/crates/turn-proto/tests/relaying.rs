@@ -1,4 +1,10 @@
 //! Data both ways: framing, permissions, policy, counting.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
 
 mod support;
 
@@ -27,7 +33,7 @@ fn send_and_data_indications_carry_payloads_unchanged() {
                 payload: payload.to_vec()
             }
         );
-        let (path, message) = world.from_peer(address(PEER), relayed, payload).unwrap();
+        let (path, message) = world.peer_sends(address(PEER), relayed, payload).unwrap();
         assert_eq!(path, client.path);
         let Ok(Packet::Stun(view)) = turn_wire::parse(&message) else {
             panic!("{message:?}")
@@ -53,7 +59,7 @@ fn channels_carry_payloads_unchanged_and_pad_on_streams_only() {
                 payload: b"hello".to_vec()
             }
         );
-        let (_, frame) = world.from_peer(address(PEER), relayed, b"hello").unwrap();
+        let (_, frame) = world.peer_sends(address(PEER), relayed, b"hello").unwrap();
         assert_eq!(frame.len(), padded);
         assert_eq!(&frame[..9], b"\x40\x01\x00\x05hello");
         assert!(frame[9..].iter().all(|byte| *byte == 0), "padding leaks");
@@ -68,13 +74,13 @@ fn strangers_get_nothing_through() {
     client.permit(&mut world, PEER);
     assert!(
         world
-            .from_peer(address("203.0.113.6:9"), relayed, b"x")
+            .peer_sends(address("203.0.113.6:9"), relayed, b"x")
             .is_none()
     );
     // A permission is for an address, not for a port (RFC 8656 §9).
     assert!(
         world
-            .from_peer(address("203.0.113.5:1234"), relayed, b"x")
+            .peer_sends(address("203.0.113.5:1234"), relayed, b"x")
             .is_some()
     );
     assert_eq!(
@@ -128,7 +134,7 @@ fn two_clients_of_one_server_reach_each_other_by_their_relayed_addresses() {
         panic!()
     };
     assert_eq!((from, to), (a, b));
-    let (path, frame) = world.from_peer(from, to, &payload).unwrap();
+    let (path, frame) = world.peer_sends(from, to, &payload).unwrap();
     assert_eq!((path, &frame[4..]), (bob.path, &b"hi"[..]));
     // Other ports of the same machine stay out of reach, with the permission in place.
     assert_eq!(
@@ -159,7 +165,7 @@ fn behind_a_nat_the_public_address_is_told_and_understood() {
         panic!()
     };
     assert_eq!((from, to), (inner(a), inner(b)));
-    let (_, message) = world.from_peer(from, to, &payload).unwrap();
+    let (_, message) = world.peer_sends(from, to, &payload).unwrap();
     let Ok(Packet::Stun(view)) = turn_wire::parse(&message) else {
         panic!()
     };
@@ -179,16 +185,16 @@ fn a_stricter_policy_cuts_what_it_denies_at_once() {
     world
         .relay
         .on_command(world.now(), Admin::Configure(Arc::new(strict)));
-    assert!(world.from_peer(address(PEER), relayed, b"x").is_none());
+    assert!(world.peer_sends(address(PEER), relayed, b"x").is_none());
     assert!(
         world
-            .from_peer(address("203.0.113.6:9"), relayed, b"x")
+            .peer_sends(address("203.0.113.6:9"), relayed, b"x")
             .is_none()
     );
     assert_eq!(client.channel_data(&mut world, 0x4000, b"x"), Got::Nothing);
     assert!(
         world
-            .from_peer(address("8.8.8.8:53"), relayed, b"x")
+            .peer_sends(address("8.8.8.8:53"), relayed, b"x")
             .is_some()
     );
     assert_eq!(
@@ -207,8 +213,8 @@ fn bytes_are_counted_on_both_sides() {
     let relayed = client.allocate(&mut world);
     client.bind(&mut world, 0x4000, PEER);
     client.channel_data(&mut world, 0x4000, &[1; 100]);
-    world.from_peer(address(PEER), relayed, &[2; 50]);
-    world.from_peer(address("203.0.113.77:1"), relayed, &[3; 999]);
+    world.peer_sends(address(PEER), relayed, &[2; 50]);
+    world.peer_sends(address("203.0.113.77:1"), relayed, &[3; 999]);
     let traffic = world.relay.stats().traffic;
     assert_eq!(
         (

@@ -1,4 +1,10 @@
 //! Requests and their answers: what RFC 8489 and RFC 8656 oblige the server to say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
 
 mod support;
 

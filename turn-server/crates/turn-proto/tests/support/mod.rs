@@ -174,7 +174,7 @@ impl World {
     }
 
     /// A datagram from a peer to a relayed address: what reaches which client.
-    pub fn from_peer(
+    pub fn peer_sends(
         &mut self,
         from: SocketAddr,
         to: SocketAddr,
