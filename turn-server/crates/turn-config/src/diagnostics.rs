@@ -26,6 +26,15 @@ pub enum Severity {
     Warning,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+        })
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         located(f, &self.origin, &self.text)
@@ -84,4 +93,67 @@ fn list(problems: &[Problem]) -> String {
         .map(Problem::to_string)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Shows a piece of the operator's text in a message: quoted, on one line, and not longer than a line.
+pub(crate) fn quote(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// Collects what is said about a configuration.
+#[derive(Default)]
+pub struct Report {
+    warnings: Vec<Warning>,
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Tells the operator that something hurts.
+    pub fn warn(&mut self, origin: Origin, text: impl Into<String>) {
+        self.warnings.push(Warning {
+            origin,
+            text: text.into(),
+            severity: Severity::Warning,
+        });
+    }
+
+    /// Tells the operator something for the record.
+    pub fn note(&mut self, origin: Origin, text: impl Into<String>) {
+        self.warnings.push(Warning {
+            origin,
+            text: text.into(),
+            severity: Severity::Note,
+        });
+    }
+
+    /// Ends the start; `remedy` is a sentence that says what to do.
+    pub fn problem(&mut self, origin: Origin, text: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem {
+            origin,
+            text: text.into(),
+            remedy: remedy.into(),
+        });
+    }
+
+    /// Appends what was said later.
+    pub fn append(&mut self, mut later: Report) {
+        self.warnings.append(&mut later.warnings);
+        self.problems.append(&mut later.problems);
+    }
+
+    /// The warnings, or all problems when there are any.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with every problem.
+    pub fn finish(self) -> Result<Vec<Warning>, Error> {
+        if self.problems.is_empty() {
+            Ok(self.warnings)
+        } else {
+            Err(Error::Config(self.problems))
+        }
+    }
 }

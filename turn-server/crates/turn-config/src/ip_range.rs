@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::diagnostics::quote;
+
 /// Holds an inclusive range of addresses of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IpRange {
@@ -70,7 +72,7 @@ impl fmt::Display for IpRange {
 fn literal(text: &str) -> Result<IpAddr, String> {
     let text = text.trim();
     text.parse()
-        .map_err(|_| format!("\"{text}\" is not an IP address"))
+        .map_err(|_| format!("{} is not an IP address", quote(text)))
 }
 
 fn cidr(address: IpAddr, prefix: &str) -> Result<IpRange, String> {

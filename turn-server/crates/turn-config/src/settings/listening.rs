@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use crate::diagnostics::Report;
+use crate::values::Values;
+
 /// Says where clients reach the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
@@ -26,4 +29,54 @@ pub struct Stun {
     pub binding_needs_auth: bool,
     /// TURN requests are answered.
     pub relaying: bool,
+}
+
+impl Listening {
+    pub(super) fn build(values: &Values, report: &mut Report) -> Listening {
+        let listening = Listening {
+            addresses: values
+                .list("listening-ip")
+                .into_iter()
+                .map(|given| given.value)
+                .collect(),
+            port: values.port("listening-port").unwrap_or_default(),
+            udp: !values.flag("no-udp"),
+            tcp: !values.flag("no-tcp"),
+            socket_buffer: usize::try_from(values.number("sock-buf-size").unwrap_or_default())
+                .unwrap_or(usize::MAX),
+        };
+        if !listening.udp && !listening.tcp {
+            report.problem(
+                values.origin("no-tcp"),
+                "no-udp and no-tcp leave no way to reach the server (TLS is not served yet)",
+                "Remove one of them.",
+            );
+        }
+        listening
+    }
+}
+
+impl Stun {
+    pub(super) fn build(values: &Values, report: &mut Report) -> Stun {
+        let stun = Stun {
+            binding: !values.flag("no-stun"),
+            binding_needs_auth: values.flag("secure-stun"),
+            relaying: !values.flag("stun-only"),
+        };
+        if !stun.binding && !stun.relaying {
+            report.problem(
+                values.origin("no-stun"),
+                "no-stun and stun-only leave nothing to answer",
+                "Remove one of them.",
+            );
+        }
+        if stun.relaying && values.flag("no-udp-relay") {
+            report.problem(
+                values.origin("no-udp-relay"),
+                "no-udp-relay leaves nothing to relay: TCP allocations (RFC 6062) are not built yet",
+                "Remove it, or write stun-only to answer Binding requests only.",
+            );
+        }
+        stun
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::diagnostics::Report;
+use crate::values::Values;
+
 /// Says where log lines go and how they look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logging {
@@ -35,4 +38,42 @@ pub enum Verbosity {
     Sessions,
     /// Everything (`Verbose`).
     Everything,
+}
+
+impl Logging {
+    pub(super) fn build(values: &Values, report: &mut Report) -> Logging {
+        let target = target(values, report);
+        let silent = values.flag("no-stdout-log");
+        if silent && target == LogTarget::Stdout {
+            report.warn(
+                values.origin("no-stdout-log"),
+                "no-stdout-log has no effect without log-file=FILE: lines would go nowhere",
+            );
+        }
+        Logging {
+            stdout_copy: !silent && target != LogTarget::Stdout,
+            target,
+            plain_file_name: values.flag("simple-log"),
+            iso_timestamps: values.flag("new-log-timestamp"),
+            verbosity: match (values.flag("Verbose"), values.flag("verbose")) {
+                (true, _) => Verbosity::Everything,
+                (false, true) => Verbosity::Sessions,
+                (false, false) => Verbosity::Normal,
+            },
+        }
+    }
+}
+
+fn target(values: &Values, report: &mut Report) -> LogTarget {
+    match values.text("log-file").as_deref() {
+        None | Some("stdout" | "-") => LogTarget::Stdout,
+        Some("syslog") => {
+            report.warn(
+                values.origin("log-file"),
+                "log-file: syslog is not written yet; lines go to standard output, under systemd into the journal",
+            );
+            LogTarget::Stdout
+        }
+        Some(path) => LogTarget::File(PathBuf::from(path)),
+    }
 }

@@ -23,8 +23,13 @@ pub use process::Process;
 pub use relay::{DefaultFamily, External, Peers, Relay};
 pub use wire::Wire;
 
-use crate::diagnostics::Warning;
+use std::fmt::Write;
+
+use crate::diagnostics::{Report, Warning};
+use crate::environment::Environment;
+use crate::option::{Default, Registry};
 use crate::origin::Origin;
+use crate::values::Values;
 
 /// Holds every setting of `turnserver`, with the origin of each.
 #[derive(Clone)]
@@ -68,7 +73,44 @@ pub struct Effective {
     pub origin: Origin,
 }
 
+/// Says by which rules settings are judged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// A file or flags: coturn's rules.
+    Configured,
+    /// No configuration: the program makes a secret for the run and brings its own HTTP endpoint.
+    Quickstart,
+}
+
 impl Settings {
+    /// Puts the values together; contradictions are in the report. The warnings are still empty.
+    pub(crate) fn build(
+        registry: &'static Registry,
+        values: &Values,
+        profile: Profile,
+        environment: &Environment<'_>,
+        report: &mut Report,
+    ) -> Settings {
+        let stun = Stun::build(values, report);
+        let listening = Listening::build(values, report);
+        let auth = Auth::build(values, stun, profile, report);
+        Settings {
+            relay: Relay::build(values, &listening, report),
+            quotas: Quotas::build(values),
+            lifetimes: Lifetimes::build(values),
+            wire: Wire::build(values),
+            logging: Logging::build(values, report),
+            process: Process::build(values),
+            metrics: Metrics::build(values, report),
+            http: Http::build(values, &auth, profile, environment, report),
+            listening,
+            stun,
+            auth,
+            warnings: Vec::new(),
+            effective: effective(registry, values),
+        }
+    }
+
     /// Where the value of `option` was given; of a list, its first value.
     pub fn origin(&self, option: &str) -> Origin {
         self.effective
@@ -76,4 +118,51 @@ impl Settings {
             .find(|effective| effective.option == option)
             .map_or(Origin::Default, |effective| effective.origin.clone())
     }
+
+    /// All effective settings with their origins, one per line, and then the warnings.
+    pub fn explain(&self) -> String {
+        let mut text = String::new();
+        for Effective {
+            option,
+            value,
+            origin,
+        } in &self.effective
+        {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{option} = {value}  [{origin}]");
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "{}: {warning}", warning.severity);
+        }
+        text
+    }
+}
+
+fn effective(registry: &'static Registry, values: &Values) -> Vec<Effective> {
+    let mut rows = Vec::new();
+    for spec in registry
+        .options()
+        .filter(|spec| spec.works() && !spec.command_line_only)
+    {
+        let given = values.given(spec.long);
+        for given in given {
+            rows.push(Effective {
+                option: spec.long,
+                value: given.value.to_string(),
+                origin: given.origin.clone(),
+            });
+        }
+        if given.is_empty() {
+            let value = match spec.default {
+                Default::Value(text) => text.to_owned(),
+                Default::Unset(words) => format!("({words})"),
+            };
+            rows.push(Effective {
+                option: spec.long,
+                value,
+                origin: Origin::Default,
+            });
+        }
+    }
+    rows
 }

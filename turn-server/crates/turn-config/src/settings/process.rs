@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::values::Values;
+
 /// Describes the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -13,4 +15,24 @@ pub struct Process {
     pub pid_file: Option<PathBuf>,
     /// How long a packet may wait for its batch; `None`: it never waits.
     pub latency_budget: Option<Duration>,
+}
+
+impl Process {
+    pub(super) fn build(values: &Values) -> Process {
+        // 0 relay threads is coturn's "one thread for everything".
+        let threads = values
+            .number("relay-threads")
+            .map(|threads| threads.max(1))
+            .or(values.number("cpus"));
+        Process {
+            workers: threads
+                .and_then(|threads| usize::try_from(threads).ok())
+                .and_then(NonZeroUsize::new),
+            pid_file: values
+                .text("pidfile")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+            latency_budget: values.duration("latency-budget"),
+        }
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::Listening;
+use crate::diagnostics::Report;
 use crate::ip_range::IpRange;
+use crate::origin::Origin;
+use crate::values::Values;
 
 /// Describes the relayed side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,4 +56,172 @@ pub struct Peers {
     pub loopback: bool,
     /// Private ranges (RFC 1918 and the like) are allowed.
     pub private: bool,
+}
+
+impl Relay {
+    pub(super) fn build(values: &Values, listening: &Listening, report: &mut Report) -> Relay {
+        let addresses: Vec<IpAddr> = values
+            .list("relay-ip")
+            .into_iter()
+            .map(|given| given.value)
+            .collect();
+        let relay = Relay {
+            external: external(values, &addresses, report),
+            addresses,
+            min_port: values.port("min-port").unwrap_or_default(),
+            max_port: values.port("max-port").unwrap_or_default(),
+            default_family: default_family(values),
+            peers: Peers::build(values, report),
+        };
+        check_ports(&relay, listening, values, report);
+        if values.is_given("no-multicast-peers") && !values.flag("no-multicast-peers") {
+            report.warn(
+                values.origin("no-multicast-peers"),
+                "no-multicast-peers cannot be turned off: multicast peers are always refused",
+            );
+        }
+        relay
+    }
+}
+
+/// Keeps one plain address per family and one mapping per private address: the first, as coturn does.
+///
+/// coturn keeps only the first plain address of all and drops the one of the other family.
+fn external(values: &Values, addresses: &[IpAddr], report: &mut Report) -> Vec<External> {
+    let mut kept: Vec<External> = Vec::new();
+    for given in values.list::<External>("external-ip") {
+        let External { public, private } = given.value;
+        let first = kept.iter().find(|earlier| {
+            earlier.private == private && earlier.public.is_ipv4() == public.is_ipv4()
+        });
+        if let Some(first) = first {
+            report.warn(
+                given.origin,
+                format!(
+                    "external-ip: {public} is ignored: {} came first; for several addresses write PUBLIC/PRIVATE",
+                    first.public
+                ),
+            );
+            continue;
+        }
+        check_against_relay_addresses(given.value, addresses, given.origin, report);
+        kept.push(given.value);
+    }
+    kept
+}
+
+fn check_against_relay_addresses(
+    external: External,
+    addresses: &[IpAddr],
+    origin: Origin,
+    report: &mut Report,
+) {
+    if addresses.is_empty() {
+        return;
+    }
+    match external.private {
+        Some(private) if !addresses.contains(&private) => {
+            report.warn(origin, format!("external-ip: {private} is not among the relay-ip addresses, so it is never used"));
+        }
+        None if !addresses
+            .iter()
+            .any(|address| address.is_ipv4() == external.public.is_ipv4()) =>
+        {
+            report.warn(
+                origin,
+                format!(
+                    "external-ip: no relay-ip is of the family of {}",
+                    external.public
+                ),
+            );
+        }
+        _ => {}
+    }
+}
+
+fn default_family(values: &Values) -> DefaultFamily {
+    // The older spelling only adds to the newer one: in coturn, too, its "no" changes nothing.
+    if values.flag("keep-address-family") {
+        return DefaultFamily::Client;
+    }
+    match values.text("allocation-default-address-family").as_deref() {
+        Some("ipv6") => DefaultFamily::V6,
+        Some("keep") => DefaultFamily::Client,
+        _ => DefaultFamily::V4,
+    }
+}
+
+fn check_ports(relay: &Relay, listening: &Listening, values: &Values, report: &mut Report) {
+    let Relay {
+        min_port, max_port, ..
+    } = *relay;
+    if min_port > max_port {
+        let given = if values.is_given("min-port") {
+            "min-port"
+        } else {
+            "max-port"
+        };
+        report.problem(
+            values.origin(given),
+            format!("min-port {min_port} is above max-port {max_port}"),
+            "Write both, the lower port as min-port.",
+        );
+    } else if (min_port..=max_port).contains(&listening.port) {
+        report.warn(
+            values.origin("listening-port"),
+            format!(
+                "listening-port {} lies inside the relay range {min_port}-{max_port}; choose a port outside",
+                listening.port
+            ),
+        );
+    }
+}
+
+impl Peers {
+    fn build(values: &Values, report: &mut Report) -> Peers {
+        let ranges = |option| {
+            values
+                .list(option)
+                .into_iter()
+                .map(|given| given.value)
+                .collect()
+        };
+        let peers = Peers {
+            allowed: ranges("allowed-peer-ip"),
+            denied: ranges("denied-peer-ip"),
+            loopback: values.flag("allow-loopback-peers"),
+            private: values.flag("allow-private-peers"),
+        };
+        if peers.loopback {
+            report.warn(
+                values.origin("allow-loopback-peers"),
+                "allow-loopback-peers lets clients reach services of this machine; use it for tests only",
+            );
+        }
+        if peers.private
+            && !values.is_given("allow-private-peers")
+            && !peers.denies_private_networks()
+        {
+            report.warn(
+                Origin::Default,
+                "clients may reach private networks (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16) through this relay, as in \
+                 coturn; write allow-private-peers=no to refuse, or allow-private-peers to agree",
+            );
+        }
+        peers
+    }
+
+    /// Whether `denied` covers the three networks of RFC 1918, each by one range.
+    fn denies_private_networks(&self) -> bool {
+        const NETWORKS: [([u8; 4], [u8; 4]); 3] = [
+            ([10, 0, 0, 0], [10, 255, 255, 255]),
+            ([172, 16, 0, 0], [172, 31, 255, 255]),
+            ([192, 168, 0, 0], [192, 168, 255, 255]),
+        ];
+        NETWORKS.iter().all(|(first, last)| {
+            self.denied.iter().any(|range| {
+                range.contains(IpAddr::from(*first)) && range.contains(IpAddr::from(*last))
+            })
+        })
+    }
 }

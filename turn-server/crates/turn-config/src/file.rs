@@ -1,0 +1,112 @@
+//! Reads a file by the rules of coturn's `turnserver.conf`, mended where they bite.
+//!
+//! In: lines, keys, separators, quotes. Not in: where the file is found (`search.rs`) and what values mean (`value/`).
+//!
+//! Mended: a long line is read whole, a byte order mark is skipped, and every oddity is pointed out once.
+
+use std::sync::Arc;
+
+use crate::diagnostics::quote;
+use crate::option::Registry;
+use crate::origin::Origin;
+use crate::raw::Raw;
+
+/// The longest line that coturn reads in one piece, in bytes.
+const COTURN_LINE: usize = 1023;
+
+/// Reads the bytes of a file; `name` is for messages. It never fails: what cannot be read is reported in the result.
+pub fn read_file(registry: &'static Registry, name: &str, bytes: &[u8]) -> Raw {
+    let name: Arc<str> = name.into();
+    let mut raw = Raw::default();
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let origin = Origin::File {
+            name: Arc::clone(&name),
+            line: index + 1,
+        };
+        read_line(registry, line, &origin, &mut raw);
+    }
+    raw
+}
+
+fn read_line(registry: &'static Registry, line: &[u8], origin: &Origin, raw: &mut Raw) {
+    let trimmed = line.trim_ascii();
+    if trimmed.is_empty() || trimmed.starts_with(b"#") {
+        return;
+    }
+    let (key, value) = split(trimmed);
+    let key = String::from_utf8_lossy(key);
+    let Some(spec) = registry.find(&key).filter(|spec| !spec.command_line_only) else {
+        raw.report.warn(origin.clone(), unknown_key(registry, &key));
+        return;
+    };
+    let Ok(value) = std::str::from_utf8(value) else {
+        raw.report.problem(
+            origin.clone(),
+            format!("{key}: the value is not UTF-8 text"),
+            "Save the file as UTF-8, or write the value in ASCII.",
+        );
+        return;
+    };
+    if line.len() > COTURN_LINE {
+        raw.report.warn(
+            origin.clone(),
+            format!("{key}: the line is read whole; coturn would cut it after {COTURN_LINE} bytes"),
+        );
+    }
+    raw.push(spec, unquoted(value), origin.clone());
+}
+
+/// Splits at the first blank or `=`; a run of them is one separator, so a value cannot begin with `=`.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let separates = |byte: &u8| matches!(byte, b' ' | b'\t' | b'=');
+    let Some(end) = line.iter().position(separates) else {
+        return (line, b"");
+    };
+    let (key, rest) = line.split_at(end);
+    let begin = rest
+        .iter()
+        .position(|byte| !separates(byte))
+        .unwrap_or(rest.len());
+    (key, rest.get(begin..).unwrap_or_default())
+}
+
+/// Takes one straight double quote off the front, and then one off the end.
+fn unquoted(value: &str) -> &str {
+    match value.strip_prefix('"') {
+        Some(inner) => {
+            let inner = inner.trim_end();
+            inner.strip_suffix('"').unwrap_or(inner)
+        }
+        None => value,
+    }
+}
+
+fn unknown_key(registry: &'static Registry, key: &str) -> String {
+    let shown = quote(key);
+    if registry.find(key).is_some() {
+        return format!("{shown} belongs on the command line; the line is ignored");
+    }
+    if let Some(bare) = key
+        .strip_prefix("--")
+        .filter(|bare| registry.find(bare).is_some())
+    {
+        return format!(
+            "unknown key {shown}, the line is ignored; in a file it is written without dashes: {bare}"
+        );
+    }
+    let short = match key.as_bytes() {
+        [short] | [b'-', short] => registry.find_short(char::from(*short)),
+        _ => None,
+    };
+    if let Some(option) = short {
+        return format!(
+            "unknown key {shown}, the line is ignored; in a file write {}",
+            option.long
+        );
+    }
+    match registry.nearest(key) {
+        Some(name) => format!("unknown key {shown}, the line is ignored; did you mean {name}?"),
+        None => format!("unknown key {shown}, the line is ignored"),
+    }
+}

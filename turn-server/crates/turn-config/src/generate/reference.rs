@@ -1,0 +1,73 @@
+//! The option reference, in Markdown.
+
+use std::fmt::Write;
+
+use super::{default_words, placeholder};
+use crate::option::{Kind, OptionSpec, Registry, Status};
+
+impl Registry {
+    /// A page with a table per group: every option, its default, and what it does or why it does nothing.
+    pub fn option_reference(&self) -> String {
+        let mut text = format!(
+            "# Options of `{program}`\n\n\
+             Made from the registry of options by `cargo run -p turn-config --example generate`.\n\
+             In a file, an option is written as `name=value`; on the command line as `--name=value`.\n",
+            program = self.program
+        );
+        for group in self.groups {
+            // Writing to a string cannot fail, here and below.
+            let _ = writeln!(
+                text,
+                "\n## {}\n\n| Option | Default | Meaning |\n|---|---|---|",
+                group.title
+            );
+            for option in group.options {
+                let _ = writeln!(text, "{}", row(option));
+            }
+        }
+        text
+    }
+}
+
+fn row(option: &OptionSpec) -> String {
+    let mut name = format!("`{}`", option.long);
+    if !placeholder(option).is_empty() {
+        name = format!("`{}={}`", option.long, placeholder(option));
+    }
+    if let Some(short) = option.short {
+        let _ = write!(name, ", `-{short}`");
+    }
+    for alias in option.aliases {
+        let _ = write!(name, ", `{alias}`");
+    }
+    let mut meaning = option.help.to_owned();
+    if let Kind::Choice(words) = option.kind {
+        let _ = write!(meaning, " One of {}.", words.join(", "));
+    }
+    if option.ours {
+        meaning.push_str(" *coturn does not have it.*");
+    }
+    match option.status {
+        Status::Works => {}
+        Status::NoEffect(reason) => {
+            let _ = write!(meaning, " **No effect:** {reason}.");
+        }
+        Status::NotYet(reason) => {
+            let _ = write!(meaning, " **Not yet:** {reason}.");
+        }
+        Status::Removed(reason) => {
+            let _ = write!(meaning, " **Gone:** {reason}.");
+        }
+    }
+    let default = if option.command_line_only {
+        ""
+    } else {
+        default_words(option)
+    };
+    format!("| {name} | {} | {} |", escaped(default), escaped(&meaning))
+}
+
+/// A bar would end the cell.
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|")
+}

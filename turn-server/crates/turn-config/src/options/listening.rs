@@ -1,0 +1,122 @@
+//! Options: where clients reach the server, and what it answers without an allocation.
+
+use crate::option::{Group, Kind, flag, number, option, port};
+
+const NEEDS_TLS: &str = "TLS and DTLS are not served yet";
+
+pub(super) static GROUP: Group = Group {
+    title: "Listening",
+    options: &[
+        option(
+            "listening-ip",
+            Kind::Address,
+            "Address to listen on; repeat it for several.",
+        )
+        .short('L')
+        .list()
+        .unset("all addresses of this machine")
+        .example("192.0.2.10"),
+        port(
+            "listening-port",
+            0,
+            "Port for clients over UDP and TCP; 0 lets the system choose.",
+        )
+        .short('p')
+        .default("3478")
+        .example("3478"),
+        flag("no-udp", "Do not serve clients over UDP."),
+        flag("no-tcp", "Do not serve clients over TCP."),
+        flag("no-stun", "Do not answer Binding requests."),
+        flag(
+            "stun-only",
+            "Answer Binding requests only, and relay nothing.",
+        )
+        .short('S'),
+        flag(
+            "secure-stun",
+            "Answer Binding requests only with valid credentials.",
+        ),
+        number(
+            "sock-buf-size",
+            1,
+            i32::MAX as u64,
+            "bytes",
+            "Size in bytes of the receive and of the send buffer of each UDP socket.",
+        )
+        .default("2097152")
+        .example("4194304"),
+        port(
+            "tls-listening-port",
+            0,
+            "Port for clients over TLS and DTLS.",
+        )
+        .default("5349")
+        .example("5349")
+        .not_yet(NEEDS_TLS),
+        port(
+            "alt-listening-port",
+            0,
+            "Second port of RFC 5780; 0 is listening-port + 1.",
+        )
+        .default("0")
+        .example("3479")
+        .not_yet("NAT discovery (RFC 5780) is not built yet"),
+        port(
+            "alt-tls-listening-port",
+            0,
+            "Second TLS port of RFC 5780; 0 is tls-listening-port + 1.",
+        )
+        .default("0")
+        .example("5350")
+        .not_yet("NAT discovery (RFC 5780) is not built yet"),
+        option(
+            "listening-device",
+            Kind::Text,
+            "Network interface to listen on.",
+        )
+        .short('d')
+        .example("eth0")
+        .not_yet("sockets are not bound to an interface yet; use listening-ip"),
+        port(
+            "tcp-proxy-port",
+            0,
+            "Port for TCP clients behind a proxy that speaks the PROXY protocol.",
+        )
+        .unset("off")
+        .example("5555")
+        .not_yet("the PROXY protocol is not read yet"),
+        option(
+            "aux-server",
+            Kind::Text,
+            "Further address and port to listen on.",
+        )
+        .list()
+        .unset("none")
+        .example("192.0.2.10:443")
+        .not_yet("further endpoints are not built yet"),
+        flag(
+            "udp-self-balance",
+            "Spread UDP clients over the aux-server addresses.",
+        )
+        .not_yet("aux-server is not built yet; workers share the load by themselves"),
+        flag("no-tls", "Do not serve clients over TLS.").no_effect(NEEDS_TLS),
+        flag("dtls", "Serve clients over DTLS.").not_yet(NEEDS_TLS),
+        flag("no-dtls", "Do not serve clients over DTLS.").no_effect(NEEDS_TLS),
+        flag("rfc5780", "Answer NAT discovery (RFC 5780).")
+            .not_yet("NAT discovery (RFC 5780) is not built yet"),
+        flag("no-rfc5780", "Do not answer NAT discovery.")
+            .no_effect("NAT discovery is off unless asked for"),
+        option(
+            "acme-redirect",
+            Kind::Text,
+            "URL to which ACME requests on the TCP port are sent.",
+        )
+        .example("http://acme.example.org/.well-known/acme-challenge/")
+        .not_yet("HTTP on the TURN port is not answered yet"),
+        flag(
+            "respond-http-unsupported",
+            "Answer HTTP on the TURN port with status 400.",
+        )
+        .not_yet("HTTP on the TURN port closes the connection"),
+    ],
+};

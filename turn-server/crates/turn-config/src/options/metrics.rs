@@ -1,0 +1,63 @@
+//! Options: Prometheus.
+
+use crate::option::{Group, Kind, flag, option, port};
+
+const NO_TLS: &str = "metrics are not served over TLS yet";
+
+pub(super) static GROUP: Group = Group {
+    title: "Metrics",
+    options: &[
+        flag("prometheus", "Serve metrics for Prometheus over HTTP."),
+        port(
+            "prometheus-port",
+            0,
+            "Port of the metrics; 0 lets the system choose.",
+        )
+        .default("9641")
+        .example("9641"),
+        option(
+            "prometheus-address",
+            Kind::Address,
+            "Address of the metrics.",
+        )
+        .unset("all addresses of this machine")
+        .example("127.0.0.1"),
+        option("prometheus-path", Kind::UrlPath, "Path of the metrics.")
+            .default("/metrics")
+            .example("/metrics"),
+        flag(
+            "prometheus-username-labels",
+            "Count traffic by user name as well.",
+        )
+        .not_yet("traffic is not counted by user name yet"),
+        flag("prometheus-tls", "Serve metrics over TLS.").not_yet(NO_TLS),
+        option(
+            "prometheus-cert",
+            Kind::Path,
+            "PEM file with the certificate for metrics.",
+        )
+        .example("/etc/turnserver/metrics.pem")
+        .not_yet(NO_TLS),
+        option(
+            "prometheus-key",
+            Kind::Path,
+            "PEM file with the private key for metrics.",
+        )
+        .example("/etc/turnserver/metrics.key")
+        .not_yet(NO_TLS),
+        option(
+            "prometheus-ip",
+            Kind::Text,
+            "Address of the metrics, as a fork spells it.",
+        )
+        .example("127.0.0.1")
+        .removed("use prometheus-address"),
+        flag(
+            "prometheus-no-username-labels",
+            "Do not count traffic by user name.",
+        )
+        .removed("traffic is not counted by user name unless asked for"),
+        flag("no-prometheus", "Do not serve metrics.")
+            .removed("metrics are off unless prometheus is given"),
+    ],
+};

@@ -1,0 +1,29 @@
+//! Options that coturn does not have and that belong to no other group.
+
+use crate::option::{Group, Kind, flag, number, option};
+
+pub(super) static GROUP: Group = Group {
+    title: "Only in Turnpike",
+    options: &[
+        flag("quickstart", "Start as without arguments, with the flags beside it: no file is read, a secret is made.")
+            .ours()
+            .command_line_only(),
+        flag("check-config", "Explain the effective settings, and end.").ours().command_line_only(),
+        option("latency-budget", Kind::Duration, "Longest time that a packet may wait for its batch (us, ms or s).")
+            .unset("a packet never waits")
+            .example("200us")
+            .ours()
+            .not_yet("packets never wait for a batch"),
+        number(
+            "unauth-reply-rate",
+            0,
+            u32::MAX as u64,
+            "answers per second",
+            "Answers per second and source network to requests without valid credentials; 0 is unlimited.",
+        )
+        .default("200")
+        .example("200")
+        .ours()
+        .not_yet("such answers are not limited yet"),
+    ],
+};

@@ -1,0 +1,81 @@
+//! Options: workers and files of the process, and what the command line asks for besides a start.
+
+use crate::option::{Group, Kind, flag, number, option};
+
+pub(super) static GROUP: Group = Group {
+    title: "Process",
+    options: &[
+        option(
+            "config-file",
+            Kind::Path,
+            "Configuration file; a relative name is searched as coturn searches it.",
+        )
+        .short('c')
+        .default("turnserver.conf")
+        .example("/etc/turnserver.conf")
+        .ours()
+        .command_line_only(),
+        flag("no-config-file", "Read no configuration file.")
+            .short('n')
+            .ours()
+            .command_line_only(),
+        flag("help", "Print this text and end.")
+            .short('h')
+            .ours()
+            .command_line_only(),
+        flag("version", "Print the version number and end.").command_line_only(),
+        number(
+            "relay-threads",
+            0,
+            128,
+            "threads",
+            "Worker threads; 0 is one.",
+        )
+        .short('m')
+        .clamp()
+        .unset("one per CPU")
+        .example("4"),
+        number(
+            "cpus",
+            1,
+            128,
+            "CPUs",
+            "Number of CPUs to count on where this machine reports too many (containers).",
+        )
+        .clamp()
+        .unset("as many as there are")
+        .example("2"),
+        option("pidfile", Kind::Path, "File for the process id.")
+            .may_be_empty()
+            .unset("none is written")
+            .example("/run/turnserver/turnserver.pid"),
+        flag("daemon", "Go to the background.")
+            .short('o')
+            .not_yet("it stays in the foreground, as systemd and containers expect"),
+        option(
+            "proc-user",
+            Kind::Text,
+            "User to become after the sockets are open.",
+        )
+        .example("turnserver")
+        .not_yet("privileges are not dropped yet; start it as that user"),
+        option(
+            "proc-group",
+            Kind::Text,
+            "Group to become after the sockets are open.",
+        )
+        .example("turnserver")
+        .not_yet("privileges are not dropped yet; start it as that group"),
+        number(
+            "drain-min-allocations",
+            0,
+            u32::MAX as u64,
+            "allocations",
+            "Allocations at which a drain is over.",
+        )
+        .optional()
+        .default("0")
+        .example("3")
+        .not_yet("draining is not built yet"),
+    ],
+};

@@ -1,0 +1,83 @@
+//! Options: relay addresses, ports and peers.
+
+use crate::option::{Group, Kind, flag, number, option, port};
+
+const NO_MULTIPLEX: &str = "each allocation has a socket of its own; sharing one is not built yet";
+
+pub(super) static GROUP: Group = Group {
+    title: "Relay",
+    options: &[
+        option("relay-ip", Kind::Address, "Local address to relay from; repeat it for several.")
+            .short('E')
+            .list()
+            .unset("the address that the client came to")
+            .example("192.0.2.10"),
+        option(
+            "external-ip",
+            Kind::External,
+            "Public address behind a 1:1 NAT that clients are told: PUBLIC for all relay addresses of its family, or \
+             PUBLIC/PRIVATE for one; repeat it for IPv4 and IPv6.",
+        )
+        .short('X')
+        .list()
+        .unset("clients are told the relay address itself")
+        .example("203.0.113.10/192.0.2.10"),
+        port("min-port", 1, "Lowest port of the relay range.").default("49152").example("49152"),
+        port("max-port", 1, "Highest port of the relay range; each allocation takes one.")
+            .default("65535")
+            .example("65535"),
+        option(
+            "allowed-peer-ip",
+            Kind::Range,
+            "Peers that are allowed even if denied-peer-ip says no: IP, IP-IP or CIDR; repeatable.",
+        )
+        .list()
+        .unset("none")
+        .example("10.1.2.3"),
+        option("denied-peer-ip", Kind::Range, "Peers that are refused: IP, IP-IP or CIDR; repeatable.")
+            .list()
+            .unset("none")
+            .example("10.0.0.0-10.255.255.255"),
+        flag("no-multicast-peers", "Refuse multicast peers; they are refused in any case."),
+        flag("allow-loopback-peers", "Allow peers on loopback addresses; for tests only."),
+        flag("allow-private-peers", "Allow peers in private ranges (RFC 1918, RFC 4193 and the like).")
+            .ours()
+            .default("yes"),
+        option(
+            "allocation-default-address-family",
+            Kind::Choice(&["ipv4", "ipv6", "keep"]),
+            "Family of the relayed address when the client names none; keep: that of the client.",
+        )
+        .short('A')
+        .default("ipv4")
+        .example("keep"),
+        flag("keep-address-family", "Older spelling of allocation-default-address-family=keep.").short('K'),
+        flag("no-udp-relay", "Refuse UDP allocations."),
+        flag("no-tcp-relay", "Refuse TCP allocations (RFC 6062).")
+            .no_effect("TCP allocations (RFC 6062) are refused anyway: they are not built yet"),
+        option("relay-device", Kind::Text, "Network interface to relay from.")
+            .short('i')
+            .example("eth0")
+            .not_yet("sockets are not bound to an interface yet; use relay-ip"),
+        flag("server-relay", "Let peers send without permission.")
+            .no_effect("permissions are checked in any case, as RFC 8656 asks"),
+        flag("mobility", "Let clients move to another address (RFC 8016).").not_yet("mobility (RFC 8016) is not built yet"),
+        flag("multiplex-peer", "Let allocations share one relay socket.").not_yet(NO_MULTIPLEX),
+        number("multiplex-peer-port", 1, 65_000, "port", "First port of the shared relay sockets.")
+            .default("3480")
+            .example("3480")
+            .not_yet(NO_MULTIPLEX),
+        number("multiplex-peer-max-peers", 1, 65_535, "peers", "Peers of one allocation on a shared socket.")
+            .default("256")
+            .example("256")
+            .not_yet(NO_MULTIPLEX),
+        flag("rfc5766-channel-numbers", "Accept channel numbers above 0x4FFF.")
+            .not_yet("channels are 0x4000 to 0x4FFF, as RFC 8656 says"),
+        flag("no-loopback-peers", "Refuse peers on loopback addresses.")
+            .removed("loopback peers are refused unless allow-loopback-peers is given"),
+        option("udp-relay-servers", Kind::Text, "Number of UDP relay servers.")
+            .example("4")
+            .removed("use relay-threads"),
+        option("ne", Kind::Text, "Choice of coturn's network engine.").example("3").removed("there is one network engine"),
+    ],
+};

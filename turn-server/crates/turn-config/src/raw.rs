@@ -1,0 +1,59 @@
+//! Values as they were written: option, text and origin, in order.
+//!
+//! In: the list that every reader fills. Not in: reading (`file.rs`, `command_line.rs`) and meaning (`value/`).
+
+use crate::diagnostics::Report;
+use crate::option::OptionSpec;
+use crate::origin::Origin;
+
+/// Holds what was written, before anybody asks what it means.
+#[derive(Default)]
+pub struct Raw {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) report: Report,
+}
+
+/// Holds one value as it was written.
+pub(crate) struct Entry {
+    pub(crate) spec: &'static OptionSpec,
+    /// Empty when the key stood alone.
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+impl Raw {
+    /// Appends `later`, whose values override the earlier ones and follow them in lists.
+    pub fn then(mut self, mut later: Raw) -> Raw {
+        self.entries.append(&mut later.entries);
+        self.report.append(later.report);
+        self
+    }
+
+    /// Whether a flag was given and not taken back, for flags that decide what else is read.
+    pub fn asks_for(&self, long: &str) -> bool {
+        self.last_text(long)
+            .is_some_and(|text| crate::value::truth(text) != Some(false))
+    }
+
+    /// The last text given for an option.
+    pub fn last_text(&self, long: &str) -> Option<&str> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry.spec.long == long)
+            .map(|entry| entry.text.as_str())
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        spec: &'static OptionSpec,
+        text: impl Into<String>,
+        origin: Origin,
+    ) {
+        self.entries.push(Entry {
+            spec,
+            text: text.into(),
+            origin,
+        });
+    }
+}

@@ -1,0 +1,112 @@
+//! Values that are addresses, with host names resolved by the caller's resolver.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Fault, Resolve};
+use crate::diagnostics::quote;
+use crate::ip_range::IpRange;
+use crate::settings::External;
+
+pub(super) fn address(text: &str, resolve: Resolve<'_>) -> Result<IpAddr, Fault> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Fault::new(
+            "an address is missing",
+            "Write an IP address, for example 192.0.2.10.",
+        ));
+    }
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    if let Ok(address) = bare.parse() {
+        return Ok(address);
+    }
+    if !looks_like_a_host(text) {
+        return Err(Fault::new(
+            format!("{} is not an IP address", quote(text)),
+            "Write an IPv4 or IPv6 address, without port and zone.",
+        ));
+    }
+    resolve(text).ok_or_else(|| {
+        Fault::new(
+            format!("the host name {} has no address", quote(text)),
+            "Write the IP address itself, or make the name resolve.",
+        )
+    })
+}
+
+/// Letters, digits, dots, dashes and underscores, at least one of them a letter.
+fn looks_like_a_host(text: &str) -> bool {
+    text.len() <= 253
+        && text
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || ".-_".contains(character))
+        && text
+            .chars()
+            .any(|character| character.is_ascii_alphabetic())
+}
+
+pub(super) fn external(text: &str, resolve: Resolve<'_>) -> Result<External, Fault> {
+    const REMEDY: &str =
+        "Write the public address, or PUBLIC/PRIVATE with two addresses of one family.";
+    let usable = |text: &str| {
+        let address = address(text, resolve)?;
+        if address.is_unspecified() || address.is_multicast() {
+            return Err(Fault::new(
+                format!("{address} is not the address of a host"),
+                REMEDY,
+            ));
+        }
+        Ok(address)
+    };
+    let Some((public, private)) = text.split_once('/') else {
+        return Ok(External {
+            public: usable(text)?,
+            private: None,
+        });
+    };
+    let (public, private) = (usable(public)?, usable(private)?);
+    if public.is_ipv4() != private.is_ipv4() {
+        return Err(Fault::new(
+            format!("{public} and {private} are of different families"),
+            REMEDY,
+        ));
+    }
+    Ok(External {
+        public,
+        private: Some(private),
+    })
+}
+
+pub(super) fn range(text: &str) -> Result<IpRange, Fault> {
+    const REMEDY: &str =
+        "Write IP, FIRST-LAST or NETWORK/PREFIX, for example 10.0.0.0-10.255.255.255.";
+    if text.trim().is_empty() {
+        return Err(Fault::new("a range of addresses is missing", REMEDY));
+    }
+    IpRange::parse(text).map_err(|what| Fault::new(what, REMEDY))
+}
+
+pub(super) fn endpoint(text: &str, resolve: Resolve<'_>) -> Result<SocketAddr, Fault> {
+    const REMEDY: &str = "Write ADDRESS:PORT, for example 127.0.0.1:8080 or [::1]:8080.";
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Fault::new("an address and a port are missing", REMEDY));
+    }
+    if let Ok(endpoint) = text.parse() {
+        return Ok(endpoint);
+    }
+    let (host, port) = text
+        .rsplit_once(':')
+        .ok_or_else(|| Fault::new(format!("{} has no port", quote(text)), REMEDY))?;
+    // Without brackets the last group of an IPv6 address would be taken for the port.
+    if host.contains(':') {
+        return Err(Fault::new(
+            format!("{} is not an address and a port", quote(text)),
+            REMEDY,
+        ));
+    }
+    let port = super::number::port(port, 0)?;
+    Ok(SocketAddr::new(address(host, resolve)?, port))
+}
