@@ -67,13 +67,29 @@ impl Arena {
         let slot_bytes = headroom + MAX_DATAGRAM + tailroom;
         let stride = (slot_bytes.div_ceil(CACHE_LINE) + SKEW_LINES) * CACHE_LINE;
         let memory = Memory::new(stride * slots);
-        let nothing = Received { length: 0, from: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) };
+        let nothing = Received {
+            length: 0,
+            from: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        };
         let inbound = match backend {
             #[cfg(target_os = "linux")]
-            Backend::Batched => Inbound::Batched(linux::Inbound::new(&memory, slots, headroom, stride, MAX_DATAGRAM)),
+            Backend::Batched => Inbound::Batched(linux::Inbound::new(
+                &memory,
+                slots,
+                headroom,
+                stride,
+                MAX_DATAGRAM,
+            )),
             _ => Inbound::Plain,
         };
-        Self { memory, stride, headroom, slot_bytes, received: vec![nothing; slots], inbound }
+        Self {
+            memory,
+            stride,
+            headroom,
+            slot_bytes,
+            received: vec![nothing; slots],
+            inbound,
+        }
     }
 
     /// How many slots there are.
@@ -88,16 +104,24 @@ impl Arena {
     /// # Errors
     /// An error pending on the socket (for one, ICMP about an earlier packet) when no datagram was received before it. The
     /// error is taken off by that: the socket may hold packets, so the caller tries again. An empty socket is `Ok(0)`.
-    pub fn receive(&mut self, socket: BorrowedFd<'_>, first: usize, max: usize) -> io::Result<usize> {
+    pub fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        first: usize,
+        max: usize,
+    ) -> io::Result<usize> {
         let end = first.saturating_add(max).min(self.slots());
         if first >= end {
             return Ok(0);
         }
         let result = match &mut self.inbound {
             #[cfg(target_os = "linux")]
-            Inbound::Batched(inbound) => {
-                inbound.receive(&mut self.memory, socket, first, &mut self.received[first..end])
-            }
+            Inbound::Batched(inbound) => inbound.receive(
+                &mut self.memory,
+                socket,
+                first,
+                &mut self.received[first..end],
+            ),
             Inbound::Plain => self.receive_singly(socket, first, end),
         };
         match result {
@@ -110,7 +134,11 @@ impl Arena {
     pub fn slot_mut(&mut self, index: usize) -> Option<Slot<'_>> {
         let Received { length, from } = *self.received.get(index)?;
         let payload = self.headroom..self.headroom + length;
-        Some(Slot { buf: self.buffer_mut(index)?, payload, from })
+        Some(Slot {
+            buf: self.buffer_mut(index)?,
+            payload,
+            from,
+        })
     }
 
     /// The buffer of slot `index` alone, for bytes that come from elsewhere than [`Arena::receive`].
@@ -122,13 +150,22 @@ impl Arena {
     /// A part of the buffer of slot `index`; `None` where it does not lie within it.
     pub fn bytes(&self, index: usize, range: Range<usize>) -> Option<&[u8]> {
         let start = self.start(index)?;
-        self.memory.slice(start..start + self.slot_bytes)?.get(range)
+        self.memory
+            .slice(start..start + self.slot_bytes)?
+            .get(range)
     }
 
-    fn receive_singly(&mut self, socket: BorrowedFd<'_>, first: usize, end: usize) -> io::Result<usize> {
+    fn receive_singly(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        first: usize,
+        end: usize,
+    ) -> io::Result<usize> {
         for index in first..end {
             let payload = self.headroom..self.headroom + MAX_DATAGRAM;
-            let Some(buffer) = self.buffer_mut(index).and_then(|buf| buf.get_mut(payload)) else { break };
+            let Some(buffer) = self.buffer_mut(index).and_then(|buf| buf.get_mut(payload)) else {
+                break;
+            };
             match plain::receive(socket, buffer) {
                 Ok(received) => self.received[index] = received,
                 // As with recvmmsg, packets that came before the error count; what is still queued behind an error that

@@ -20,7 +20,15 @@ use crate::{Outgoing, arena::Received, memory::Memory, name::Name};
 pub(crate) fn is_supported() -> bool {
     let no_socket: c_int = -1;
     // SAFETY: no socket and no headers, so nothing is read or written: the call can only fail.
-    let received = unsafe { libc::recvmmsg(no_socket, ptr::null_mut(), 0, libc::MSG_DONTWAIT, ptr::null_mut()) };
+    let received = unsafe {
+        libc::recvmmsg(
+            no_socket,
+            ptr::null_mut(),
+            0,
+            libc::MSG_DONTWAIT,
+            ptr::null_mut(),
+        )
+    };
     // A call that exists objects to the descriptor; one that is missing or forbidden fails otherwise.
     received == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EBADF)
 }
@@ -38,10 +46,20 @@ pub(crate) struct Inbound {
 
 impl Inbound {
     /// Lays out headers for `slots` payloads of `length` bytes, the first at `offset`, each `stride` behind the last.
-    pub(crate) fn new(memory: &Memory, slots: usize, offset: usize, stride: usize, length: usize) -> Self {
+    pub(crate) fn new(
+        memory: &Memory,
+        slots: usize,
+        offset: usize,
+        stride: usize,
+        length: usize,
+    ) -> Self {
         let (mut headers, mut names, mut vectors) = arrays(slots);
         for (index, vector) in vectors.iter_mut().enumerate() {
-            vector.iov_base = memory.base().as_ptr().wrapping_add(offset + index * stride).cast();
+            vector.iov_base = memory
+                .base()
+                .as_ptr()
+                .wrapping_add(offset + index * stride)
+                .cast();
             vector.iov_len = length;
         }
         // Taken from the vectors themselves, not from slices of them: such pointers outlive shared borrows, and no mutable
@@ -53,7 +71,11 @@ impl Inbound {
             header.msg_hdr.msg_iov = first_vector.wrapping_add(index);
             header.msg_hdr.msg_iovlen = 1;
         }
-        Self { headers, names, _vectors: vectors }
+        Self {
+            headers,
+            names,
+            _vectors: vectors,
+        }
     }
 
     /// Fills slots from `first` on, as many as `received` is long; short when the socket is empty.
@@ -80,11 +102,19 @@ impl Inbound {
                 )
             }
         })?;
-        for ((header, name), received) in headers.iter_mut().zip(&self.names[first..]).zip(received).take(count) {
+        for ((header, name), received) in headers
+            .iter_mut()
+            .zip(&self.names[first..])
+            .zip(received)
+            .take(count)
+        {
             let from = name.decode(header.msg_hdr.msg_namelen);
             // Other than IP can't be: the caller opened the socket. If it does, no one has this address.
             let from = from.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
-            *received = Received { length: header.msg_len as usize, from };
+            *received = Received {
+                length: header.msg_len as usize,
+                from,
+            };
             header.msg_hdr.msg_namelen = Name::BYTES;
         }
         Ok(count)
@@ -101,13 +131,25 @@ pub(crate) struct Outbound {
 impl Outbound {
     pub(crate) fn new(capacity: usize) -> Self {
         let (headers, names, vectors) = arrays(capacity);
-        Self { headers, names, vectors }
+        Self {
+            headers,
+            names,
+            vectors,
+        }
     }
 
     /// Takes packets up to the capacity; what it gives back offers them to the kernel and must not outlive them.
-    pub(crate) fn fill<'a>(&mut self, packets: &mut impl Iterator<Item = Outgoing<'a>>) -> Filled<'_, 'a> {
+    pub(crate) fn fill<'a>(
+        &mut self,
+        packets: &mut impl Iterator<Item = Outgoing<'a>>,
+    ) -> Filled<'_, 'a> {
         let mut count = 0;
-        for ((header, name), vector) in self.headers.iter_mut().zip(&mut self.names).zip(&mut self.vectors) {
+        for ((header, name), vector) in self
+            .headers
+            .iter_mut()
+            .zip(&mut self.names)
+            .zip(&mut self.vectors)
+        {
             let Some(packet) = packets.next() else { break };
             vector.iov_base = packet.bytes.as_ptr().cast_mut().cast();
             vector.iov_len = packet.bytes.len();
@@ -117,7 +159,10 @@ impl Outbound {
             header.msg_hdr.msg_iovlen = 1;
             count += 1;
         }
-        Filled { headers: &mut self.headers[..count], _packets: PhantomData }
+        Filled {
+            headers: &mut self.headers[..count],
+            _packets: PhantomData,
+        }
     }
 }
 
@@ -138,7 +183,14 @@ impl Filled<'_, '_> {
         retry_interrupted(|| {
             // SAFETY: every header leads to one address in the scratch, borrowed through `self`, and to one packet that `'a`
             // keeps alive; the kernel only reads them, and writes `msg_len` of as many headers as the slice has.
-            unsafe { libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as c_uint, libc::MSG_DONTWAIT) }
+            unsafe {
+                libc::sendmmsg(
+                    socket.as_raw_fd(),
+                    rest.as_mut_ptr(),
+                    rest.len() as c_uint,
+                    libc::MSG_DONTWAIT,
+                )
+            }
         })
     }
 }
@@ -147,8 +199,15 @@ fn arrays(length: usize) -> (Vec<mmsghdr>, Vec<Name>, Vec<iovec>) {
     // SAFETY: a C struct of integers and pointers, for which zeroes are a value (and `msghdr` has private padding, so that
     // it can't be written out field by field on every C library).
     let header: mmsghdr = unsafe { mem::zeroed() };
-    let vector = iovec { iov_base: ptr::null_mut(), iov_len: 0 };
-    (vec![header; length], vec![Name::default(); length], vec![vector; length])
+    let vector = iovec {
+        iov_base: ptr::null_mut(),
+        iov_len: 0,
+    };
+    (
+        vec![header; length],
+        vec![Name::default(); length],
+        vec![vector; length],
+    )
 }
 
 fn retry_interrupted(mut call: impl FnMut() -> c_int) -> io::Result<usize> {

@@ -32,7 +32,9 @@ impl Memory {
         };
         // SAFETY: the layout's size is not zero.
         let base = unsafe { alloc::alloc_zeroed(layout) };
-        let Some(base) = NonNull::new(base) else { alloc::handle_alloc_error(layout) };
+        let Some(base) = NonNull::new(base) else {
+            alloc::handle_alloc_error(layout)
+        };
         Self { base, layout }
     }
 
@@ -56,7 +58,9 @@ impl Memory {
     }
 
     fn checked_length(&self, range: &Range<usize>) -> Option<usize> {
-        (range.end <= self.layout.size()).then(|| range.end.checked_sub(range.start)).flatten()
+        (range.end <= self.layout.size())
+            .then(|| range.end.checked_sub(range.start))
+            .flatten()
     }
 }
 

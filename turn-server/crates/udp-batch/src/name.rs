@@ -49,7 +49,10 @@ impl Name {
         let bytes = &self.0;
         let port = u16::from_be_bytes([bytes[2], bytes[3]]);
         match (u16::from_ne_bytes([bytes[0], bytes[1]]), length) {
-            (FAMILY_V4, V4_BYTES..) => Some(SocketAddr::from(([bytes[4], bytes[5], bytes[6], bytes[7]], port))),
+            (FAMILY_V4, V4_BYTES..) => Some(SocketAddr::from((
+                [bytes[4], bytes[5], bytes[6], bytes[7]],
+                port,
+            ))),
             (FAMILY_V6, V6_BYTES..) => {
                 let mut octets = [0; 16];
                 octets.copy_from_slice(&bytes[8..24]);
@@ -85,7 +88,10 @@ mod tests {
     #[test]
     fn lengths_are_those_of_the_system() {
         for address in addresses() {
-            assert_eq!(Name::default().encode(address), SockAddr::from(address).len());
+            assert_eq!(
+                Name::default().encode(address),
+                SockAddr::from(address).len()
+            );
         }
     }
 

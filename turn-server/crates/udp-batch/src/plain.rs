@@ -15,15 +15,22 @@ use crate::{Outgoing, arena::Received};
 pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     // SAFETY: bytes are valid as possibly uninitialised bytes, and the call below only writes initialised ones into them.
     let buffer = unsafe { &mut *(std::ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) };
-    let (length, from) = retry_interrupted(|| SockRef::from(&socket).recv_from_with_flags(buffer, libc::MSG_DONTWAIT))?;
+    let (length, from) = retry_interrupted(|| {
+        SockRef::from(&socket).recv_from_with_flags(buffer, libc::MSG_DONTWAIT)
+    })?;
     // Other than IP can't be: the caller opened the socket. If it does, no one has this address.
-    let from = from.as_socket().map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), without_flow_label);
+    let from = from.as_socket().map_or(
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        without_flow_label,
+    );
     Ok(Received { length, from })
 }
 
 pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Outgoing<'_>) -> io::Result<usize> {
     let to = packet.to.into();
-    retry_interrupted(|| SockRef::from(&socket).send_to_with_flags(packet.bytes, &to, libc::MSG_DONTWAIT))
+    retry_interrupted(|| {
+        SockRef::from(&socket).send_to_with_flags(packet.bytes, &to, libc::MSG_DONTWAIT)
+    })
 }
 
 /// Two packets of one sender must give equal addresses.

@@ -64,7 +64,11 @@ impl Sender {
     /// Sends all packets through one socket, in order, in as many batches as they need. Never blocks.
     ///
     /// A packet that the kernel refuses is skipped; at the first sign of a full buffer the rest is dropped.
-    pub fn send<'a>(&mut self, socket: BorrowedFd<'_>, packets: impl IntoIterator<Item = Outgoing<'a>>) -> SendReport {
+    pub fn send<'a>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        packets: impl IntoIterator<Item = Outgoing<'a>>,
+    ) -> SendReport {
         let packets = packets.into_iter();
         match &mut self.outbound {
             #[cfg(target_os = "linux")]
@@ -107,7 +111,10 @@ fn send_batched<'a>(
     }
 }
 
-fn send_singly<'a>(socket: BorrowedFd<'_>, mut packets: impl Iterator<Item = Outgoing<'a>>) -> SendReport {
+fn send_singly<'a>(
+    socket: BorrowedFd<'_>,
+    mut packets: impl Iterator<Item = Outgoing<'a>>,
+) -> SendReport {
     let mut report = SendReport::default();
     while let Some(packet) = packets.next() {
         match plain::send(socket, &packet) {
@@ -124,5 +131,6 @@ fn send_singly<'a>(socket: BorrowedFd<'_>, mut packets: impl Iterator<Item = Out
 
 /// Whether the next packet would fail for the same reason.
 fn is_full(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
+    error.kind() == io::ErrorKind::WouldBlock
+        || matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::ENOMEM))
 }

@@ -11,8 +11,16 @@ const KIB: usize = 1024;
 
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * KIB
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        * KIB
 }
 
 /// Receives one datagram of `length` bytes into every slot, twice.
@@ -35,7 +43,12 @@ fn only_pages_that_packets_touched_are_resident() {
     let common = resident() - before;
     fill(&mut arena, 65_507);
     let largest = resident() - before;
-    println!("resident KiB: untouched {}, common {}, largest {}", untouched / KIB, common / KIB, largest / KIB);
+    println!(
+        "resident KiB: untouched {}, common {}, largest {}",
+        untouched / KIB,
+        common / KIB,
+        largest / KIB
+    );
     assert!(untouched < 256 * KIB);
     assert!(common < 1_536 * KIB);
     assert!(largest < 9_216 * KIB);

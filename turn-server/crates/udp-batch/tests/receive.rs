@@ -22,7 +22,10 @@ fn payload(arena: &mut Arena, slot: usize) -> Vec<u8> {
 
 #[test]
 fn a_datagram_lies_behind_the_headroom_with_its_sender() {
-    for (backend, on) in BACKENDS.iter().flat_map(|&backend| LOOPBACKS.map(|on| (backend, on))) {
+    for (backend, on) in BACKENDS
+        .iter()
+        .flat_map(|&backend| LOOPBACKS.map(|on| (backend, on)))
+    {
         let ((server, to), (client, from)) = (socket(on), socket(on));
         let mut arena = arena(backend, 4);
         client.send_to(b"hello", to).unwrap();
@@ -53,7 +56,10 @@ fn an_empty_datagram_is_a_datagram() {
             client.send_to(packet, to).unwrap();
         }
         assert_eq!(arena.receive(server.as_fd(), 0, 4).unwrap(), 3);
-        assert_eq!([0, 1, 2].map(|slot| payload(&mut arena, slot)), [&b"before"[..], b"", b"after"]);
+        assert_eq!(
+            [0, 1, 2].map(|slot| payload(&mut arena, slot)),
+            [&b"before"[..], b"", b"after"]
+        );
         assert_eq!(arena.slot_mut(1).unwrap().from, from);
     }
 }
@@ -61,9 +67,12 @@ fn an_empty_datagram_is_a_datagram() {
 #[test]
 fn the_largest_datagrams_arrive_whole_side_by_side() {
     // 65,507 = 65,535 less the headers of IPv4 and UDP; over IPv6 the IP header is not counted.
-    for (backend, (on, length)) in
-        BACKENDS.iter().flat_map(|&b| LOOPBACKS.into_iter().zip([65_507, 65_527]).map(move |c| (b, c)))
-    {
+    for (backend, (on, length)) in BACKENDS.iter().flat_map(|&b| {
+        LOOPBACKS
+            .into_iter()
+            .zip([65_507, 65_527])
+            .map(move |c| (b, c))
+    }) {
         let ((server, to), (client, _)) = (socket(on), socket(on));
         let mut arena = arena(backend, 3);
         let packets = [1u8, 2, 3].map(|fill| vec![fill; length]);
@@ -72,7 +81,10 @@ fn the_largest_datagrams_arrive_whole_side_by_side() {
             assert_eq!(arena.receive(server.as_fd(), slot, 1).unwrap(), 1);
         }
         for (packet, slot) in packets.iter().zip(0..) {
-            assert!(payload(&mut arena, slot) == *packet, "{backend:?}, slot {slot}");
+            assert!(
+                payload(&mut arena, slot) == *packet,
+                "{backend:?}, slot {slot}"
+            );
         }
     }
 }
@@ -105,7 +117,10 @@ fn slots_outside_the_asked_range_keep_their_contents() {
         }
         assert_eq!(arena.receive(server.as_fd(), 0, 3).unwrap(), 3);
         assert_eq!(arena.receive(server.as_fd(), 1, 1).unwrap(), 1);
-        assert_eq!([0, 1, 2].map(|slot| payload(&mut arena, slot)), [b"a", b"d", b"c"]);
+        assert_eq!(
+            [0, 1, 2].map(|slot| payload(&mut arena, slot)),
+            [b"a", b"d", b"c"]
+        );
     }
 }
 
@@ -116,10 +131,23 @@ fn asking_beyond_the_last_slot_uses_the_slots_there_are() {
         let mut arena = arena(backend, 2);
         client.send_to(b"x", to).unwrap();
         assert_eq!(arena.receive(server.as_fd(), 2, 5).unwrap(), 0);
-        assert_eq!(arena.receive(server.as_fd(), usize::MAX, usize::MAX).unwrap(), 0);
+        assert_eq!(
+            arena
+                .receive(server.as_fd(), usize::MAX, usize::MAX)
+                .unwrap(),
+            0
+        );
         assert_eq!(arena.receive(server.as_fd(), 1, usize::MAX).unwrap(), 1);
-        assert!(arena.slot_mut(2).is_none() && arena.buffer_mut(2).is_none() && arena.bytes(2, 0..1).is_none());
-        assert!(arena.bytes(1, 0..HEADROOM + MAX_DATAGRAM + TAILROOM + 1).is_none());
+        assert!(
+            arena.slot_mut(2).is_none()
+                && arena.buffer_mut(2).is_none()
+                && arena.bytes(2, 0..1).is_none()
+        );
+        assert!(
+            arena
+                .bytes(1, 0..HEADROOM + MAX_DATAGRAM + TAILROOM + 1)
+                .is_none()
+        );
     }
 }
 
@@ -145,7 +173,11 @@ fn an_icmp_error_is_reported_once_and_the_socket_goes_on() {
         drop(client);
         server.send(b"nobody listens").unwrap();
         let error = arena.receive(server.as_fd(), 0, 2).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{backend:?}");
+        assert_eq!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused,
+            "{backend:?}"
+        );
         let client = UdpSocket::bind(from).unwrap();
         client.send_to(b"back", to).unwrap();
         assert_eq!(arena.receive(server.as_fd(), 0, 2).unwrap(), 1);
