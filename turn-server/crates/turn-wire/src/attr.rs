@@ -81,7 +81,7 @@ pub const RESPONSE_ORIGIN: u16 = 0x802B;
 pub const OTHER_ADDRESS: u16 = 0x802C;
 /// THIRD-PARTY-AUTHORIZATION (RFC 7635 §6.1).
 pub const THIRD_PARTY_AUTHORIZATION: u16 = 0x802E;
-/// MOBILITY-TICKET (RFC 8016 §3.1).
+/// MOBILITY-TICKET (RFC 8016).
 pub const MOBILITY_TICKET: u16 = 0x8030;
 
 /// Tells whether an attribute must be understood for its message to be processed (RFC 8489 §14).

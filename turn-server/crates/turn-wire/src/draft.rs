@@ -34,7 +34,7 @@ impl Draft {
     /// Starts over with an empty message.
     pub(crate) fn begin(&mut self, method: Method, class: Class, id: TransactionId) {
         self.message.reset();
-        // The codec grows its buffer through a second one; a buffer that is long enough already spares it that.
+        // As in `append`.
         self.message.raw.resize(HEADER_LEN, 0);
         self.message.typ.read_value(join_type(method, class));
         self.message.transaction_id = CodecId(id);
@@ -48,13 +48,10 @@ impl Draft {
 
     /// Adds an attribute by its bytes. One that would make the message too long for its length field is left out.
     pub(crate) fn put(&mut self, kind: u16, value: &[u8]) {
-        let message = &mut self.message;
         let needed = ATTRIBUTE_HEADER_LEN + value.len().next_multiple_of(4);
-        if message.length as usize + needed > MAX_PLAIN {
-            return;
+        if self.message.length as usize + needed <= MAX_PLAIN {
+            append(&mut self.message, kind, value);
         }
-        message.raw.resize(message.raw.len() + needed, 0);
-        message.add(AttrType(kind), value);
     }
 
     /// Adds an attribute whose bytes are put together first, in a buffer that is kept.
@@ -96,4 +93,12 @@ impl Draft {
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.message.raw
     }
+}
+
+/// Adds an attribute to a message whose buffer ends where its length says.
+pub(crate) fn append(message: &mut Message, kind: u16, value: &[u8]) {
+    // The codec grows its buffer through a second one; a buffer that is long enough already spares it that.
+    let needed = ATTRIBUTE_HEADER_LEN + value.len().next_multiple_of(4);
+    message.raw.resize(message.raw.len() + needed, 0);
+    message.add(AttrType(kind), value);
 }

@@ -5,9 +5,11 @@
 use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::{Digest, Sha1};
-use stun::attributes::ATTR_MESSAGE_INTEGRITY;
 use stun::message::{Message, Setter};
 use subtle::ConstantTimeEq;
+
+use crate::attr;
+use crate::draft::append;
 
 /// Length of an HMAC-SHA1.
 pub(crate) const TAG_LEN: usize = 20;
@@ -58,7 +60,7 @@ impl Setter for IntegrityKey {
         message.write_length();
         let tag = self.tag([&message.raw, &[]]);
         message.length = before;
-        message.add(ATTR_MESSAGE_INTEGRITY, &tag);
+        append(message, attr::MESSAGE_INTEGRITY, &tag);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use std::fmt;
 pub struct Method(u16);
 
 impl Method {
-    /// Binding (RFC 8489 §18.1).
+    /// Binding (RFC 8489 §6).
     pub const BINDING: Self = Self(0x001);
     /// Allocate (RFC 8656 §7).
     pub const ALLOCATE: Self = Self(0x003);
@@ -23,11 +23,11 @@ impl Method {
     pub const CREATE_PERMISSION: Self = Self(0x008);
     /// ChannelBind (RFC 8656 §12).
     pub const CHANNEL_BIND: Self = Self(0x009);
-    /// Connect (RFC 6062 §4.3).
+    /// Connect (RFC 6062 §6.1).
     pub const CONNECT: Self = Self(0x00A);
-    /// ConnectionBind (RFC 6062 §4.3).
+    /// ConnectionBind (RFC 6062 §6.1).
     pub const CONNECTION_BIND: Self = Self(0x00B);
-    /// ConnectionAttempt, an indication to the client (RFC 6062 §4.4).
+    /// ConnectionAttempt, an indication to the client (RFC 6062 §6.1).
     pub const CONNECTION_ATTEMPT: Self = Self(0x00C);
 
     /// Names a method by its number; `None` above 12 bits.

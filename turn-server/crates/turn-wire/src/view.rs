@@ -15,7 +15,7 @@ use crate::{ATTRIBUTE_HEADER_LEN, HEADER_LEN, MAGIC_COOKIE, TransactionId};
 /// Longest USERNAME that is read, in bytes: below 513 by RFC 5389 §15.3 (RFC 8489 has 509).
 const MAX_USERNAME: usize = 512;
 
-/// Longest REALM or NONCE that is read, in bytes: below 128 characters by RFC 8489 §14.9 and §14.10, 763 bytes by RFC 5389.
+/// Longest REALM or NONCE that is read, in bytes: what RFC 8489 §14.9 and §14.10 tell receivers to expect.
 const MAX_TEXT: usize = 763;
 
 /// A STUN message in somebody else's buffer, whose structure has been checked to the last byte.

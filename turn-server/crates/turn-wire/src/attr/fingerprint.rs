@@ -2,8 +2,10 @@
 //!
 //! The codec builds its table on each call, which costs more than all the rest of a Binding.
 
-use stun::attributes::ATTR_FINGERPRINT;
 use stun::message::{Message, Setter};
+
+use crate::attr;
+use crate::draft::append;
 
 /// Length of the attribute with its header.
 pub(crate) const FINGERPRINT_LEN: usize = 8;
@@ -32,7 +34,7 @@ impl Setter for FingerprintSetter {
         message.write_length();
         let value = value([&message.raw, &[]]);
         message.length = before;
-        message.add(ATTR_FINGERPRINT, &value.to_be_bytes());
+        append(message, attr::FINGERPRINT, &value.to_be_bytes());
         Ok(())
     }
 }

@@ -1,0 +1,15 @@
+//! Tests of the whole crate through its public face, in one program.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail loudly"
+)]
+
+mod differential;
+mod relayed_data;
+mod rfc5769;
+mod roundtrip;
+mod snapshots;
+mod strict;
+mod support;
+mod values;
