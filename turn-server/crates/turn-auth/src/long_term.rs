@@ -36,6 +36,11 @@ impl LongTermKey {
         Some(Self(key))
     }
 
+    /// Takes a key that is ready.
+    pub const fn from_bytes(key: [u8; 16]) -> Self {
+        Self(key)
+    }
+
     /// Returns the key for MESSAGE-INTEGRITY.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -62,6 +67,18 @@ mod tests {
         assert_eq!(
             key.as_bytes(),
             LongTermKey::from_hex("8493fbc53ba582fb4c044c456bdc40eb")
+                .unwrap()
+                .as_bytes()
+        );
+    }
+
+    #[test]
+    fn derived_key_of_prepared_unicode_is_the_one_rfc_5769_signs_with() {
+        // RFC 5769 §2.4 after SASLprep: printf 'マトリックス:example.org:TheMatrIX' | md5sum
+        let key = LongTermKey::derive("マトリックス", "example.org", "TheMatrIX");
+        assert_eq!(
+            key.as_bytes(),
+            LongTermKey::from_hex("e8ca7ad59d5eb0518e312911d2dab2a9")
                 .unwrap()
                 .as_bytes()
         );

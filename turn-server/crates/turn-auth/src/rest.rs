@@ -102,3 +102,169 @@ fn expiry(text: &str) -> Option<u64> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn password_is_the_one_that_openssl_computes() {
+        // printf '1433895918:alice' | openssl dgst -sha1 -hmac 'north' -binary | base64
+        assert_eq!(
+            password(b"north", "1433895918:alice"),
+            "RqMvcGPYTJMGThVLSi4amT4zFtI="
+        );
+        // printf '1433895918' | openssl dgst -sha1 -hmac 'north' -binary | base64
+        assert_eq!(
+            password(b"north", "1433895918"),
+            "3dkl8uIBelQlraT8v9eCSJTyt+U="
+        );
+    }
+
+    #[test]
+    fn secret_longer_than_a_hash_block_gives_the_password_of_openssl_too() {
+        // printf '1433895918:alice' | openssl dgst -sha1 -hmac "$(printf 'k%.0s' $(seq 100))" -binary | base64
+        assert_eq!(
+            password(&[b'k'; 100], "1433895918:alice"),
+            "UnLlOdFB6IIu0V3TwlUfBJKJbIs="
+        );
+    }
+
+    #[test]
+    fn minted_credential_names_its_expiry_and_carries_the_matching_password() {
+        let minted = mint(b"north", "alice", 600, 1_433_895_318, ':');
+        assert_eq!(minted.username, "1433895918:alice");
+        assert_eq!(minted.password, "RqMvcGPYTJMGThVLSi4amT4zFtI=");
+        assert_eq!(minted.expires_at, 1_433_895_918);
+    }
+
+    #[test]
+    fn credential_without_a_user_is_the_bare_expiry() {
+        assert_eq!(
+            mint(b"north", "", 600, 1_433_895_318, ':').username,
+            "1433895918"
+        );
+    }
+
+    #[test]
+    fn lifetime_beyond_the_clock_ends_at_its_last_second() {
+        let minted = mint(b"north", "alice", u64::MAX, 1_433_895_318, ':');
+        assert_eq!(minted.expires_at, u64::MAX);
+        assert_eq!(minted.username, "18446744073709551615:alice");
+    }
+
+    #[test]
+    fn both_orders_of_expiry_and_user_are_read() {
+        for (username, user) in [
+            ("1700000000:alice", "alice"),
+            ("alice:1700000000", "alice"),
+            ("1700000000", ""),
+            (":1700000000", ""),
+            (":1700000000:alice", "alice"),
+            ("1700000000:", ""),
+            ("1700000000:alice:home", "alice:home"),
+            ("alice:1700000000:home", "alice"),
+            // Both are numbers: the first is the expiry.
+            ("1700000000:1800000000", "1800000000"),
+        ] {
+            assert_eq!(
+                parse(username, ':'),
+                Some(Name {
+                    expires_at: 1_700_000_000,
+                    user
+                }),
+                "{username}"
+            );
+        }
+    }
+
+    #[test]
+    fn usernames_without_a_usable_expiry_are_not_read() {
+        for username in [
+            "",
+            ":",
+            "::",
+            "alice",
+            "alice:",
+            ":alice",
+            "alice:bob",
+            "0",
+            "0:alice",
+            "alice:0",
+            "00",
+            "+1700000000",
+            "-1700000000",
+            "+1700000000:alice",
+            "alice:+1700000000",
+            "1700000000.5:alice",
+            "1e9:alice",
+            " 1700000000:alice",
+            "0x65:alice",
+            "18446744073709551616:alice",
+            "alice:18446744073709551616",
+            "99999999999999999999999999",
+            "::1700000000",
+            "١٧:alice",
+        ] {
+            assert_eq!(parse(username, ':'), None, "{username}");
+        }
+    }
+
+    #[test]
+    fn last_second_of_64_bits_is_an_expiry() {
+        assert_eq!(
+            parse("18446744073709551615:x", ':'),
+            Some(Name {
+                expires_at: u64::MAX,
+                user: "x"
+            })
+        );
+    }
+
+    #[test]
+    fn another_separator_takes_the_place_of_the_colon() {
+        assert_eq!(
+            mint(b"north", "a:b", 1, 1_699_999_999, '|').username,
+            "1700000000|a:b"
+        );
+        assert_eq!(
+            parse("1700000000|a:b", '|'),
+            Some(Name {
+                expires_at: 1_700_000_000,
+                user: "a:b"
+            })
+        );
+        assert_eq!(parse("1700000000:alice", '|'), None);
+        assert_eq!(
+            parse("1700000000→alice", '→'),
+            Some(Name {
+                expires_at: 1_700_000_000,
+                user: "alice"
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_minted_is_read_back(
+            secret in prop::collection::vec(any::<u8>(), 0..100),
+            user in "\\PC{0,30}",
+            (ttl, now) in (any::<u64>(), 1..u64::MAX),
+            separator in prop::sample::select(vec![':', '|', '-', '@', '→']),
+        ) {
+            let minted = mint(&secret, &user, ttl, now, separator);
+            prop_assert_eq!(&minted.password, &password(&secret, &minted.username));
+            prop_assert_eq!(parse(&minted.username, separator), Some(Name { expires_at: minted.expires_at, user: &user }));
+        }
+
+        #[test]
+        fn whatever_is_read_is_a_nonzero_expiry_written_in_the_name(username in "[0-9:a+]{0,30}|\\PC{0,30}") {
+            if let Some(name) = parse(&username, ':') {
+                prop_assert!(name.expires_at != 0);
+                prop_assert!(username.contains(&name.expires_at.to_string()));
+                prop_assert!(username.contains(name.user));
+            }
+        }
+    }
+}

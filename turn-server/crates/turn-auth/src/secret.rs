@@ -21,3 +21,13 @@ impl<T> From<T> for Secret<T> {
         Self(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_is_seen_where_it_is_exposed() {
+        assert_eq!(Secret::from("north").expose(), &"north");
+    }
+}
