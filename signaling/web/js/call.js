@@ -5,7 +5,7 @@ import { NO_PATH, SERVER_LOST, STATE_TEXT } from './call-state.js';
 import { Chat } from './chat.js';
 import { LocalMedia, canCapture, canShareScreen } from './media.js';
 import { Room } from './room.js';
-import { Meter, describeReading, summarize } from './stats.js';
+import { Meter, describeReading } from './stats.js';
 import { Tiles } from './tiles.js';
 import { byId, fillRows, keepKey, make, query, relayOnly, setToggle, showAlert, showState, wireAlert, wireCopy } from './ui.js';
 
@@ -132,7 +132,7 @@ async function allStats() {
     id: peer.id,
     name: peer.name,
     connectionState: peer.connectionState,
-    ...summarize(await peer.report()),
+    ...await peer.summary(),
   })));
 }
 
@@ -252,7 +252,7 @@ function expose() {
         id: peer.id,
         name: peer.name,
         connectionState: peer.connectionState,
-        stats: async () => summarize(await peer.report()),
+        stats: () => peer.summary(),
       })),
       sendChat,
       stats: allStats,

@@ -2,6 +2,8 @@
 // One connection to one other browser: perfect negotiation, ICE restarts, the chat channel. Shows nothing and signals
 // through a function it is given.
 
+import { summarize } from './stats.js';
+
 /** How long a connection may stay unconnected before it counts as failed. Without candidates no browser says so itself. */
 const CONNECT_LIMIT_MS = 20_000;
 /** How long a lost connection may take to come back by itself before ICE is restarted. */
@@ -42,6 +44,7 @@ export class Peer {
   /** @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */ #tracks = { audio: null, video: null };
   /** @type {MediaState} */ #ownMedia = { audio: false, video: false, screen: false };
   /** @type {Promise<void>} */ #inbox = Promise.resolve();
+  /** Types of the far end's candidates by address. @type {Map<string, string>} */ #announced = new Map();
   #makingOffer = false;
   #ignoreOffer = false;
   #negotiated = false;
@@ -89,9 +92,9 @@ export class Peer {
     return this.#wasConnected ? 'reconnecting' : 'connecting';
   }
 
-  /** @returns {Promise<RTCStatsReport>} */
-  report() {
-    return this.#pc.getStats();
+  /** @returns {Promise<import('./stats.js').Summary>} */
+  async summary() {
+    return summarize(await this.#pc.getStats(), this.#announced);
   }
 
   /**
@@ -217,6 +220,7 @@ export class Peer {
     this.#ignoreOffer = collision && !this.#options.initiator;
     if (this.#ignoreOffer) return;
     if (description.type === 'answer' && pc.signalingState !== 'have-local-offer') return; // To an offer sent twice.
+    for (const line of description.sdp?.match(/candidate:.*/g) ?? []) this.#remember(line);
     await pc.setRemoteDescription(description); // Rolls our own offer back if there was a collision.
     if (isOffer) {
       this.#adoptTransceivers();
@@ -229,11 +233,18 @@ export class Peer {
 
   /** @param {RTCIceCandidateInit} candidate */
   async #addCandidate(candidate) {
+    this.#remember(candidate.candidate ?? '');
     try {
       await this.#pc.addIceCandidate(candidate);
     } catch (error) {
       if (!this.#ignoreOffer) throw error; // Belongs to the offer that was ignored.
     }
+  }
+
+  /** @param {string} line `candidate:FOUNDATION COMPONENT PROTOCOL PRIORITY ADDRESS PORT typ TYPE …` */
+  #remember(line) {
+    const [, , , , address, port, , type] = line.split(' ');
+    if (type) this.#announced.set(`${address}:${port}`, type);
   }
 
   /** Answers in all directions that are ours on what the offer brought, whether or not there is a track to send yet. */

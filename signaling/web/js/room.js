@@ -4,7 +4,6 @@
 import { callState } from './call-state.js';
 import { Peer } from './peer.js';
 import { Signaling, socketUrl } from './signaling.js';
-import { summarize } from './stats.js';
 
 /** Outgoing picture for each other member, by how many there are: the upload is shared by all. */
 const VIDEO_BITRATES = [2_000_000, 2_000_000, 1_000_000, 650_000, 450_000, 350_000];
@@ -255,5 +254,5 @@ export class Room {
 
 /** @param {Peer} peer */
 async function usesRelay(peer) {
-  return summarize(await peer.report()).localCandidateType === 'relay';
+  return (await peer.summary()).localCandidateType === 'relay';
 }

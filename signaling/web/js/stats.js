@@ -40,16 +40,18 @@ function emptySummary() {
 /**
  * Boils a stats report down to what the pages show.
  * @param {RTCStatsReport} report
+ * @param {Map<string, string>} announced Types of the candidates that the far end announced, by `address:port`.
  * @returns {Summary}
  */
-export function summarize(report) {
+export function summarize(report, announced) {
   const summary = emptySummary();
   for (const entry of report.values()) {
     if (entry.type === 'inbound-rtp') addInbound(summary, entry);
     if (entry.type === 'outbound-rtp' && entry.kind === 'video') addOutboundVideo(summary, entry);
   }
+  addBytes(summary, [...report.values()]);
   const pair = selectedPair(report);
-  if (pair) addPair(summary, pair, report);
+  if (pair) addPair(summary, pair, report, announced);
   return summary;
 }
 
@@ -78,7 +80,22 @@ function addOutboundVideo(summary, entry) {
 }
 
 /**
- * Finds the pair that carries the media. Chromium names it on the transport; Firefox marks the pair itself.
+ * Counts what went through the transport. Firefox counts by pair only, and the two ends may prefer different pairs:
+ * then one carries what is sent and another what is received.
+ * @param {Summary} summary
+ * @param {any[]} entries
+ */
+function addBytes(summary, entries) {
+  const transports = entries.filter((entry) => entry.type === 'transport' && entry.bytesReceived !== undefined);
+  const counters = transports.length > 0 ? transports : entries.filter((entry) => entry.type === 'candidate-pair');
+  for (const { bytesReceived, bytesSent } of counters) {
+    summary.bytesReceived += bytesReceived ?? 0;
+    summary.bytesSent += bytesSent ?? 0;
+  }
+}
+
+/**
+ * Finds the pair that carries the media. Chromium names it on the transport; older Firefox marks the pair itself.
  * @param {RTCStatsReport} report
  * @returns {any}
  */
@@ -95,18 +112,29 @@ function selectedPair(report) {
  * @param {Summary} summary
  * @param {any} pair
  * @param {RTCStatsReport} report
+ * @param {Map<string, string>} announced
  */
-function addPair(summary, pair, report) {
+function addPair(summary, pair, report, announced) {
   const local = /** @type {any} */ (report.get(pair.localCandidateId));
   const remote = /** @type {any} */ (report.get(pair.remoteCandidateId));
-  summary.bytesReceived = pair.bytesReceived ?? 0;
-  summary.bytesSent = pair.bytesSent ?? 0;
   summary.roundTripTime = pair.currentRoundTripTime ?? null;
   summary.availableOutgoingBitrate = pair.availableOutgoingBitrate ?? null;
   summary.localCandidateType = local?.candidateType ?? null;
-  summary.remoteCandidateType = remote?.candidateType ?? null;
+  summary.remoteCandidateType = remoteType(remote, announced);
   summary.protocol = local?.protocol ?? null;
   summary.relayProtocol = local?.candidateType === 'relay' ? local.relayProtocol ?? null : null;
+}
+
+/**
+ * A check that overtakes the message that announces its sender makes a candidate without a past. Firefox goes on calling
+ * it peer-reflexive when the announcement arrives; we look it up.
+ * @param {any} remote
+ * @param {Map<string, string>} announced
+ * @returns {string | null}
+ */
+function remoteType(remote, announced) {
+  if (remote?.candidateType !== 'prflx') return remote?.candidateType ?? null;
+  return announced.get(`${remote.address}:${remote.port}`) ?? 'prflx';
 }
 
 /** @typedef {'excellent' | 'good' | 'fair' | 'poor'} Rating */
@@ -150,7 +178,7 @@ export class Meter {
     const seconds = (summary.at - before.at) / 1000;
     if (seconds <= 0) return null;
     const grown = (/** @type {'bytesReceived'|'bytesSent'|'packetsLost'|'packetsReceived'} */ name) =>
-      Math.max(0, summary[name] - before[name]); // A changed pair starts its counters again.
+      Math.max(0, summary[name] - before[name]); // A restart may take old pairs and their counts away.
     const lost = grown('packetsLost');
     const expected = lost + grown('packetsReceived');
     return {

@@ -2,7 +2,7 @@
 // The receiving page: waits for a sender, shows its picture and measures it.
 
 import { NO_PATH, SERVER_LOST } from './call-state.js';
-import { Meter, describeReading, summarize } from './stats.js';
+import { Meter, describeReading } from './stats.js';
 import { Stream } from './stream.js';
 import { byId, fillRows, keepKey, play, query, relayOnly, showAlert, showState, wireAlert } from './ui.js';
 
@@ -44,7 +44,7 @@ async function measure() {
     meter = new Meter();
     measured = peer?.id ?? '';
   }
-  const reading = peer && peer.state === 'connected' ? meter.add(summarize(await peer.report())) : null;
+  const reading = peer && peer.state === 'connected' ? meter.add(await peer.summary()) : null;
   fillRows(byId('stats'), reading ? describeReading(reading).filter(([term]) => term !== 'Sending') : []);
   byId('stats-empty').hidden = Boolean(reading);
 }
@@ -54,7 +54,7 @@ function expose() {
   const peers = () => stream.peers.map((peer) => ({
     id: peer.id,
     connectionState: peer.connectionState,
-    stats: async () => summarize(await peer.report()),
+    stats: () => peer.summary(),
   }));
   Object.defineProperty(window, 'turnpike', {
     value: Object.freeze({

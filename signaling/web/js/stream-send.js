@@ -3,7 +3,7 @@
 
 import { NO_PATH, SERVER_LOST } from './call-state.js';
 import { canCapture, explain } from './media.js';
-import { Meter, describePath, summarize } from './stats.js';
+import { Meter, describePath } from './stats.js';
 import { Stream } from './stream.js';
 import { byId, fillRows, keepKey, query, relayOnly, showAlert, showState, wireAlert } from './ui.js';
 
@@ -129,7 +129,7 @@ async function measure() {
   for (const [index, peer] of (stream?.peers ?? []).entries()) {
     const meter = meters.get(peer.id) ?? new Meter();
     meters.set(peer.id, meter);
-    const reading = meter.add(summarize(await peer.report()));
+    const reading = meter.add(await peer.summary());
     if (!reading || peer.state !== 'connected') continue;
     rows.push([`Receiver ${index + 1}`, `${(reading.outBitrate / 1e6).toFixed(1)} Mbit/s`], ['Path', describePath(reading.summary)]);
   }
@@ -143,7 +143,7 @@ function expose() {
   const peers = () => (stream?.peers ?? []).map((peer) => ({
     id: peer.id,
     connectionState: peer.connectionState,
-    stats: async () => summarize(await peer.report()),
+    stats: () => peer.summary(),
   }));
   Object.defineProperty(window, 'turnpike', {
     value: Object.freeze({

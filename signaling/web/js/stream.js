@@ -4,7 +4,6 @@
 import { callState } from './call-state.js';
 import { Peer } from './peer.js';
 import { Signaling, socketUrl } from './signaling.js';
-import { summarize } from './stats.js';
 
 /**
  * @typedef {object} StreamOptions
@@ -138,7 +137,7 @@ export class Stream {
     if (ttl) this.#refreshTimer = setTimeout(() => this.#signaling.send({ type: 'ice-servers' }), Math.min(ttl * 500, 2 ** 31 - 1));
     for (const peer of this.peers) {
       peer.setIce(this.#ice);
-      if (this.#options.role === 'sender' && summarize(await peer.report()).localCandidateType === 'relay') peer.restart();
+      if (this.#options.role === 'sender' && (await peer.summary()).localCandidateType === 'relay') peer.restart();
     }
   }
 
