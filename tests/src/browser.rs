@@ -2,7 +2,6 @@
 //!
 //! What the pages offer to a test (`window.turnpike`, `main[data-state]`) is the pages' contract; this file only asks.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -34,9 +33,11 @@ pub enum Kind {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PeerStats {
+    /// Video frames sent.
+    pub frames_sent: u64,
     /// Video frames decoded.
     pub frames_decoded: u64,
-    /// Media bytes received.
+    /// Bytes received over the connection's transport.
     pub bytes_received: u64,
     /// Our side of the selected candidate pair: `host`, `srflx`, `prflx` or `relay`.
     pub local_candidate_type: Option<String>,
@@ -130,11 +131,11 @@ impl Page {
         )
     }
 
-    /// Asks for the measurements, by peer.
+    /// Asks for the measurements, one per peer.
     ///
     /// # Errors
     /// When the page does not keep to its contract.
-    pub fn stats(&mut self) -> Result<BTreeMap<String, PeerStats>> {
+    pub fn stats(&mut self) -> Result<Vec<PeerStats>> {
         let stats = self.evaluate("window.turnpike.stats()")?;
         serde_json::from_value(stats.clone())
             .with_context(|| format!("{}: not the contract's stats: {stats}", self.name))
@@ -145,11 +146,11 @@ impl Page {
     /// # Errors
     /// When there is not exactly one peer.
     pub fn peer_stats(&mut self) -> Result<PeerStats> {
-        let stats = self.stats()?;
-        if stats.len() != 1 {
-            bail!("{}: expected one peer: {stats:?}", self.name);
+        let mut stats = self.stats()?;
+        match (stats.pop(), stats.len()) {
+            (Some(only), 0) => Ok(only),
+            _ => bail!("{}: expected one peer: {stats:?}", self.name),
         }
-        stats.into_values().next().context("there is one")
     }
 
     /// Sends a chat message over the data channel.

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod browser;
+pub mod call;
 pub mod http;
 pub mod nat;
 pub mod netns;

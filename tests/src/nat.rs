@@ -171,7 +171,9 @@ impl Host {
     /// When the rule cannot be loaded.
     pub fn block_port(&self, port: u16) -> Result<()> {
         self.space.nft(&format!(
-            "table inet block {{ chain in {{ type filter hook input priority 0; udp dport {port} drop; tcp dport {port} drop; }} }}"
+            "table inet block {{
+                chain in {{ type filter hook input priority 0; udp dport {port} drop; tcp dport {port} drop; }}
+            }}"
         ))
     }
 
@@ -190,7 +192,11 @@ impl Site {
     /// # Errors
     /// When the rule cannot be loaded.
     pub fn block_udp(&self) -> Result<()> {
-        self.router.nft("table ip block { chain through { type filter hook forward priority -10; meta l4proto udp drop; } }")
+        self.router.nft(
+            "table ip block {
+                chain through { type filter hook forward priority -10; meta l4proto udp drop; }
+            }",
+        )
     }
 }
 

@@ -1,0 +1,158 @@
+//! Calls between browsers that cannot reach each other, or can: the NAT lab. Needs root; run with `--test-threads=1`.
+//!
+//! Each test builds its own internet (`e2e::nat`) with quickstart on the public segment. Unless a test says otherwise, the
+//! pages may use every path (`iceTransportPolicy: all`): it is the network that decides, and the test looks at the outcome.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::browser::Kind::{self, Chromium, Firefox};
+use e2e::call::{Call, Measured, Quickstart};
+use e2e::http::Metrics;
+use e2e::nat::{Host, Internet, Nat, Site};
+use e2e::server::Server;
+use e2e::uclient::uclient;
+
+/// A public server with quickstart and two clients behind routers.
+struct Lab {
+    quickstart: Quickstart,
+    server: Host,
+    sites: [Site; 2],
+    _internet: Internet,
+}
+
+impl Lab {
+    fn new(nats: [Nat; 2]) -> Result<Self> {
+        let internet = Internet::new()?;
+        let server = internet.host("server")?;
+        let [one, other] = nats;
+        let sites = [internet.site("one", one)?, internet.site("other", other)?];
+        let quickstart = Quickstart::start(&server.space)?;
+        Ok(Self {
+            quickstart,
+            server,
+            sites,
+            _internet: internet,
+        })
+    }
+
+    fn call(&self, kinds: [Kind; 2]) -> Result<Call> {
+        let [one, other] = &self.sites;
+        let [one_kind, other_kind] = kinds;
+        Call::open(
+            &self.quickstart,
+            self.server.address,
+            [(&one.client, one_kind), (&other.client, other_kind)],
+            false,
+        )
+    }
+
+    /// Tells how many payload bytes the relay has moved so far, both directions and all clients together.
+    fn relayed_bytes(&self) -> Result<f64> {
+        let address = SocketAddr::new(self.server.address, 9641);
+        let metrics = self.server.space.inside(|| Metrics::scrape(address))?;
+        let names = [
+            "turn_total_traffic_peer_rcvb",
+            "turn_total_traffic_peer_sentb",
+        ];
+        Ok(names.iter().filter_map(|name| metrics.sum(name)).sum())
+    }
+}
+
+fn whole_call(call: &mut Call) -> Result<Measured> {
+    call.connected()?;
+    let measured = call.media_flows()?;
+    call.chat_arrives()?;
+    Ok(measured)
+}
+
+#[test]
+fn behind_two_symmetric_nats_the_relay_is_the_only_way() {
+    let lab = Lab::new([Nat::Symmetric, Nat::Symmetric]).unwrap();
+
+    // The control comes first: without TURN the pages find each other through signaling and still never connect.
+    lab.server.block_port(3478).unwrap();
+    let mut call = lab.call([Chromium, Chromium]).unwrap();
+    call.introduced().unwrap();
+    call.stays_apart(Duration::from_secs(15)).unwrap();
+    drop(call);
+    lab.server.unblock_port().unwrap();
+
+    let mut call = lab.call([Chromium, Chromium]).unwrap();
+    whole_call(&mut call).unwrap().relayed().unwrap();
+}
+
+#[test]
+fn behind_two_symmetric_nats_firefox_is_relayed() {
+    let lab = Lab::new([Nat::Symmetric, Nat::Symmetric]).unwrap();
+    let mut call = lab.call([Firefox, Firefox]).unwrap();
+    whole_call(&mut call).unwrap().relayed().unwrap();
+}
+
+#[test]
+fn behind_two_endpoint_independent_nats_media_flows_directly() {
+    let lab = Lab::new([Nat::EndpointIndependent, Nat::EndpointIndependent]).unwrap();
+    let mut call = lab.call([Chromium, Chromium]).unwrap();
+    call.connected().unwrap();
+    let before = lab.relayed_bytes().unwrap();
+    let measured = whole_call(&mut call).unwrap();
+    let relayed = lab.relayed_bytes().unwrap() - before;
+    measured.direct().unwrap();
+    println!("media {} relayed {relayed}", measured.bytes());
+    assert_eq!(relayed, 0.0);
+}
+
+#[test]
+fn where_udp_is_blocked_the_call_takes_tcp() {
+    let lab = Lab::new([Nat::EndpointIndependent, Nat::EndpointIndependent]).unwrap();
+    for site in &lab.sites {
+        site.block_udp().unwrap();
+    }
+    let mut call = lab.call([Chromium, Firefox]).unwrap();
+    let measured = whole_call(&mut call).unwrap();
+    measured.relay_to_relay().unwrap();
+    measured.relay_protocol("tcp").unwrap();
+}
+
+#[test]
+fn in_a_network_without_ipv4_the_call_is_relayed() {
+    let internet = Internet::new().unwrap();
+    let [server, one, other] =
+        ["server", "one", "other"].map(|role| internet.host_v6(role).unwrap());
+    let quickstart = Quickstart::start(&server.space).unwrap();
+    let places = [(&one.space, Chromium), (&other.space, Firefox)];
+    let mut call = Call::open(&quickstart, server.address, places, true).unwrap();
+    whole_call(&mut call).unwrap().relay_to_relay().unwrap();
+}
+
+/// Both clients are told relayed addresses at the public address, which from inside the server does not lead back:
+/// the server has to see that the peer is another relay of its own.
+#[test]
+fn a_server_behind_a_one_to_one_nat_relays_between_its_clients_by_its_public_address() {
+    let internet = Internet::new().unwrap();
+    let server = internet.mapped_server().unwrap();
+    let client = internet.host("client").unwrap();
+    let external = format!("--external-ip={}/{}", server.public, server.private);
+    let flags = [
+        &external,
+        "--listening-port=3478",
+        "--realm=example.org",
+        "--lt-cred-mech",
+        "--user=guest:secret",
+    ];
+    let _server = Server::start(Some(&server.space), &flags).unwrap();
+
+    let public = server.public.to_string();
+    for method in [[].as_slice(), &["-s"]] {
+        for transport in [[].as_slice(), &["-t"]] {
+            let mut arguments = vec![
+                "-y", "-c", "-u", "guest", "-w", "secret", "-n", "10", "-m", "2",
+            ];
+            arguments.extend(method.iter().chain(transport));
+            arguments.push(&public);
+            let totals = uclient(Some(&client.space), &arguments).unwrap();
+            assert!(totals.all_returned(), "{arguments:?}: {totals:?}");
+        }
+    }
+}
