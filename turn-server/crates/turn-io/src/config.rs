@@ -1,0 +1,78 @@
+//! What the drivers are told once, at start.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, mpsc::SyncSender},
+};
+
+use turn_proto::{Event, Transport};
+
+use crate::{Backend, WorkerFailure};
+
+/// Called on the thread of a worker that has failed, after its sockets are closed.
+pub type FailureHook = Arc<dyn Fn(&WorkerFailure) + Send + Sync>;
+
+/// Which sockets to open and how to drive them.
+#[derive(Clone)]
+pub struct Config {
+    /// Where to listen for datagrams; port 0 takes a free one.
+    pub udp: Vec<SocketAddr>,
+    /// Where to listen for connections; port 0 takes a free one.
+    pub tcp: Vec<SocketAddr>,
+    /// Addresses that relay sockets will be bound to: tried once at start, so that a foreign one is an error there and not a
+    /// failure of every allocation.
+    pub relay_addresses: Vec<IpAddr>,
+    /// How many threads; zero counts as one.
+    pub workers: usize,
+    /// Bytes of receive and of send buffer to ask the kernel for per datagram socket; zero leaves its default.
+    ///
+    /// It must hold what arrives while a worker is kept from its core: 2 MiB are 5 ms at 300,000 small packets per second,
+    /// counted as the kernel counts them.
+    pub socket_buffer: usize,
+    /// Which system calls move datagrams.
+    pub backend: Backend,
+    /// TCP connections that one worker holds at most; more are closed as they come.
+    pub max_streams: usize,
+    /// Who is told of sessions. A full channel loses events, which are counted; a worker never waits for it.
+    pub events: Option<SyncSender<Event>>,
+    /// Who is told when a worker fails.
+    pub on_failure: Option<FailureHook>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            relay_addresses: Vec::new(),
+            workers: 1,
+            socket_buffer: 2 << 20,
+            backend: Backend::detect(),
+            max_streams: 65_536,
+            events: None,
+            on_failure: None,
+        }
+    }
+}
+
+/// An address that is listened on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// What is spoken there.
+    pub transport: Transport,
+    /// Where, with the real port.
+    pub address: SocketAddr,
+}
+
+impl fmt::Display for Listening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Dtls => "dtls",
+        };
+        write!(f, "{transport} {}", self.address)
+    }
+}

@@ -1,0 +1,208 @@
+//! The handle on running workers: counters, commands, the end, and noticing that one has failed.
+
+use std::{
+    fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::{self, JoinHandle},
+};
+
+use mio::Waker;
+use tracing::error;
+use turn_proto::Admin;
+
+use crate::{FailureHook, Listening, Stats, worker::Command};
+
+/// Running workers. Dropping it stops them and waits for their threads.
+pub struct Workers {
+    handles: Vec<Handle>,
+    listening: Vec<Listening>,
+    failures: Failures,
+}
+
+/// A worker that has ended without being told to. Its sockets are closed: the kernel gives new clients to the other workers,
+/// its sessions are lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerFailure {
+    /// Which one, from zero.
+    pub worker: usize,
+    /// The message of its panic, or the error that ended it.
+    pub reason: String,
+}
+
+impl fmt::Display for WorkerFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {} failed: {}", self.worker, self.reason)
+    }
+}
+
+impl Workers {
+    pub(crate) fn new(handles: Vec<Handle>, listening: Vec<Listening>, failures: Failures) -> Self {
+        Self {
+            handles,
+            listening,
+            failures,
+        }
+    }
+
+    /// What is listened on, in the order it was bound: datagrams first, real ports.
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// How many workers there are, failed ones included.
+    pub fn count(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Asks every worker for its counters and adds them up; what a failed worker had counted is missing.
+    ///
+    /// Waits until each has finished its present turn, some milliseconds at most.
+    pub fn stats(&self) -> Stats {
+        let (answer, answers) = mpsc::channel();
+        for handle in &self.handles {
+            handle.send(Command::Stats(answer.clone()));
+        }
+        drop(answer);
+        // Ends when every worker has answered, or has dropped the question with its channel.
+        let mut sum = Stats::default();
+        for stats in answers {
+            sum += stats;
+        }
+        sum
+    }
+
+    /// Passes a command to every worker, which obeys it in its next turn.
+    pub fn command(&self, command: &Admin) {
+        for handle in &self.handles {
+            handle.send(Command::Admin(command.clone()));
+        }
+    }
+
+    /// The first worker that has failed, if one has.
+    pub fn failed(&self) -> Option<WorkerFailure> {
+        self.failures.first()
+    }
+
+    /// Stops all workers and waits until their sockets are closed.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        for handle in &self.handles {
+            handle.send(Command::Stop);
+        }
+        for handle in &mut self.handles {
+            handle.join();
+        }
+    }
+}
+
+/// One worker's thread.
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+    waker: Waker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Handle {
+    /// Starts a thread that runs a worker to its end and tells of a bad one.
+    pub(crate) fn spawn(
+        number: usize,
+        commands: mpsc::Sender<Command>,
+        waker: Waker,
+        failures: Failures,
+        run: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let body = move || {
+            // Everything the worker owned is dropped when it unwinds, so nothing inconsistent is seen afterwards.
+            let reason = match catch_unwind(AssertUnwindSafe(run)) {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(panic) => message_of(&*panic),
+            };
+            failures.tell(WorkerFailure {
+                worker: number,
+                reason,
+            });
+        };
+        let thread = thread::Builder::new()
+            .name(format!("relay-{number}"))
+            .spawn(body)?;
+        Ok(Self {
+            commands,
+            waker,
+            thread: Some(thread),
+        })
+    }
+
+    fn send(&self, command: Command) {
+        // A worker that has failed has nobody to listen.
+        if self.commands.send(command).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Handle {
+    /// Stops the worker when a later one could not be started.
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.send(Command::Stop);
+            self.join();
+        }
+    }
+}
+
+/// Where workers tell of their failure.
+#[derive(Clone)]
+pub(crate) struct Failures {
+    first: Arc<Mutex<Option<WorkerFailure>>>,
+    hook: Option<FailureHook>,
+}
+
+impl Failures {
+    pub(crate) fn new(hook: Option<FailureHook>) -> Self {
+        Self {
+            first: Arc::default(),
+            hook,
+        }
+    }
+
+    fn first(&self) -> Option<WorkerFailure> {
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn tell(&self, failure: WorkerFailure) {
+        error!(
+            worker = failure.worker,
+            reason = failure.reason,
+            "worker failed"
+        );
+        self.first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| failure.clone());
+        if let Some(hook) = &self.hook {
+            hook(&failure);
+        }
+    }
+}
+
+fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic without a message".to_owned())
+}

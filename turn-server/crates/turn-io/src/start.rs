@@ -1,0 +1,152 @@
+//! Start: every socket is bound and every thread running, or nothing is left behind.
+
+use std::{io, net::SocketAddr, sync::mpsc};
+
+use mio::{
+    Interest, Poll, Waker,
+    net::{TcpListener, UdpSocket},
+};
+use turn_proto::{Relay, Transport};
+
+use crate::{
+    Config, Listening, StartError, Workers,
+    bind::{self, Share},
+    clock::Clock,
+    handle::{Failures, Handle},
+    listener::Listener,
+    source::Source,
+    worker::{Acceptor, Parts, Worker},
+};
+
+/// Opens all sockets and starts the workers; `relays` makes the state machine of each, by number from zero.
+///
+/// # Errors
+/// When an address cannot be listened on, a relay address is not this machine's, or a thread cannot be started.
+pub fn start(
+    config: Config,
+    mut relays: impl FnMut(usize) -> Relay,
+) -> Result<Workers, StartError> {
+    for &address in &config.relay_addresses {
+        bind::bind_relay(SocketAddr::new(address, 0), 0)
+            .map_err(|cause| StartError::relay(address, cause))?;
+    }
+    let workers = config.workers.max(1);
+    let bound = Bound::all(&config, workers)?;
+    let (clock, failures) = (Clock::new(), Failures::new(config.on_failure.clone()));
+    let mut handles = Vec::with_capacity(workers);
+    for (number, sockets) in bound.sockets.into_iter().enumerate() {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), Source::Waker.token())?;
+        let (commander, commands) = mpsc::channel();
+        let (listeners, acceptors) = sockets.register(&poll)?;
+        let parts = Parts {
+            poll,
+            listeners,
+            acceptors,
+            relay: relays(number),
+            commands,
+            clock,
+        };
+        let config = config.clone();
+        let run = move || Worker::new(&config, parts).run();
+        handles.push(Handle::spawn(
+            number,
+            commander,
+            waker,
+            failures.clone(),
+            run,
+        )?);
+    }
+    Ok(Workers::new(handles, bound.listening, failures))
+}
+
+/// Sockets bound for all workers.
+struct Bound {
+    listening: Vec<Listening>,
+    sockets: Vec<WorkerSockets>,
+}
+
+#[derive(Default)]
+struct WorkerSockets {
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
+}
+
+impl Bound {
+    fn all(config: &Config, workers: usize) -> Result<Self, StartError> {
+        let mut bound = Self {
+            listening: Vec::new(),
+            sockets: Vec::new(),
+        };
+        bound.sockets.resize_with(workers, WorkerSockets::default);
+        let udp = config.udp.iter().map(|&address| Listening {
+            transport: Transport::Udp,
+            address,
+        });
+        let tcp = config.tcp.iter().map(|&address| Listening {
+            transport: Transport::Tcp,
+            address,
+        });
+        for wanted in udp.chain(tcp) {
+            let address = bound
+                .one(config, wanted)
+                .map_err(|cause| StartError::listen(wanted, cause))?;
+            bound.listening.push(Listening { address, ..wanted });
+        }
+        Ok(bound)
+    }
+
+    /// Binds an address for every worker and tells it with its real port.
+    fn one(&mut self, config: &Config, wanted: Listening) -> io::Result<SocketAddr> {
+        let alone = self.sockets.len() == 1;
+        let mut address = wanted.address;
+        for (number, sockets) in self.sockets.iter_mut().enumerate() {
+            let share = match number {
+                0 if alone => Share::Alone,
+                0 => Share::First,
+                _ => Share::Joining,
+            };
+            address = match wanted.transport {
+                Transport::Udp | Transport::Dtls => {
+                    let socket = UdpSocket::from_std(
+                        bind::listen_udp(address, share, config.socket_buffer)?.into(),
+                    );
+                    let address = socket.local_addr()?;
+                    sockets.udp.push(socket);
+                    address
+                }
+                Transport::Tcp | Transport::Tls => {
+                    let socket = TcpListener::from_std(bind::listen_tcp(address, share)?.into());
+                    let address = socket.local_addr()?;
+                    sockets.tcp.push(socket);
+                    address
+                }
+            };
+        }
+        Ok(address)
+    }
+}
+
+impl WorkerSockets {
+    fn register(self, poll: &Poll) -> io::Result<(Vec<Listener>, Vec<Acceptor>)> {
+        let registry = poll.registry();
+        let listeners = (0..)
+            .zip(self.udp)
+            .map(|(place, socket)| Listener::new(registry, place, socket));
+        let acceptors = (0..).zip(self.tcp).map(|(place, mut listener)| {
+            registry.register(
+                &mut listener,
+                Source::Acceptor(place).token(),
+                Interest::READABLE,
+            )?;
+            Ok(Acceptor {
+                listener,
+                ready: false,
+            })
+        });
+        Ok((
+            listeners.collect::<io::Result<_>>()?,
+            acceptors.collect::<io::Result<_>>()?,
+        ))
+    }
+}

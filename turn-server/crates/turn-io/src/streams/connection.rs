@@ -1,0 +1,222 @@
+//! One connection: messages out of its bytes, messages into them, both within bounds.
+//!
+//! Reading goes into an arena slot, so that relayed data leaves from where it was read, as with datagrams. A connection
+//! itself keeps only the beginning of a message whose end has not come. Writing goes straight to the socket; what it does not
+//! take waits in a bounded backlog.
+
+use std::io::{self, IoSlice};
+
+use mio::net::TcpStream;
+use turn_proto::Path;
+use turn_wire::stream::{Frame, next_frame};
+
+use super::{backlog::Backlog, bytes::Bytes};
+use crate::outbox::{Message, Pending};
+
+/// Bytes that may wait for a client that has an allocation. Media that is older than this is of no use any more.
+const BACKLOG: usize = 64 * 1024;
+
+/// Bytes that may wait, in either direction, for a client without an allocation: requests and answers are small, and
+/// anybody can open a connection.
+const STRANGER: usize = 4 * 1024;
+
+/// Messages per system call.
+const GATHER: usize = 64;
+
+/// A connection of a client.
+pub(crate) struct Connection {
+    /// What is queued for the client.
+    pub(crate) pending: Pending,
+    /// Whether it stands on the list of ready sources.
+    pub(crate) ready: bool,
+    /// Whether the poller has told that the client will send no more: then a short read is not yet all.
+    pub(crate) ending: bool,
+    /// Whether the client has an allocation.
+    pub(crate) allocated: bool,
+    path: Path,
+    bytes: Bytes,
+    partial: Vec<u8>,
+    backlog: Backlog,
+}
+
+/// What reading has led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Intake {
+    /// That many bytes of messages stand at the beginning of the buffer.
+    Messages {
+        /// How many bytes.
+        length: usize,
+        /// Whether there may be more to read.
+        more: bool,
+    },
+    /// No whole message yet.
+    Nothing {
+        /// Whether there may be more to read.
+        more: bool,
+    },
+    /// The stream ended or broke.
+    Ended,
+    /// The bytes are no messages, or are too many for a client without an allocation.
+    Misframed,
+}
+
+/// What became of messages to a client.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    /// Messages dropped because the client reads too slowly.
+    pub(crate) dropped: u64,
+    /// An answer was among the dropped ones: the client would wait for it for ever.
+    pub(crate) overflowed: bool,
+    /// The stream is broken.
+    pub(crate) broken: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(socket: TcpStream, path: Path) -> Self {
+        Self {
+            pending: Pending::default(),
+            ready: false,
+            ending: false,
+            allocated: false,
+            path,
+            bytes: Bytes::plain(socket),
+            partial: Vec::new(),
+            backlog: Backlog::default(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> Path {
+        self.path
+    }
+
+    /// Reads once into `buffer`, behind the beginning of a message that came earlier.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Intake {
+        let held = self.partial.len();
+        let Some(room) = buffer.get_mut(held..) else {
+            return Intake::Misframed;
+        };
+        let count = match self.bytes.read(room) {
+            Ok(0) => return Intake::Ended,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Intake::Nothing { more: false };
+            }
+            Err(_) => return Intake::Ended,
+        };
+        let more = count == room.len() || self.ending;
+        let length = held + count;
+        let Some(read) = room.get(..count) else {
+            return Intake::Ended;
+        };
+        if held > 0 && !self.completes(read) {
+            return self.keep_reading(more);
+        }
+        // Only now, so that a message that comes in drips is not copied to and fro with each of them.
+        if let Some(front) = buffer.get_mut(..held) {
+            front.copy_from_slice(&self.partial[..held]);
+        }
+        self.partial.clear();
+        self.partial.shrink_to(STRANGER);
+        Intake::Messages { length, more }
+    }
+
+    /// Keeps the beginning of a message for the next read; tells whether it is acceptable.
+    pub(crate) fn keep(&mut self, rest: &[u8]) -> bool {
+        self.partial.clear();
+        self.partial.extend_from_slice(rest);
+        self.allocated || rest.len() <= STRANGER
+    }
+
+    /// Writes messages, and queues what the socket does not take, within bounds.
+    pub(crate) fn deliver<'a>(
+        &mut self,
+        mut messages: impl Iterator<Item = Message<'a>>,
+    ) -> Delivery {
+        let mut delivery = Delivery::default();
+        while self.backlog.is_empty() {
+            let mut gathered: [Option<Message<'a>>; GATHER] = [const { None }; GATHER];
+            let mut count = 0;
+            for (place, message) in gathered.iter_mut().zip(messages.by_ref()) {
+                *place = Some(message);
+                count += 1;
+            }
+            if count == 0 {
+                return delivery;
+            }
+            if self
+                .write_gathered(&gathered[..count], &mut delivery)
+                .is_err()
+            {
+                delivery.broken = true;
+                return delivery;
+            }
+        }
+        for message in messages {
+            self.offer(&message, &mut delivery);
+        }
+        delivery
+    }
+
+    /// Writes what waits, after the socket became writable; an error when the stream is broken.
+    pub(crate) fn resume(&mut self) -> io::Result<()> {
+        while !self.backlog.is_empty() {
+            let count = self.bytes.write(&[IoSlice::new(self.backlog.as_slice())])?;
+            if count == 0 {
+                break;
+            }
+            self.backlog.consume(count);
+        }
+        Ok(())
+    }
+
+    /// Whether the bytes read end the message begun earlier (or show that it is none, which the caller will find).
+    fn completes(&mut self, read: &[u8]) -> bool {
+        self.partial.extend_from_slice(read);
+        let whole = !matches!(next_frame(&self.partial), Ok(Frame::Incomplete));
+        if whole {
+            self.partial.truncate(self.partial.len() - read.len());
+        }
+        whole
+    }
+
+    fn keep_reading(&self, more: bool) -> Intake {
+        if self.allocated || self.partial.len() <= STRANGER {
+            Intake::Nothing { more }
+        } else {
+            Intake::Misframed
+        }
+    }
+
+    fn write_gathered(
+        &mut self,
+        gathered: &[Option<Message<'_>>],
+        delivery: &mut Delivery,
+    ) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); GATHER];
+        for (slice, message) in slices.iter_mut().zip(gathered.iter().flatten()) {
+            *slice = IoSlice::new(message.bytes);
+        }
+        let mut written = self.bytes.write(&slices[..gathered.len()])?;
+        for message in gathered.iter().flatten() {
+            if written >= message.bytes.len() {
+                written -= message.bytes.len();
+            } else if written > 0 {
+                // A message that has begun must end, or all that follow would be lost with it.
+                self.backlog
+                    .push(message.bytes.get(written..).unwrap_or_default());
+                written = 0;
+            } else {
+                self.offer(message, delivery);
+            }
+        }
+        Ok(())
+    }
+
+    fn offer(&mut self, message: &Message<'_>, delivery: &mut Delivery) {
+        let limit = if self.allocated { BACKLOG } else { STRANGER };
+        if !self.backlog.offer(message.bytes, limit) {
+            delivery.dropped += 1;
+            delivery.overflowed |= message.is_answer;
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What the state machine asks for, beyond the packets it answers directly.
+
+use std::sync::mpsc::SyncSender;
+
+use turn_proto::{Action, Event, LinkId, Path, RelayId};
+
+use super::Worker;
+
+impl Worker {
+    /// Does what the state machine asks for, until it asks for nothing more. Called after every input.
+    pub(super) fn serve_actions(&mut self) {
+        loop {
+            while let Some(action) = self.relay.poll() {
+                self.serve_action(action);
+            }
+            // An answer is an input, so it waits until the last input's actions are done.
+            let Some(reply) = self.replies.pop_front() else {
+                return;
+            };
+            self.relay.on_reply(self.now, reply);
+        }
+    }
+
+    fn serve_action(&mut self, action: Action) {
+        match action {
+            Action::Send { path, bytes } => self.sockets.queue_answer(&path, &bytes),
+            Action::Bind { relay, local } => {
+                let reply = self.sockets.relays.bind(self.poll.registry(), relay, local);
+                self.replies.push_back(reply);
+            }
+            Action::Unbind { relay } => self.unbind(relay),
+            Action::CloseLink { link } => {
+                self.close_stream(link);
+            }
+            Action::Event(event) => self.tell(event),
+        }
+    }
+
+    fn unbind(&mut self, relay: RelayId) {
+        // Packets that came before the end are sent before it.
+        if self
+            .sockets
+            .relays
+            .at_mut(relay)
+            .is_some_and(|socket| socket.pending.is_some())
+        {
+            self.flush();
+        }
+        self.sockets.relays.unbind(relay);
+    }
+
+    fn tell(&mut self, event: Event) {
+        match &event {
+            Event::Started { path, .. } => self.mark(path, true),
+            Event::Ended { path, .. } => self.mark(path, false),
+            _ => {}
+        }
+        let told = self
+            .events
+            .as_ref()
+            .is_none_or(|events: &SyncSender<Event>| events.try_send(event).is_ok());
+        if !told {
+            self.sockets.counters.events_dropped += 1;
+        }
+    }
+
+    /// Remembers whether a connection has an allocation: without one it may hold little memory, and not for long.
+    fn mark(&mut self, path: &Path, allocated: bool) {
+        let link: LinkId = path.link;
+        if path.transport.is_stream()
+            && let Some(connection) = self.sockets.streams.at_mut(link)
+        {
+            connection.allocated = allocated;
+        }
+    }
+}

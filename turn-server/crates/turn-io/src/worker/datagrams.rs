@@ -1,0 +1,80 @@
+//! Datagrams in: a batch from a listening or a relay socket, packet by packet through the state machine.
+
+use std::{io, os::fd::AsFd};
+
+use turn_proto::RelayId;
+
+use super::{BATCH, Served, Worker};
+
+impl Worker {
+    /// Receives a batch from clients.
+    pub(super) fn serve_listener(&mut self, place: u32) -> Served {
+        let first = self.free_slots();
+        let Some(listener) = self.sockets.listeners.get(place as usize) else {
+            return Served::NOTHING;
+        };
+        let received = self.arena.receive(listener.socket.as_fd(), first, BATCH);
+        self.serve_batch(first, received, |worker, index| {
+            worker.serve_client(place, index)
+        })
+    }
+
+    /// Receives a batch from peers.
+    pub(super) fn serve_relay(&mut self, relay: RelayId) -> Served {
+        let first = self.free_slots();
+        let Some(socket) = self.sockets.relays.at_mut(relay) else {
+            return Served::NOTHING;
+        };
+        let received = self.arena.receive(socket.socket.as_fd(), first, BATCH);
+        self.serve_batch(first, received, |worker, index| {
+            worker.serve_peer(relay, index)
+        })
+    }
+
+    fn serve_batch(
+        &mut self,
+        first: usize,
+        received: io::Result<usize>,
+        mut serve: impl FnMut(&mut Self, usize) -> Option<()>,
+    ) -> Served {
+        let Ok(packets) = received else {
+            // ICMP about an earlier packet, or the like: it is taken off the socket by being reported, and packets may wait
+            // behind it. No such error closes a socket: peers come and go.
+            self.sockets.counters.receive_errors += 1;
+            return Served {
+                packets: 0,
+                more: true,
+            };
+        };
+        self.sockets.counters.datagrams_received += packets as u64;
+        self.used_slots = first + packets;
+        for index in first..first + packets {
+            serve(self, index);
+            self.serve_actions();
+        }
+        Served {
+            packets,
+            more: packets == BATCH,
+        }
+    }
+
+    fn serve_client(&mut self, place: u32, index: usize) -> Option<()> {
+        let slot = self.arena.slot_mut(index)?;
+        let path = self.sockets.listeners.get(place as usize)?.path(slot.from);
+        let start = slot.payload.start;
+        let output = self
+            .relay
+            .on_client(self.now, &path, slot.buf.get(slot.payload)?);
+        self.sockets.queue_output(output, &path, index, start);
+        Some(())
+    }
+
+    fn serve_peer(&mut self, relay: RelayId, index: usize) -> Option<()> {
+        let slot = self.arena.slot_mut(index)?;
+        let message = self
+            .relay
+            .on_peer(self.now, relay, slot.from, slot.buf, slot.payload)?;
+        self.sockets.queue_to_client(message, index);
+        Some(())
+    }
+}

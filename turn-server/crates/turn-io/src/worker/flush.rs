@@ -1,0 +1,80 @@
+//! Packets out: everything queued, one batch per socket.
+
+use std::os::fd::AsFd;
+
+use turn_proto::LinkId;
+use udp_batch::SendReport;
+
+use super::Worker;
+use crate::outbox::{Chain, Exit, Pending};
+
+impl Worker {
+    /// Sends all that is queued. The slots it lay in are free afterwards, except those of a batch still being served.
+    pub(super) fn flush(&mut self) {
+        for index in 0..self.sockets.outbox.chains() {
+            let Some(chain) = self.sockets.outbox.chain(index) else {
+                break;
+            };
+            match chain.exit {
+                Exit::Listener(place) => {
+                    let listener = self.sockets.listeners.get_mut(place as usize);
+                    let listener =
+                        listener.map(|listener| (&listener.socket, &mut listener.pending));
+                    let report = listener.map(|(socket, pending)| {
+                        *pending = Pending::default();
+                        self.sender.send(
+                            socket.as_fd(),
+                            self.sockets.outbox.packets(chain, &self.arena),
+                        )
+                    });
+                    self.count_sent(chain, report);
+                }
+                Exit::Relay(relay) => {
+                    let relay = self.sockets.relays.at_mut(relay);
+                    let report = relay.map(|relay| {
+                        relay.pending = Pending::default();
+                        self.sender.send(
+                            relay.socket.as_fd(),
+                            self.sockets.outbox.packets(chain, &self.arena),
+                        )
+                    });
+                    self.count_sent(chain, report);
+                }
+                Exit::Stream(link) => self.flush_stream(link, chain),
+            }
+        }
+        self.sockets.outbox.clear();
+    }
+
+    fn flush_stream(&mut self, link: LinkId, chain: Chain) {
+        let sockets = &mut self.sockets;
+        let Some(connection) = sockets.streams.at_mut(link) else {
+            sockets.counters.undeliverable += sockets.outbox.count(chain) as u64;
+            return;
+        };
+        connection.pending = Pending::default();
+        let delivery = connection.deliver(sockets.outbox.messages(chain, &self.arena));
+        sockets.counters.stream_messages_dropped += delivery.dropped;
+        sockets.counters.streams_overflowed += u64::from(delivery.overflowed);
+        if delivery.overflowed || delivery.broken {
+            // Not at once: others' packets are still queued, and closing leads to more.
+            self.doomed.push(link);
+        }
+    }
+
+    fn count_sent(&mut self, chain: Chain, report: Option<SendReport>) {
+        let counters = &mut self.sockets.counters;
+        match report {
+            Some(SendReport {
+                sent,
+                dropped_full,
+                failed,
+            }) => {
+                counters.datagrams_sent += sent as u64;
+                counters.datagrams_dropped_full += dropped_full as u64;
+                counters.datagrams_failed += failed as u64;
+            }
+            None => counters.undeliverable += self.sockets.outbox.count(chain) as u64,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One worker: the loop that waits, and the order of a turn. What is done for each kind of socket is in the files below.
+
+mod actions;
+mod datagrams;
+mod flush;
+mod sockets;
+mod streams;
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::mpsc::{Receiver, Sender, SyncSender},
+    time::Duration,
+};
+
+use mio::{Events, Poll, event::Event as Readiness};
+use turn_proto::{Admin, Event, LinkId, Now, Relay, Reply};
+use turn_wire::{HEADROOM, TAILROOM};
+use udp_batch::Arena;
+
+pub(crate) use self::sockets::Acceptor;
+use self::sockets::Sockets;
+use crate::{
+    Config, Counters, Stats, clock::Clock, listener::Listener, relay_sockets::RelaySockets,
+    source::Source, streams::Streams,
+};
+
+/// Datagrams that one socket may deliver before it is the others' turn.
+const BATCH: usize = 64;
+
+/// Receive slots. Twice a batch, so that a full batch always fits behind what is queued already, and the batches of many
+/// sockets with a packet or two each are flushed together.
+const SLOTS: usize = 2 * BATCH;
+
+/// Packets after which a turn ends, whatever is still ready: at 3 µs each, commands, timers and the clock are late by a few
+/// milliseconds at most.
+const TURN: usize = 1024;
+
+/// Events taken from the poller at once; the rest stays with the kernel until the next turn.
+const EVENTS: usize = 1024;
+
+/// What others ask of a worker.
+pub(crate) enum Command {
+    /// Tell the counters.
+    Stats(Sender<Stats>),
+    /// Tell the state machine.
+    Admin(Admin),
+    /// End.
+    Stop,
+}
+
+/// What a worker is given: everything whose making can fail.
+pub(crate) struct Parts {
+    pub(crate) poll: Poll,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) acceptors: Vec<Acceptor>,
+    pub(crate) relay: Relay,
+    pub(crate) commands: Receiver<Command>,
+    pub(crate) clock: Clock,
+}
+
+/// One thread's share of the server.
+pub(crate) struct Worker {
+    relay: Relay,
+    clock: Clock,
+    /// Read once per turn.
+    now: Now,
+    poll: Poll,
+    commands: Receiver<Command>,
+    events: Option<SyncSender<Event>>,
+    sockets: Sockets,
+    arena: Arena,
+    /// Slots below may be in use by the outbox.
+    used_slots: usize,
+    sender: udp_batch::Sender,
+    /// When to accept connections again after a failure.
+    accept_again: Option<Duration>,
+    /// Connections to close once the outbox is flushed.
+    doomed: Vec<LinkId>,
+    /// Answers to the state machine, until it has finished asking.
+    replies: VecDeque<Reply>,
+    stopping: bool,
+}
+
+impl Worker {
+    /// Allocates the buffers. Called on the worker's own thread, so that they are near its core.
+    pub(crate) fn new(config: &Config, parts: Parts) -> Self {
+        let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
+        let relays = RelaySockets::new(config.socket_buffer);
+        let streams = Streams::new(first_link, config.max_streams);
+        Self {
+            relay: parts.relay,
+            clock: parts.clock,
+            now: parts.clock.read(),
+            poll: parts.poll,
+            commands: parts.commands,
+            events: config.events.clone(),
+            sockets: Sockets::new(parts.listeners, parts.acceptors, relays, streams),
+            arena: Arena::new(config.backend, SLOTS, HEADROOM, TAILROOM),
+            used_slots: 0,
+            sender: udp_batch::Sender::new(config.backend, SLOTS),
+            accept_again: None,
+            doomed: Vec::new(),
+            replies: VecDeque::new(),
+            stopping: false,
+        }
+    }
+
+    /// Works until told to stop.
+    ///
+    /// # Errors
+    /// When the poller fails, which leaves nothing to wait for.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.stopping {
+            self.wait(&mut events)?;
+            self.now = self.clock.read();
+            self.sockets.counters.turns += 1;
+            self.serve_timers();
+            for event in &events {
+                self.note(event);
+            }
+            self.serve_ready();
+            self.finish_turn();
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.timeout();
+        match self.poll.poll(events, timeout) {
+            // The last turn's events may still stand there, which is harmless: readiness is only ever tried.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+
+    /// How long there is nothing to do but wait. What the last turn took is not taken off: timers are in seconds.
+    fn timeout(&self) -> Option<Duration> {
+        if self.sockets.ready_count() > 0 {
+            return Some(Duration::ZERO);
+        }
+        let timers = [
+            self.relay.poll_timeout(),
+            self.sockets.streams.next_look(),
+            self.accept_again,
+        ];
+        let next = timers.into_iter().flatten().min()?;
+        Some(next.saturating_sub(self.now.mono))
+    }
+
+    fn serve_timers(&mut self) {
+        let now = self.now.mono;
+        if self.relay.poll_timeout().is_some_and(|at| at <= now) {
+            self.relay.on_timeout(self.now);
+            self.serve_actions();
+        }
+        while let Some(link) = self.sockets.streams.overdue(now) {
+            self.sockets.counters.streams_idle += 1;
+            self.lose_stream(link);
+        }
+        if self.accept_again.is_some_and(|at| at <= now) {
+            self.accept_again = None;
+            for place in (0..).take(self.sockets.acceptors.len()) {
+                self.sockets.enlist(Source::Acceptor(place));
+            }
+        }
+    }
+
+    fn note(&mut self, event: &Readiness) {
+        match Source::from_token(event.token()) {
+            Some(Source::Waker) => self.serve_commands(),
+            Some(Source::Stream(link)) => self.note_stream(link, event),
+            Some(source) => self.sockets.enlist(source),
+            None => {}
+        }
+    }
+
+    /// Serves ready sources until all had their turn, or this one has lasted long enough.
+    fn serve_ready(&mut self) {
+        let mut packets = 0;
+        for _ in 0..self.sockets.ready_count() {
+            let Some(source) = self.sockets.next_ready() else {
+                break;
+            };
+            let served = match source {
+                Source::Waker => Served::NOTHING,
+                Source::Listener(place) => self.serve_listener(place),
+                Source::Acceptor(place) => self.serve_acceptor(place),
+                Source::Relay(relay) => self.serve_relay(relay),
+                Source::Stream(link) => self.serve_stream(link),
+            };
+            if served.more {
+                self.sockets.enlist(source);
+            }
+            // A source that was ready for nothing has cost a system call, too.
+            packets += served.packets.max(1);
+            if packets >= TURN {
+                break;
+            }
+        }
+    }
+
+    fn serve_commands(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Stats(asker) => {
+                    let streams_open = self.sockets.streams.len() as u64;
+                    let io = Counters {
+                        streams_open,
+                        ..self.sockets.counters
+                    };
+                    // Who asked may have given up meanwhile.
+                    let _ = asker.send(Stats {
+                        relay: self.relay.stats(),
+                        io,
+                    });
+                }
+                Command::Admin(command) => {
+                    self.relay.on_command(self.now, command);
+                    self.serve_actions();
+                }
+                Command::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    /// Sends what is queued and closes what is to be closed, which may lead to more of both.
+    fn finish_turn(&mut self) {
+        loop {
+            self.flush();
+            self.used_slots = 0;
+            let Some(link) = self.doomed.pop() else { break };
+            self.lose_stream(link);
+        }
+    }
+
+    /// The first of at least [`BATCH`] slots that nothing queued lies in; flushes when there are not as many left.
+    fn free_slots(&mut self) -> usize {
+        if self.used_slots + BATCH > SLOTS {
+            self.flush();
+            self.used_slots = 0;
+        }
+        self.used_slots
+    }
+}
+
+/// What serving a source has come to.
+struct Served {
+    packets: usize,
+    /// Whether it may have more to read.
+    more: bool,
+}
+
+impl Served {
+    const NOTHING: Self = Self {
+        packets: 0,
+        more: false,
+    };
+}

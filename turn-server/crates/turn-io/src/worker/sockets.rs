@@ -1,0 +1,152 @@
+//! All sockets of one worker: which of them are ready, and what is queued for each.
+//!
+//! Not in here: reading and writing them, and the state machine.
+
+use std::{collections::VecDeque, net::SocketAddr, ops::Range};
+
+use mio::net::TcpListener;
+use turn_proto::{Output, Path, RelayId, ToClient};
+
+use crate::{
+    Counters,
+    listener::Listener,
+    outbox::{Exit, Outbox, Pending},
+    relay_sockets::RelaySockets,
+    source::Source,
+    streams::Streams,
+};
+
+/// A listening stream socket.
+pub(crate) struct Acceptor {
+    pub(crate) listener: TcpListener,
+    /// Whether it stands on the list of ready sources.
+    pub(crate) ready: bool,
+}
+
+/// The sockets and what is queued for them.
+pub(super) struct Sockets {
+    pub(super) listeners: Vec<Listener>,
+    pub(super) acceptors: Vec<Acceptor>,
+    pub(super) relays: RelaySockets,
+    pub(super) streams: Streams,
+    pub(super) outbox: Outbox,
+    pub(super) counters: Counters,
+    /// Sources that may have more to read, each at most once.
+    ready: VecDeque<Source>,
+}
+
+impl Sockets {
+    pub(super) fn new(
+        listeners: Vec<Listener>,
+        acceptors: Vec<Acceptor>,
+        relays: RelaySockets,
+        streams: Streams,
+    ) -> Self {
+        Self {
+            listeners,
+            acceptors,
+            relays,
+            streams,
+            outbox: Outbox::default(),
+            counters: Counters::default(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// How many sources stand on the list of ready ones.
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Puts a source at the end of the list of ready ones, unless it stands there already or is gone.
+    pub(super) fn enlist(&mut self, source: Source) {
+        if let Some(ready) = self.ready_flag(source).filter(|ready| !**ready) {
+            *ready = true;
+            self.ready.push_back(source);
+        }
+    }
+
+    /// Takes the source that has been ready for longest.
+    pub(super) fn next_ready(&mut self) -> Option<Source> {
+        let source = self.ready.pop_front()?;
+        if let Some(ready) = self.ready_flag(source) {
+            *ready = false;
+        }
+        Some(source)
+    }
+
+    /// Queues what a client's packet led to. The packet lies in `slot`, from `start` on.
+    pub(super) fn queue_output(
+        &mut self,
+        output: Output<'_>,
+        path: &Path,
+        slot: usize,
+        start: usize,
+    ) {
+        match output {
+            Output::Nothing => {}
+            Output::Reply(bytes) => self.queue_answer(path, bytes),
+            Output::ToPeer { relay, to, range } => {
+                self.queue_to_peer(relay, to, slot, start + range.start..start + range.end);
+            }
+        }
+    }
+
+    /// Queues an answer to a client.
+    pub(super) fn queue_answer(&mut self, path: &Path, bytes: &[u8]) {
+        match towards_client(&mut self.listeners, &mut self.streams, path) {
+            Some((pending, exit)) => self.outbox.push_answer(pending, exit, path.client, bytes),
+            None => self.counters.undeliverable += 1,
+        }
+    }
+
+    /// Queues a peer's data for a client; the message lies in `slot`.
+    pub(super) fn queue_to_client(&mut self, message: ToClient, slot: usize) {
+        let ToClient { path, range } = message;
+        match towards_client(&mut self.listeners, &mut self.streams, &path) {
+            Some((pending, exit)) => self
+                .outbox
+                .push_slot(pending, exit, path.client, slot, range),
+            None => self.counters.undeliverable += 1,
+        }
+    }
+
+    fn queue_to_peer(&mut self, relay: RelayId, to: SocketAddr, slot: usize, range: Range<usize>) {
+        match self.relays.at_mut(relay) {
+            Some(socket) => {
+                self.outbox
+                    .push_slot(&mut socket.pending, Exit::Relay(relay), to, slot, range)
+            }
+            None => self.counters.undeliverable += 1,
+        }
+    }
+
+    fn ready_flag(&mut self, source: Source) -> Option<&mut bool> {
+        Some(match source {
+            Source::Waker => return None,
+            Source::Listener(place) => &mut self.listeners.get_mut(place as usize)?.ready,
+            Source::Acceptor(place) => &mut self.acceptors.get_mut(place as usize)?.ready,
+            Source::Relay(relay) => &mut self.relays.at_mut(relay)?.ready,
+            Source::Stream(link) => &mut self.streams.at_mut(link)?.ready,
+        })
+    }
+}
+
+/// The socket that leads to a client, if it is still open.
+fn towards_client<'a>(
+    listeners: &'a mut [Listener],
+    streams: &'a mut Streams,
+    path: &Path,
+) -> Option<(&'a mut Pending, Exit)> {
+    if path.transport.is_stream() {
+        Some((
+            &mut streams.at_mut(path.link)?.pending,
+            Exit::Stream(path.link),
+        ))
+    } else {
+        Some((
+            &mut listeners.get_mut(path.link.0 as usize)?.pending,
+            Exit::Listener(path.link.0),
+        ))
+    }
+}

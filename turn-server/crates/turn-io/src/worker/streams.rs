@@ -1,0 +1,210 @@
+//! Connections: accepting them, messages in, and their ends.
+
+use std::{io, time::Duration};
+
+use mio::{Interest, event::Event as Readiness, net::TcpStream};
+use socket2::SockRef;
+use turn_proto::{LinkId, Path, Transport};
+use turn_wire::stream::{Frame, next_frame};
+
+use super::{Served, Worker};
+use crate::{
+    source::Source,
+    streams::{Connection, Intake},
+};
+
+/// Connections accepted in one go.
+const ACCEPT: usize = 32;
+
+/// How long to accept nothing after a failure: descriptors do not come back in no time, and asking again at once would take the
+/// worker's whole time.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Bytes that the kernel may hold for a connection beyond those on their way. More would be sent late, not sooner, and would
+/// be memory that a client who does not read makes us keep.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
+
+impl Worker {
+    /// Accepts connections.
+    pub(super) fn serve_acceptor(&mut self, place: u32) -> Served {
+        for packets in 0..ACCEPT {
+            let Some(acceptor) = self.sockets.acceptors.get(place as usize) else {
+                return Served::NOTHING;
+            };
+            match acceptor.listener.accept() {
+                Ok((socket, _)) => self.admit(socket),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        return Served {
+                            packets,
+                            more: false,
+                        };
+                    }
+                    // The client has given up already, or a signal came.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ => {
+                        self.sockets.counters.accept_errors += 1;
+                        self.accept_again = Some(self.now.mono + PAUSE);
+                        return Served {
+                            packets,
+                            more: false,
+                        };
+                    }
+                },
+            }
+        }
+        Served {
+            packets: ACCEPT,
+            more: true,
+        }
+    }
+
+    /// Notes that a connection can be read, written, or both.
+    pub(super) fn note_stream(&mut self, link: LinkId, event: &Readiness) {
+        let Some(connection) = self.sockets.streams.at_mut(link) else {
+            return;
+        };
+        connection.ending |= event.is_read_closed() || event.is_error();
+        if event.is_writable() && connection.resume().is_err() {
+            self.doomed.push(link);
+        }
+        // An error is found by reading.
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.sockets.enlist(Source::Stream(link));
+        }
+    }
+
+    /// Reads once from a connection and serves the messages that are whole.
+    pub(super) fn serve_stream(&mut self, link: LinkId) -> Served {
+        let slot = self.free_slots();
+        let (Some(connection), Some(buffer)) = (
+            self.sockets.streams.at_mut(link),
+            self.arena.buffer_mut(slot),
+        ) else {
+            return Served::NOTHING;
+        };
+        match connection.receive(buffer) {
+            Intake::Messages { length, more } => {
+                self.used_slots = slot + 1;
+                let path = connection.path();
+                let packets = self.serve_messages(&path, slot, length);
+                Served { packets, more }
+            }
+            Intake::Nothing { more } => Served { packets: 0, more },
+            Intake::Ended => {
+                self.lose_stream(link);
+                Served::NOTHING
+            }
+            Intake::Misframed => {
+                self.misframed(link);
+                Served::NOTHING
+            }
+        }
+    }
+
+    /// Closes a connection from our side or after its end, and tells the state machine.
+    pub(super) fn lose_stream(&mut self, link: LinkId) {
+        if self.close_stream(link) {
+            self.relay.on_link_closed(self.now, link);
+            self.serve_actions();
+        }
+    }
+
+    /// Closes a connection after what is queued for it is sent; tells whether there was one.
+    pub(super) fn close_stream(&mut self, link: LinkId) -> bool {
+        if self
+            .sockets
+            .streams
+            .at_mut(link)
+            .is_some_and(|connection| connection.pending.is_some())
+        {
+            self.flush();
+        }
+        self.sockets.streams.remove(link).is_some()
+    }
+
+    fn admit(&mut self, mut socket: TcpStream) {
+        let Some(link) = self.sockets.streams.vacant() else {
+            self.sockets.counters.streams_refused += 1;
+            return;
+        };
+        // A client may be gone before it is admitted; then there is nothing to do.
+        let (Ok(client), Ok(server)) = (socket.peer_addr(), socket.local_addr()) else {
+            return;
+        };
+        tune(&socket);
+        let (token, interest) = (
+            Source::Stream(link).token(),
+            Interest::READABLE | Interest::WRITABLE,
+        );
+        if self
+            .poll
+            .registry()
+            .register(&mut socket, token, interest)
+            .is_err()
+        {
+            self.sockets.counters.accept_errors += 1;
+            return;
+        }
+        let path = Path {
+            transport: Transport::Tcp,
+            link,
+            client,
+            server,
+        };
+        self.sockets
+            .streams
+            .insert(self.now.mono, link, Connection::new(socket, path));
+        self.sockets.counters.streams_accepted += 1;
+    }
+
+    /// Serves the messages in the first `length` bytes of a slot, and keeps what is left for the next read.
+    fn serve_messages(&mut self, path: &Path, slot: usize, length: usize) -> usize {
+        let (mut start, mut count) = (0, 0);
+        loop {
+            let Some(rest) = self.arena.bytes(slot, start..length) else {
+                return count;
+            };
+            match next_frame(rest) {
+                Ok(Frame::Whole(size)) => {
+                    let output =
+                        self.relay
+                            .on_client(self.now, path, rest.get(..size).unwrap_or_default());
+                    self.sockets.queue_output(output, path, slot, start);
+                    self.serve_actions();
+                    start += size;
+                    count += 1;
+                    // What follows the end of a connection must not begin anything on it.
+                    if self.sockets.streams.at_mut(path.link).is_none() {
+                        return count;
+                    }
+                }
+                Ok(Frame::Incomplete) => {
+                    let connection = self.sockets.streams.at_mut(path.link);
+                    if connection.is_some_and(|connection| !connection.keep(rest)) {
+                        self.misframed(path.link);
+                    }
+                    return count;
+                }
+                Err(_) => {
+                    self.misframed(path.link);
+                    return count;
+                }
+            }
+        }
+    }
+
+    fn misframed(&mut self, link: LinkId) {
+        self.sockets.counters.streams_misframed += 1;
+        self.lose_stream(link);
+    }
+}
+
+/// Sets what a connection should have; one that cannot have it still works.
+fn tune(socket: &TcpStream) {
+    // Messages are sent as they come; waiting for more would only delay them.
+    let _ = socket.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
+}

@@ -1,0 +1,289 @@
+//! A TURN client for tests: blocking, one request at a time.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream, UdpSocket},
+    time::Duration,
+};
+
+use turn_auth::LongTermKey;
+use turn_proto::Transport;
+use turn_wire::{
+    Class, IntegrityKey, MessageView, Method, Packet, RequestBuilder, attr, parse, parse_data,
+    stream::{Frame, next_frame},
+};
+
+use super::{PASSWORD, REALM, USER};
+
+/// How long a test waits for what must come, on a machine that is busy with others.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the client has been sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Got {
+    Channel(u16, Vec<u8>),
+    Data(SocketAddr, Vec<u8>),
+}
+
+/// An answer to a request.
+pub(crate) struct Answer(Vec<u8>);
+
+impl Answer {
+    pub(crate) fn view(&self) -> MessageView<'_> {
+        match parse(&self.0) {
+            Ok(Packet::Stun(view)) => view,
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
+        self.view().class() == Class::Success
+    }
+
+    pub(crate) fn error(&self) -> Option<u16> {
+        self.view().error_code()
+    }
+}
+
+/// The client's side of a transport.
+pub(crate) enum Link {
+    Udp(UdpSocket),
+    Tcp(TcpLink),
+}
+
+/// A connection and what was read ahead.
+pub(crate) struct TcpLink {
+    pub(crate) socket: TcpStream,
+    ahead: Vec<u8>,
+}
+
+pub(crate) struct Client {
+    pub(crate) link: Link,
+    key: IntegrityKey,
+    nonce: Vec<u8>,
+    requests: u32,
+}
+
+impl Client {
+    pub(crate) fn connect(transport: Transport, server: SocketAddr) -> Self {
+        let link = match transport {
+            Transport::Tcp => Link::Tcp(TcpLink::connect(server)),
+            _ => {
+                let any = if server.is_ipv4() {
+                    "127.0.0.1:0"
+                } else {
+                    "[::1]:0"
+                };
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.connect(server).unwrap();
+                socket.set_read_timeout(Some(PATIENCE)).unwrap();
+                Link::Udp(socket)
+            }
+        };
+        let key = LongTermKey::derive(USER, REALM, PASSWORD);
+        let key = IntegrityKey::new(key.as_bytes());
+        Self {
+            link,
+            key,
+            nonce: Vec::new(),
+            requests: 0,
+        }
+    }
+
+    /// The connection of a client over TCP.
+    pub(crate) fn tcp(&mut self) -> &mut TcpLink {
+        match &mut self.link {
+            Link::Tcp(link) => link,
+            Link::Udp(_) => panic!("not a stream"),
+        }
+    }
+
+    /// The client's own address.
+    pub(crate) fn local(&self) -> SocketAddr {
+        match &self.link {
+            Link::Udp(socket) => socket.local_addr().unwrap(),
+            Link::Tcp(link) => link.socket.local_addr().unwrap(),
+        }
+    }
+
+    /// Allocates as one does: refused first, then with the nonce. Returns the relayed address.
+    pub(crate) fn allocate(&mut self) -> SocketAddr {
+        let answer = self.request_allocation();
+        assert!(answer.is_success(), "{:?}", answer.error());
+        answer
+            .view()
+            .xor_address(attr::XOR_RELAYED_ADDRESS)
+            .unwrap()
+    }
+
+    /// The answer to an Allocate request with credentials.
+    pub(crate) fn request_allocation(&mut self) -> Answer {
+        let first = self.request(Method::ALLOCATE, |request| request.requested_transport(17));
+        assert_eq!(first.error(), Some(401));
+        self.nonce = first.view().nonce().unwrap().to_vec();
+        self.request(Method::ALLOCATE, |request| request.requested_transport(17))
+    }
+
+    pub(crate) fn bind_channel(&mut self, number: u16, peer: SocketAddr) {
+        let answer = self.request(Method::CHANNEL_BIND, |request| {
+            request.channel_number(number).xor_peer_address(peer)
+        });
+        assert!(answer.is_success(), "{:?}", answer.error());
+    }
+
+    pub(crate) fn permit(&mut self, peer: SocketAddr) {
+        let answer = self.request(Method::CREATE_PERMISSION, |request| {
+            request.xor_peer_address(peer)
+        });
+        assert!(answer.is_success(), "{:?}", answer.error());
+    }
+
+    pub(crate) fn release(&mut self) {
+        let answer = self.request(Method::REFRESH, |request| request.lifetime(0));
+        assert!(answer.is_success(), "{:?}", answer.error());
+    }
+
+    /// A Binding request's answer: the address that the server sees.
+    pub(crate) fn binding(&mut self) -> SocketAddr {
+        let id = self.next_id();
+        self.send(&RequestBuilder::new(Method::BINDING, id).finish(None, false));
+        Answer(self.receive_bytes().unwrap())
+            .view()
+            .xor_address(attr::XOR_MAPPED_ADDRESS)
+            .unwrap()
+    }
+
+    /// Sends a request, with credentials once a nonce is known, and takes its answer.
+    pub(crate) fn request(
+        &mut self,
+        method: Method,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Answer {
+        let bytes = self.build(method, fill);
+        self.send(&bytes);
+        let answer = Answer(self.receive_bytes().unwrap());
+        assert_eq!(answer.view().method(), method);
+        answer
+    }
+
+    /// The bytes of a request.
+    pub(crate) fn build(
+        &mut self,
+        method: Method,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Vec<u8> {
+        let id = self.next_id();
+        let request = fill(RequestBuilder::new(method, id));
+        if self.nonce.is_empty() {
+            return request.finish(None, false);
+        }
+        let request = request.username(USER).realm(REALM).nonce(&self.nonce);
+        request.finish(Some(&self.key), false)
+    }
+
+    /// A ChannelData message, padded as the transport needs it.
+    pub(crate) fn channel_data(&self, number: u16, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = number.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&(payload.len() as u16).to_be_bytes());
+        bytes.extend_from_slice(payload);
+        if matches!(self.link, Link::Tcp(_)) {
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    }
+
+    pub(crate) fn send_channel(&mut self, number: u16, payload: &[u8]) {
+        let bytes = self.channel_data(number, payload);
+        self.send(&bytes);
+    }
+
+    pub(crate) fn send_indication(&mut self, peer: SocketAddr, payload: &[u8]) {
+        let id = self.next_id();
+        let message = RequestBuilder::indication(Method::SEND, id)
+            .xor_peer_address(peer)
+            .data(payload);
+        self.send(&message.finish(None, false));
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        match &mut self.link {
+            Link::Udp(socket) => assert_eq!(socket.send(bytes).unwrap(), bytes.len()),
+            Link::Tcp(link) => link.socket.write_all(bytes).unwrap(),
+        }
+    }
+
+    /// The next relayed data.
+    pub(crate) fn receive(&mut self) -> Got {
+        let bytes = self.receive_bytes().unwrap();
+        match parse(&bytes).unwrap() {
+            Packet::ChannelData(data) => Got::Channel(data.number, bytes[data.payload].to_vec()),
+            Packet::Stun(view) => {
+                let data = parse_data(&view).unwrap();
+                Got::Data(data.peer, bytes[data.data].to_vec())
+            }
+        }
+    }
+
+    /// The next message, whatever it is; an error of kind `UnexpectedEof` at the end of a stream.
+    pub(crate) fn receive_bytes(&mut self) -> io::Result<Vec<u8>> {
+        match &mut self.link {
+            Link::Udp(socket) => {
+                let mut buffer = vec![0; 65_535];
+                let length = socket.recv(&mut buffer)?;
+                buffer.truncate(length);
+                Ok(buffer)
+            }
+            Link::Tcp(link) => link.receive(),
+        }
+    }
+
+    fn next_id(&mut self) -> [u8; 12] {
+        self.requests += 1;
+        let mut id = [0; 12];
+        id[..4].copy_from_slice(&self.requests.to_be_bytes());
+        id
+    }
+}
+
+impl TcpLink {
+    fn connect(server: SocketAddr) -> Self {
+        let socket = TcpStream::connect(server).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Self {
+            socket,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// The next frame.
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        loop {
+            if let Frame::Whole(length) = next_frame(&self.ahead).unwrap() {
+                return Ok(self.ahead.drain(..length).collect());
+            }
+            match self.socket.read(&mut buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                length => self.ahead.extend_from_slice(&buffer[..length]),
+            }
+        }
+    }
+
+    /// Waits until the server has closed the connection, whether orderly or not.
+    pub(crate) fn wait_for_end(&mut self) {
+        loop {
+            match self.receive() {
+                Ok(_) => {}
+                Err(error) => {
+                    let waited = matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    );
+                    assert!(!waited, "the connection stays open");
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Running workers on loopback, and a small client that speaks to them over real sockets.
+#![allow(
+    dead_code,
+    reason = "shared by several test programs, each using a part"
+)]
+
+mod client;
+
+use std::{
+    net::{IpAddr, SocketAddr, UdpSocket},
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        mpsc::{Receiver, sync_channel},
+    },
+    time::Duration,
+};
+
+pub(crate) use client::{Client, Got, PATIENCE};
+use rand::{CryptoRng, SeedableRng, rngs::StdRng};
+use turn_auth::{Credentials, NonceKey};
+use turn_io::{Backend, Config, StartError, Stats, Workers, start};
+use turn_proto::{
+    Access, DefaultFamily, Event, Lifetimes, Limits, PeerPolicy, Relay, RelayAddresses,
+    RelayChoice, Shared, Transport,
+};
+
+pub(crate) const REALM: &str = "test.org";
+pub(crate) const USER: &str = "ann";
+pub(crate) const PASSWORD: &str = "secret of ann";
+pub(crate) const BACKENDS: [Backend; 2] = [Backend::Batched, Backend::Plain];
+pub(crate) const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
+
+/// How a test's server differs from the common one.
+pub(crate) struct Setup {
+    pub(crate) config: Config,
+    pub(crate) relay_ports: RangeInclusive<u16>,
+}
+
+impl Default for Setup {
+    /// One worker, datagrams and streams, both families.
+    fn default() -> Self {
+        let addresses = LOOPBACKS.map(|text| text.parse().unwrap()).to_vec();
+        let config = Config {
+            udp: addresses.clone(),
+            tcp: addresses,
+            ..Config::default()
+        };
+        Self {
+            config,
+            relay_ports: 20_000..=64_999,
+        }
+    }
+}
+
+/// A running server and what it tells.
+pub(crate) struct Server {
+    pub(crate) workers: Workers,
+    pub(crate) events: Receiver<Event>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Server {
+    pub(crate) fn new() -> Self {
+        Self::with(Setup::default())
+    }
+
+    pub(crate) fn with_backend(backend: Backend) -> Self {
+        let mut setup = Setup::default();
+        setup.config.backend = backend;
+        Self::with(setup)
+    }
+
+    pub(crate) fn with(setup: Setup) -> Self {
+        Self::try_with(setup, |_| StdRng::from_os_rng()).unwrap()
+    }
+
+    pub(crate) fn try_with<R: CryptoRng + Send + 'static>(
+        setup: Setup,
+        mut rng: impl FnMut(usize) -> R,
+    ) -> Result<Self, StartError> {
+        let relays: Vec<IpAddr> = LOOPBACKS
+            .iter()
+            .map(|text| text.parse::<SocketAddr>().unwrap().ip())
+            .collect();
+        let shared = Shared::new(&relays, setup.relay_ports, 0, 0);
+        let rules = Arc::new(rules(relays));
+        let (sink, events) = sync_channel(1024);
+        let config = Config {
+            events: setup.config.events.or(Some(sink)),
+            ..setup.config
+        };
+        let workers = start(config, |number| {
+            Relay::new(
+                Arc::clone(&rules),
+                Arc::clone(&shared),
+                number as u16,
+                rng(number),
+            )
+        })?;
+        Ok(Self {
+            workers,
+            events,
+            shared,
+        })
+    }
+
+    /// Where the server listens for a transport, in the family of `like`.
+    pub(crate) fn address(&self, transport: Transport, like: &str) -> SocketAddr {
+        let like: SocketAddr = like.parse().unwrap();
+        let found = self.workers.listening().iter().find(|listening| {
+            listening.transport == transport && listening.address.is_ipv4() == like.is_ipv4()
+        });
+        found.unwrap().address
+    }
+
+    /// A client that has not sent anything yet.
+    pub(crate) fn client(&self, transport: Transport, on: &str) -> Client {
+        Client::connect(transport, self.address(transport, on))
+    }
+
+    /// Waits until the counters satisfy a condition, which others bring about.
+    pub(crate) fn wait_for(&self, what: &str, mut condition: impl FnMut(&Stats) -> bool) -> Stats {
+        for _ in 0..PATIENCE.as_millis() {
+            let stats = self.workers.stats();
+            if condition(&stats) {
+                return stats;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("never: {what}: {:?}", self.workers.stats());
+    }
+}
+
+/// A peer: a socket that answers nothing by itself.
+pub(crate) fn peer(on: &str) -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind(on).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// The next datagram of a peer.
+pub(crate) fn receive(peer: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = vec![0; 65_535];
+    let (length, from) = peer.recv_from(&mut buffer).unwrap();
+    buffer.truncate(length);
+    (buffer, from)
+}
+
+fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
+    turn_proto::Config {
+        credentials: Arc::new(Credentials::new(REALM).with_user(USER, PASSWORD)),
+        access: Access::Authenticated,
+        nonce_key: NonceKey::new([7; 16]),
+        nonce_lifetime: Duration::from_secs(600),
+        relays: RelayAddresses {
+            addresses: relays,
+            choice: RelayChoice::SameAsServer,
+        },
+        externals: Vec::new(),
+        default_family: DefaultFamily::Keep,
+        lifetimes: Lifetimes::default(),
+        limits: Limits::default(),
+        peers: PeerPolicy {
+            allow_loopback: true,
+            ..PeerPolicy::default()
+        },
+        channel_numbers: 0x4000..=0x4FFF,
+        binding: true,
+        binding_needs_credentials: false,
+        turn: true,
+        always_fingerprint: false,
+        software: None,
+    }
+}
