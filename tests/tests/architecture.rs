@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::Result;
 use e2e::process::{run, tests_folder};
 use serde::Deserialize;
 
@@ -100,7 +101,7 @@ impl Package {
     }
 }
 
-fn packages() -> Vec<Package> {
+fn packages() -> Result<Vec<Package>> {
     let manifest = tests_folder().join("../Cargo.toml");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
@@ -112,18 +113,19 @@ fn packages() -> Vec<Package> {
             "--manifest-path",
         ])
         .arg(manifest);
-    let workspace: Workspace = serde_json::from_str(&run(&mut cargo).unwrap()).unwrap();
-    workspace
+    let workspace: Workspace = serde_json::from_str(&run(&mut cargo)?)?;
+    let shipped = workspace
         .packages
         .into_iter()
         .filter(|package| !OUTSIDE.contains(&package.name.as_str()))
-        .collect()
+        .collect();
+    Ok(shipped)
 }
 
 #[test]
 fn every_crate_knows_only_whom_it_may_know() {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
-    let packages = packages();
+    let packages = packages().unwrap();
     let ours: BTreeSet<&str> = packages
         .iter()
         .map(|package| package.name.as_str())
@@ -151,6 +153,7 @@ fn every_crate_knows_only_whom_it_may_know() {
 #[test]
 fn below_the_drivers_nobody_depends_on_a_runtime_or_a_socket() {
     for package in packages()
+        .unwrap()
         .iter()
         .filter(|package| BELOW_THE_DRIVERS.contains(&package.name.as_str()))
     {
@@ -169,6 +172,7 @@ fn below_the_drivers_nobody_depends_on_a_runtime_or_a_socket() {
 #[test]
 fn unsafe_code_is_forbidden_everywhere_but_in_udp_batch() {
     for package in packages()
+        .unwrap()
         .iter()
         .filter(|package| package.name != "udp-batch")
     {

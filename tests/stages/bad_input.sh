@@ -1,0 +1,5 @@
+# Garbage, strangers, greed, mistakes of operators, clients that vanish.
+# budget: 120
+# counts: tests
+export RUST_LIB_BACKTRACE=0
+cargo test --locked -p e2e --test bad_input --test bad_configuration

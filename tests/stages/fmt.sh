@@ -1,0 +1,4 @@
+# Every Rust file is formatted.
+# budget: 30
+# counts: itself
+cargo fmt --all --check

@@ -1,0 +1,5 @@
+# The files that are made from the option registry are what the registry says now.
+# budget: 60
+# counts: itself
+cargo run --locked -p turn-config --example generate
+git diff --exit-code -- config

@@ -1,0 +1,44 @@
+# What the other stages run and a fresh machine lacks. A second run finds everything there and does nothing.
+# budget: 420
+# counts: itself
+fail() { echo "$1" >&2; exit 1; }
+
+[ "$(id -u)" = 0 ] || fail 'this needs root, for namespaces and apt-get: sudo tests/run (or tests/run --quick without)'
+major=$(node --version | sed 's/^v\([0-9]*\).*/\1/') || fail 'node is missing: install node 20 or later'
+[ "$major" -ge 20 ] || fail "node $(node --version) is too old: install node 20 or later"
+
+# Debian's own versions: the release is the pin, because a security update removes the version before it.
+packages=(chromium coturn firefox-esr iproute2 nftables procps)
+python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+  # coturn is here for its client; its server must not take the port.
+  [ ! -d /run/systemd/system ] || systemctl mask coturn.service
+  apt-get update
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" ||
+    fail "this failed: apt-get install ${missing[*]}"
+fi
+dpkg-query -W "${packages[@]}"
+
+for folder in tests/browsers tests/clients; do
+  cmp -s "$folder/package-lock.json" "$folder/node_modules/.installed" && continue
+  (cd "$folder" && npm ci) || fail "this failed: (cd $folder && npm ci)"
+  cp "$folder/package-lock.json" "$folder/node_modules/.installed"
+done
+
+venv=${CARGO_TARGET_DIR:-target}/e2e/venv
+if ! cmp -s tests/clients/requirements.txt "$venv/.installed"; then
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --require-hashes -r tests/clients/requirements.txt ||
+    fail "this failed: $venv/bin/pip install --require-hashes -r tests/clients/requirements.txt"
+  cp tests/clients/requirements.txt "$venv/.installed"
+fi
+
+# Without optimisation: it runs for a second, and compiling it is what takes time.
+cargo deny --version 2>/dev/null | grep -q ' 0\.20\.' ||
+  cargo install --locked --debug --version 0.20.2 cargo-deny ||
+  fail 'this failed: cargo install --locked --version 0.20.2 cargo-deny'
