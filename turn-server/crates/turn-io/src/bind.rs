@@ -7,7 +7,7 @@
 
 use std::{io, net::SocketAddr};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
 /// Connections that the kernel completes while a worker is busy; the kernel's own limit (`somaxconn`) may be lower.
@@ -81,7 +81,6 @@ fn request_buffers(socket: &Socket, bytes: usize) -> usize {
         let _ = socket.set_recv_buffer_size(bytes);
         let _ = socket.set_send_buffer_size(bytes);
     }
-    let socket = SockRef::from(socket);
     let granted = socket
         .recv_buffer_size()
         .unwrap_or(0)
@@ -106,5 +105,70 @@ fn warn_about_buffers(address: SocketAddr, asked: usize, granted: usize) {
                  net.core.wmem_max"
             );
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, net::SocketAddr};
+
+    use super::{Share, bind_relay, listen_tcp, listen_udp};
+
+    /// Unlike those of other tests, so that a port that should be free is.
+    const QUIET: &str = "127.0.78.1:0";
+
+    fn bind_udp(address: SocketAddr, share: Share) -> io::Result<(socket2::Socket, SocketAddr)> {
+        let socket = listen_udp(address, share, 0)?;
+        let address = socket.local_addr()?.as_socket().unwrap();
+        Ok((socket, address))
+    }
+
+    #[test]
+    fn who_joins_shares_the_port_and_who_comes_first_does_not() {
+        let (_first, address) = bind_udp(QUIET.parse().unwrap(), Share::First).unwrap();
+        let _joined = bind_udp(address, Share::Joining).unwrap();
+        for share in [Share::First, Share::Alone] {
+            let error = bind_udp(address, share).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        }
+    }
+
+    #[test]
+    fn nobody_joins_who_is_alone() {
+        let (_alone, address) = bind_udp(QUIET.parse().unwrap(), Share::Alone).unwrap();
+        assert!(bind_udp(address, Share::Joining).is_err());
+        let tcp = listen_tcp(QUIET.parse().unwrap(), Share::Alone).unwrap();
+        let address = tcp.local_addr().unwrap().as_socket().unwrap();
+        assert!(listen_tcp(address, Share::Joining).is_err());
+    }
+
+    #[test]
+    fn wildcards_of_both_families_have_the_same_port_side_by_side() {
+        let (_v4, address) = bind_udp("0.0.0.0:0".parse().unwrap(), Share::Alone).unwrap();
+        let v6 = SocketAddr::from(([0; 8], address.port()));
+        assert_eq!(bind_udp(v6, Share::Alone).unwrap().1, v6);
+    }
+
+    #[test]
+    fn a_relay_port_is_never_shared() {
+        let socket = bind_relay(QUIET.parse().unwrap(), 0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        assert_eq!(
+            bind_relay(address, 0).unwrap_err().kind(),
+            io::ErrorKind::AddrInUse
+        );
+        assert!(bind_udp(address, Share::Joining).is_err());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn buffers_are_as_large_as_the_kernel_grants() {
+        let limit = |name| std::fs::read_to_string(format!("/proc/sys/net/core/{name}")).unwrap();
+        let [receive, send] =
+            ["rmem_max", "wmem_max"].map(|name| limit(name).trim().parse::<usize>().unwrap());
+        let asked = 1 << 20;
+        let socket = bind_relay(QUIET.parse().unwrap(), asked).unwrap();
+        assert_eq!(socket.recv_buffer_size().unwrap(), 2 * asked.min(receive));
+        assert_eq!(socket.send_buffer_size().unwrap(), 2 * asked.min(send));
     }
 }

@@ -10,7 +10,8 @@ use turn_proto::{Event, Transport};
 
 use crate::{Backend, WorkerFailure};
 
-/// Called on the thread of a worker that has failed, after its sockets are closed.
+/// Called on the thread of a worker that has failed, after its sockets are closed. It must not drop the [`crate::Workers`],
+/// which would wait for this very thread.
 pub type FailureHook = Arc<dyn Fn(&WorkerFailure) + Send + Sync>;
 
 /// Which sockets to open and how to drive them.

@@ -20,8 +20,10 @@ pub struct Workers {
     failures: Failures,
 }
 
-/// A worker that has ended without being told to. Its sockets are closed: the kernel gives new clients to the other workers,
-/// its sessions are lost.
+/// A worker that has ended without being told to. Its sockets are closed and its sessions lost.
+///
+/// The kernel then deals clients anew over the workers that are left, so their datagram sessions may break as well: new
+/// clients are served, but a server that wants to be whole again starts anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerFailure {
     /// Which one, from zero.

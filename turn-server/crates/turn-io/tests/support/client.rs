@@ -118,10 +118,30 @@ impl Client {
 
     /// The answer to an Allocate request with credentials.
     pub(crate) fn request_allocation(&mut self) -> Answer {
+        self.nonce.clear();
         let first = self.request(Method::ALLOCATE, |request| request.requested_transport(17));
         assert_eq!(first.error(), Some(401));
         self.nonce = first.view().nonce().unwrap().to_vec();
         self.request(Method::ALLOCATE, |request| request.requested_transport(17))
+    }
+
+    /// Asks for an allocation of a server that may not answer, and does not wait long for it.
+    pub(crate) fn try_allocate(&mut self) {
+        let Link::Udp(socket) = &self.link else {
+            panic!("not datagrams")
+        };
+        socket
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        for _ in 0..2 {
+            let request = self.build(Method::ALLOCATE, |request| request.requested_transport(17));
+            self.send(&request);
+            let Ok(answer) = self.receive_bytes() else {
+                return;
+            };
+            let nonce = Answer(answer).view().nonce().map(<[u8]>::to_vec);
+            self.nonce = nonce.unwrap_or_default();
+        }
     }
 
     pub(crate) fn bind_channel(&mut self, number: u16, peer: SocketAddr) {

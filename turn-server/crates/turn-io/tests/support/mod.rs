@@ -1,6 +1,7 @@
 //! Running workers on loopback, and a small client that speaks to them over real sockets.
 #![allow(
     dead_code,
+    unused_imports,
     reason = "shared by several test programs, each using a part"
 )]
 
@@ -34,6 +35,7 @@ pub(crate) const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
 /// How a test's server differs from the common one.
 pub(crate) struct Setup {
     pub(crate) config: Config,
+    pub(crate) relays: Vec<IpAddr>,
     pub(crate) relay_ports: RangeInclusive<u16>,
 }
 
@@ -48,6 +50,7 @@ impl Default for Setup {
         };
         Self {
             config,
+            relays: LOOPBACKS.map(ip).to_vec(),
             relay_ports: 20_000..=64_999,
         }
     }
@@ -79,12 +82,8 @@ impl Server {
         setup: Setup,
         mut rng: impl FnMut(usize) -> R,
     ) -> Result<Self, StartError> {
-        let relays: Vec<IpAddr> = LOOPBACKS
-            .iter()
-            .map(|text| text.parse::<SocketAddr>().unwrap().ip())
-            .collect();
-        let shared = Shared::new(&relays, setup.relay_ports, 0, 0);
-        let rules = Arc::new(rules(relays));
+        let shared = Shared::new(&setup.relays, setup.relay_ports, 0, 0);
+        let rules = Arc::new(rules(setup.relays));
         let (sink, events) = sync_channel(1024);
         let config = Config {
             events: setup.config.events.or(Some(sink)),
@@ -148,7 +147,8 @@ pub(crate) fn receive(peer: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (buffer, from)
 }
 
-fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
+/// The state machine's settings: one user, loopback peers allowed.
+pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
     turn_proto::Config {
         credentials: Arc::new(Credentials::new(REALM).with_user(USER, PASSWORD)),
         access: Access::Authenticated,
@@ -173,4 +173,9 @@ fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
         always_fingerprint: false,
         software: None,
     }
+}
+
+/// The address of an address and port.
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse::<SocketAddr>().unwrap().ip()
 }

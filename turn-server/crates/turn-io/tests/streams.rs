@@ -1,0 +1,288 @@
+//! Clients over TCP: framing, slow readers, ends, and limits on those who have no allocation.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
+
+mod support;
+
+use std::{io::Write, net::Shutdown, time::Duration};
+
+use support::{Client, Got, LOOPBACKS, Server, Setup, peer, receive};
+use turn_proto::{EndReason, Event, Transport};
+use turn_wire::Method;
+
+const CHANNEL: u16 = 0x4001;
+const ON: &str = LOOPBACKS[0];
+
+fn client(server: &Server) -> Client {
+    server.client(Transport::Tcp, ON)
+}
+
+#[test]
+fn messages_that_come_byte_by_byte_are_understood() {
+    let server = Server::new();
+    let (peer, peer_address) = peer(ON);
+    let mut client = client(&server);
+    let relayed = client.allocate();
+    let mut bytes = client.build(Method::CHANNEL_BIND, |request| {
+        request
+            .channel_number(CHANNEL)
+            .xor_peer_address(peer_address)
+    });
+    // A second and a third message right behind, so that their beginnings come with the end of another.
+    bytes.extend(client.channel_data(CHANNEL, b"drip"));
+    bytes.extend(client.channel_data(CHANNEL, b"drop!"));
+    for byte in bytes {
+        client.send(&[byte]);
+        // Lets the server read each byte alone, most of the time.
+        std::thread::yield_now();
+    }
+    assert_eq!(receive(&peer), (b"drip".to_vec(), relayed));
+    assert_eq!(receive(&peer), (b"drop!".to_vec(), relayed));
+}
+
+#[test]
+fn messages_cut_anywhere_are_put_together() {
+    let server = Server::new();
+    let (peer, peer_address) = peer(ON);
+    let mut client = client(&server);
+    client.allocate();
+    client.bind_channel(CHANNEL, peer_address);
+    let payloads: Vec<Vec<u8>> = (0..100)
+        .map(|number| vec![number as u8; number * 7 % 1_400])
+        .collect();
+    let stream: Vec<u8> = payloads
+        .iter()
+        .flat_map(|payload| client.channel_data(CHANNEL, payload))
+        .collect();
+    for piece in stream.chunks(997) {
+        client.send(piece);
+    }
+    for payload in payloads {
+        assert_eq!(receive(&peer).0, payload);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_message_close_that_stream_only() {
+    let server = Server::new();
+    let (_peer, peer_address) = peer(ON);
+    let (mut good, mut bad) = (client(&server), client(&server));
+    good.allocate();
+    bad.allocate();
+    bad.send(b"\xFFGET / HTTP/1.1\r\n\r\n");
+    bad.tcp().wait_for_end();
+    good.permit(peer_address);
+    let stats = server.wait_for("the session's end", |stats| {
+        stats.relay.allocations_tcp == 1
+    });
+    assert_eq!((stats.io.streams_misframed, stats.io.streams_open), (1, 1));
+}
+
+#[test]
+fn a_message_before_the_nonsense_is_still_answered() {
+    let server = Server::new();
+    let mut client = client(&server);
+    let mut bytes = client.build(Method::BINDING, |request| request);
+    bytes.extend_from_slice(b"\xFF\xFF\xFF\xFF");
+    client.send(&bytes);
+    assert!(client.receive_bytes().is_ok());
+    client.tcp().wait_for_end();
+}
+
+#[test]
+fn the_end_of_a_stream_ends_its_session() {
+    let server = Server::new();
+    for end in [Shutdown::Both, Shutdown::Write] {
+        let mut client = client(&server);
+        client.allocate();
+        client.tcp().socket.shutdown(end).unwrap();
+        server.wait_for("the session's end", |stats| {
+            (stats.relay.allocations_tcp, stats.io.streams_open) == (0, 0)
+        });
+    }
+    assert_eq!(server.shared.ports.claimed(), 0);
+    let ends = server.events.try_iter().filter(|event| {
+        matches!(
+            event,
+            Event::Ended {
+                reason: EndReason::LinkClosed,
+                ..
+            }
+        )
+    });
+    assert_eq!(ends.count(), 2);
+}
+
+#[test]
+fn what_is_sent_together_with_the_end_is_still_read() {
+    let server = Server::new();
+    let (peer, peer_address) = peer(ON);
+    let mut client = client(&server);
+    client.allocate();
+    client.bind_channel(CHANNEL, peer_address);
+    // More than one read takes, and no more than the peer's socket holds.
+    let count = 80;
+    for _ in 0..count {
+        client.send_channel(CHANNEL, &[7; 1_000]);
+    }
+    client.tcp().socket.shutdown(Shutdown::Write).unwrap();
+    for _ in 0..count {
+        assert_eq!(receive(&peer).0, [7; 1_000]);
+    }
+    client.tcp().wait_for_end();
+}
+
+#[test]
+fn a_client_that_does_not_read_loses_data_and_not_its_session() {
+    let server = Server::new();
+    let (peer, peer_address) = peer(ON);
+    let mut client = client(&server);
+    let relayed = client.allocate();
+    client.bind_channel(CHANNEL, peer_address);
+    let mut sent = 0u32;
+    while server.workers.stats().io.stream_messages_dropped < 100 {
+        for _ in 0..50 {
+            let mut payload = vec![0; 1_000];
+            payload[..4].copy_from_slice(&sent.to_be_bytes());
+            peer.send_to(&payload, relayed).unwrap();
+            sent += 1;
+        }
+    }
+    // What arrives is whole messages in order, with gaps; the session is still good for new ones.
+    let mut last = None;
+    peer.send_to(b"marker", relayed).unwrap();
+    loop {
+        let Got::Channel(CHANNEL, payload) = client.receive() else {
+            panic!("another message")
+        };
+        if payload == b"marker" {
+            break;
+        }
+        assert_eq!(payload.len(), 1_000);
+        let number = u32::from_be_bytes(payload[..4].try_into().unwrap());
+        assert!(last.is_none_or(|last| last < number));
+        last = Some(number);
+        // The marker may have been one of those lost.
+        peer.send_to(b"marker", relayed).unwrap();
+    }
+    let stats = server.workers.stats();
+    assert_eq!((stats.io.streams_open, stats.relay.allocations_tcp), (1, 1));
+}
+
+#[test]
+fn clients_that_do_not_read_cost_bounded_memory() {
+    let server = Server::new();
+    let (peer, peer_address) = peer(ON);
+    let mut clients: Vec<_> = (0..20).map(|_| client(&server)).collect();
+    let relayed: Vec<_> = clients
+        .iter_mut()
+        .map(|client| {
+            let relayed = client.allocate();
+            client.bind_channel(CHANNEL, peer_address);
+            relayed
+        })
+        .collect();
+    let flood = |dropped: u64| {
+        server.wait_for("losses", |stats| {
+            for to in &relayed {
+                peer.send_to(&[7; 1_000], to).unwrap();
+            }
+            stats.io.stream_messages_dropped >= dropped
+        });
+    };
+    flood(1_000);
+    let before = resident();
+    flood(20_000);
+    // Twenty megabytes more were offered.
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 2 << 20, "grown by {grown} bytes");
+}
+
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        * 1024
+}
+
+#[test]
+fn a_stranger_that_does_not_read_its_answers_is_closed() {
+    let server = Server::new();
+    let mut client = client(&server);
+    let request = client.build(Method::BINDING, |request| request);
+    let requests = request.repeat(500);
+    client
+        .tcp()
+        .socket
+        .set_write_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    // Ends with an error once the server has closed.
+    while client.tcp().socket.write_all(&requests).is_ok() {}
+    let stats = server.wait_for("the close", |stats| stats.io.streams_open == 0);
+    assert_eq!(stats.io.streams_overflowed, 1);
+}
+
+#[test]
+fn a_stranger_cannot_make_the_server_hold_a_large_message() {
+    let server = Server::new();
+    let mut client = client(&server);
+    // The beginning of a ChannelData message of 60,000 bytes.
+    client.send(&[0x40, 0x01, 0xEA, 0x60]);
+    client.send(&[0; 5_000]);
+    client.tcp().wait_for_end();
+    server.wait_for("the close", |stats| stats.io.streams_misframed == 1);
+}
+
+#[test]
+fn connections_beyond_the_limit_are_closed_and_room_is_used_again() {
+    let mut setup = Setup::default();
+    setup.config.max_streams = 2;
+    let server = Server::with(setup);
+    let (mut first, mut second) = (client(&server), client(&server));
+    assert_eq!(
+        (first.binding(), second.binding()),
+        (first.local(), second.local())
+    );
+    let mut third = client(&server);
+    third.tcp().wait_for_end();
+    assert_eq!(server.workers.stats().io.streams_refused, 1);
+    drop(first);
+    server.wait_for("the close", |stats| stats.io.streams_open == 1);
+    let mut fourth = client(&server);
+    assert_eq!(fourth.binding(), fourth.local());
+}
+
+#[test]
+fn many_connections_at_once_are_all_served() {
+    let server = Server::new();
+    let mut clients: Vec<_> = (0..200).map(|_| client(&server)).collect();
+    for client in &mut clients {
+        let request = client.build(Method::BINDING, |request| request);
+        client.send(&request);
+    }
+    for client in &mut clients {
+        assert!(client.receive_bytes().is_ok());
+    }
+    assert_eq!(server.workers.stats().io.streams_accepted, 200);
+}
+
+#[test]
+fn a_session_that_is_released_leaves_its_stream_open_for_another() {
+    let server = Server::new();
+    let mut client = client(&server);
+    for _ in 0..3 {
+        client.allocate();
+        client.release();
+    }
+    let stats = server.workers.stats();
+    assert_eq!(
+        (stats.relay.allocations_created, stats.io.streams_accepted),
+        (3, 1)
+    );
+}
