@@ -75,7 +75,7 @@ pub(super) static GROUP: Group = Group {
             .not_yet("connections without an allocation are not closed by this time yet"),
         flag("unauthorized-ratelimit", "Limit the 401 answers for each source address.")
             .not_yet("unauth-reply-rate is the option that will limit them"),
-        number("unauthorized-ratelimit-rps", 1, U32, "answers per second", "401 answers per second and source address.")
+        number("unauthorized-ratelimit-rps", 1, U32, "answers per second", "Answers with status 401 per second and source address.")
             .optional()
             .default("10")
             .example("10")

@@ -16,7 +16,7 @@ pub(super) fn anything(spec: &OptionSpec, text: &str) -> Result<String, Fault> {
         };
         return Err(Fault::new("the value is missing", example));
     }
-    if spec.kind == Kind::Secret {
+    if spec.kind == Kind::Secret && spec.works() {
         refuse_placeholder(text)?;
     }
     if text.contains('\0') {

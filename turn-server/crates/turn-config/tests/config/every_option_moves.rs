@@ -1,0 +1,426 @@
+//! Each option that works moves exactly the setting it is meant to move.
+
+use std::fmt::Write;
+
+use turn_config::option::{Default, Kind, OptionSpec};
+use turn_config::settings::{Password, Settings};
+use turn_config::{Invocation, TURNSERVER};
+
+use super::support::{lines, parse, run, usage};
+
+/// What stands before an option so that the start is not refused: a secret that no case uses.
+const BASE: [&str; 2] = ["-n", "--static-auth-secret=base"];
+
+/// (option, arguments, what the settings then say and did not say before)
+const CASES: &[(&str, &[&str], &str)] = &[
+    (
+        "listening-ip",
+        &["-L", "192.0.2.1", "--listening-ip=::1"],
+        "addresses: [192.0.2.1, ::1], port: 3478",
+    ),
+    ("listening-port", &["-p", "3500"], "port: 3500"),
+    ("no-udp", &["--no-udp"], "udp: false"),
+    ("no-tcp", &["--no-tcp"], "tcp: false"),
+    ("no-stun", &["--no-stun"], "binding: false"),
+    ("stun-only", &["-S"], "relaying: false"),
+    (
+        "secure-stun",
+        &["--secure-stun"],
+        "binding_needs_auth: true",
+    ),
+    (
+        "sock-buf-size",
+        &["--sock-buf-size=4096"],
+        "socket_buffer: 4096",
+    ),
+    (
+        "relay-ip",
+        &["-E", "192.0.2.1", "-E", "192.0.2.2"],
+        "Relay { addresses: [192.0.2.1, 192.0.2.2]",
+    ),
+    (
+        "external-ip",
+        &["-X", "203.0.113.1", "--external-ip=203.0.113.2/10.0.0.2"],
+        "external: [External { public: 203.0.113.1, private: None }, External { public: 203.0.113.2, private: Some(10.0.0.2) }]",
+    ),
+    ("min-port", &["--min-port=50000"], "min_port: 50000"),
+    ("max-port", &["--max-port=60000"], "max_port: 60000"),
+    (
+        "allowed-peer-ip",
+        &[
+            "--allowed-peer-ip=10.0.0.1",
+            "--allowed-peer-ip=fc00::1-fc00::9",
+        ],
+        "allowed: [IpRange { first: 10.0.0.1, last: 10.0.0.1 }, IpRange { first: fc00::1, last: fc00::9 }]",
+    ),
+    (
+        "denied-peer-ip",
+        &["--denied-peer-ip=10.0.0.0/30"],
+        "denied: [IpRange { first: 10.0.0.0, last: 10.0.0.3 }]",
+    ),
+    (
+        "no-multicast-peers",
+        &["--no-multicast-peers=no"],
+        "no-multicast-peers cannot be turned off",
+    ),
+    (
+        "allow-loopback-peers",
+        &["--allow-loopback-peers"],
+        "loopback: true",
+    ),
+    (
+        "allow-private-peers",
+        &["--allow-private-peers=no"],
+        "private: false",
+    ),
+    (
+        "allocation-default-address-family",
+        &["-A", "ipv6"],
+        "default_family: V6",
+    ),
+    ("keep-address-family", &["-K"], "default_family: Client"),
+    (
+        "no-udp-relay",
+        &["--no-udp-relay", "--stun-only"],
+        "no-udp-relay = yes",
+    ),
+    (
+        "use-auth-secret",
+        &["--use-auth-secret=no", "--user=a:b"],
+        "secrets: []",
+    ),
+    (
+        "static-auth-secret",
+        &["--static-auth-secret=new"],
+        "secrets: [base, new]",
+    ),
+    ("rest-api-separator", &["-C", "|"], "rest_separator: '|'"),
+    (
+        "lt-cred-mech",
+        &["--lt-cred-mech=no", "--user=a:b"],
+        "user is ignored: lt-cred-mech is turned off",
+    ),
+    (
+        "user",
+        &["-u", "a:b:c", "--user=d:0x00112233445566778899aabbccddeeff"],
+        "users: [a:b:c, d:[0, 17, 34, 51, 68, 85, 102, 119, 136, 153, 170, 187, 204, 221, 238, 255]]",
+    ),
+    ("realm", &["-r", "example.org"], "realm: example.org"),
+    ("stale-nonce", &["--stale-nonce=0"], "nonce_lifetime: None"),
+    ("user-quota", &["-q", "12"], "per_user: Some(12)"),
+    ("total-quota", &["-Q", "1200"], "total: Some(1200)"),
+    (
+        "max-allocate-lifetime",
+        &["--max-allocate-lifetime=700"],
+        "max_allocation: 700s",
+    ),
+    ("channel-lifetime", &["--channel-lifetime=7"], "channel: 7s"),
+    (
+        "permission-lifetime",
+        &["--permission-lifetime=8"],
+        "permission: 8s",
+    ),
+    (
+        "http-listen",
+        &["--http-listen=127.0.0.1:8080", "--http-listen=[::1]:81"],
+        "http_listen: [127.0.0.1:8080, [::1]:81]",
+    ),
+    (
+        "http-api-key",
+        &["--http-api-key=k1", "--http-api-key=k2"],
+        "api_keys: [k1, k2]",
+    ),
+    (
+        "http-advertise",
+        &["--http-advertise=turn.example.org"],
+        "advertise: Some(\"turn.example.org\")",
+    ),
+    (
+        "http-allowed-origin",
+        &["--http-allowed-origin=http://localhost:5173"],
+        "allowed_origins: [\"http://localhost:5173\"]",
+    ),
+    (
+        "log-file",
+        &["-l", "/var/log/t.log"],
+        "target: File(\"/var/log/t.log\"), stdout_copy: true",
+    ),
+    (
+        "no-stdout-log",
+        &["-l", "/var/log/t.log", "--no-stdout-log"],
+        "target: File(\"/var/log/t.log\"), stdout_copy: false",
+    ),
+    ("simple-log", &["--simple-log"], "plain_file_name: true"),
+    (
+        "new-log-timestamp",
+        &["--new-log-timestamp=no"],
+        "iso_timestamps: false",
+    ),
+    ("verbose", &["-v"], "verbosity: Sessions"),
+    ("Verbose", &["-V", "--verbose"], "verbosity: Everything"),
+    ("relay-threads", &["-m", "3"], "workers: Some(3)"),
+    ("cpus", &["--cpus=2"], "workers: Some(2)"),
+    (
+        "pidfile",
+        &["--pidfile=/run/t.pid"],
+        "pid_file: Some(\"/run/t.pid\")",
+    ),
+    ("fingerprint", &["-f"], "fingerprint: true"),
+    (
+        "software-attribute",
+        &["--software-attribute"],
+        "software: true",
+    ),
+    (
+        "prometheus",
+        &["--prometheus"],
+        "Metrics { address: None, port: 9641, path: \"/metrics\" }",
+    ),
+    (
+        "prometheus-port",
+        &["--prometheus", "--prometheus-port=1"],
+        "Metrics { address: None, port: 1,",
+    ),
+    (
+        "prometheus-address",
+        &["--prometheus", "--prometheus-address=::1"],
+        "Metrics { address: Some(::1)",
+    ),
+    (
+        "prometheus-path",
+        &["--prometheus", "--prometheus-path=/m"],
+        "path: \"/m\"",
+    ),
+];
+
+#[test]
+fn each_case_moves_its_setting() {
+    let before = picture(&run(&BASE));
+    for (option, args, expected) in CASES {
+        assert!(
+            !before.contains(expected),
+            "{option}: {expected} holds without the option"
+        );
+        let args: Vec<&str> = BASE.iter().chain(args.iter()).copied().collect();
+        let after = picture(&run(&args));
+        assert!(
+            after.contains(expected),
+            "{option}: no {expected} in\n{after}"
+        );
+    }
+}
+
+#[test]
+fn no_auth_makes_everybody_welcome() {
+    let settings = run(&["-n", "-z"]);
+    assert!(
+        settings.auth.anonymous
+            && settings.auth.users.is_empty()
+            && settings.auth.secrets.is_empty()
+    );
+    assert!(!run(&BASE).auth.anonymous);
+}
+
+/// Some are tested elsewhere, where a file or another outcome is needed.
+#[test]
+fn every_working_option_has_a_case() {
+    const ELSEWHERE: [&str; 8] = [
+        "no-auth",           // above
+        "http-api-key-file", // checks.rs
+        "config-file",       // start.rs, from here on
+        "no-config-file",
+        "help",
+        "version",
+        "quickstart",
+        "check-config",
+    ];
+    let untested: Vec<_> = TURNSERVER
+        .options()
+        .filter(|option| option.works())
+        .map(|option| option.long)
+        .filter(|long| {
+            !ELSEWHERE.contains(long) && !CASES.iter().any(|(option, ..)| option == long)
+        })
+        .collect();
+    assert!(untested.is_empty(), "{untested:?}");
+}
+
+#[test]
+fn every_flag_can_be_turned_off_again() {
+    let before = run(&BASE);
+    let flags = TURNSERVER
+        .options()
+        .filter(|option| option.works() && option.kind == Kind::Flag && !option.command_line_only);
+    for option in flags.filter(|option| option.default == Default::Value("no")) {
+        // Turned off, these change what else counts; the table has them.
+        if ["use-auth-secret", "no-multicast-peers"].contains(&option.long) {
+            continue;
+        }
+        let off = format!("--{}=false", option.long);
+        let after = run(&[BASE[0], BASE[1], &off]);
+        assert_eq!(picture(&after), picture(&before), "{off}");
+        assert_eq!(
+            after.origin(option.long).to_string(),
+            format!("command line, --{}", option.long)
+        );
+    }
+}
+
+#[test]
+fn what_does_not_work_says_so_in_one_line_and_changes_nothing() {
+    let before = run(&BASE);
+    for option in TURNSERVER.options().filter(|option| !option.works()) {
+        let flag = match option.kind {
+            Kind::Flag => format!("--{}=yes", option.long),
+            _ => format!("--{}={}", option.long, unlike_the_default(option)),
+        };
+        let after = run(&[BASE[0], BASE[1], &flag]);
+        let said: Vec<String> = lines(&after.warnings)
+            .into_iter()
+            .filter(|line| line.contains("no effect"))
+            .collect();
+        let [said] = said.as_slice() else {
+            panic!("{flag}: {said:?}")
+        };
+        assert!(
+            said.starts_with(&format!("command line, --{0}: {0} ", option.long)),
+            "{said}"
+        );
+        assert_eq!(
+            after.warnings.len(),
+            before.warnings.len() + 1,
+            "{flag}: {:?}",
+            after.warnings
+        );
+        assert_eq!(
+            picture_without_warnings(&after),
+            picture_without_warnings(&before),
+            "{flag}"
+        );
+    }
+}
+
+/// An example, or a value beside the default where both are the same.
+fn unlike_the_default(option: &OptionSpec) -> String {
+    match (option.default, option.kind) {
+        (Default::Value(text), Kind::Number(_) | Kind::Port { .. }) => {
+            (text.parse::<u64>().unwrap() + 1).to_string()
+        }
+        (Default::Value("debug"), _) => "info".into(),
+        _ => option.example.to_owned(),
+    }
+}
+
+#[test]
+fn an_option_that_is_not_built_is_quiet_while_it_asks_for_nothing() {
+    let settings = run(&[
+        "-n",
+        "--static-auth-secret=base",
+        "--realm=r",
+        "--allow-private-peers",
+        "--bps-capacity=0",
+        "--mobility=no",
+        "--tls-listening-port=5349",
+        "--dtls=false",
+        "--drain-min-allocations",
+    ]);
+    assert_eq!(settings.warnings, []);
+}
+
+#[test]
+fn flags_without_value_need_no_word_behind_them() {
+    for option in TURNSERVER
+        .options()
+        .filter(|option| option.kind == Kind::Flag)
+    {
+        let flag = format!("--{}", option.long);
+        let outcome = parse(&["-n", "--static-auth-secret=x", &flag, "--user-quota=3"]);
+        match outcome {
+            Ok(Invocation::Run(settings)) => {
+                assert_eq!(settings.quotas.per_user, Some(3), "{flag}")
+            }
+            Ok(_) | Err(turn_config::Error::Config(_)) => {}
+            Err(error) => panic!("{flag}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn values_that_are_needed_are_asked_for() {
+    for option in TURNSERVER.options() {
+        let needs_word = !matches!(option.kind, Kind::Flag)
+            && !matches!(option.kind, Kind::Number(number) if number.optional);
+        if needs_word {
+            let text = usage(parse(&[&format!("--{}", option.long)]));
+            assert!(
+                text.contains("needs a value") && text.contains(option.long),
+                "{text}"
+            );
+        }
+    }
+}
+
+/// Everything the settings say, secrets too, one group per line.
+fn picture(settings: &Settings) -> String {
+    let mut text = picture_without_warnings(settings);
+    for warning in &settings.warnings {
+        writeln!(text, "{warning}").unwrap();
+    }
+    text
+}
+
+fn picture_without_warnings(settings: &Settings) -> String {
+    let mut text = String::new();
+    let mut line = |content: String| writeln!(text, "{content}").unwrap();
+    line(format!("{:?}", settings.listening));
+    line(format!("{:?}", settings.stun));
+    line(format!("{:?}", settings.relay));
+    let auth = &settings.auth;
+    let users: Vec<String> = auth
+        .users
+        .iter()
+        .map(|user| match &user.password {
+            Password::Plain(password) => format!("{}:{}", user.name, password.expose()),
+            Password::Key(key) => format!("{}:{:?}", user.name, key.expose()),
+        })
+        .collect();
+    line(format!(
+        "anonymous: {}, realm: {}, users: [{}]",
+        auth.anonymous,
+        auth.realm,
+        users.join(", ")
+    ));
+    let secrets: Vec<&str> = auth
+        .secrets
+        .iter()
+        .map(|secret| std::str::from_utf8(secret.expose()).unwrap())
+        .collect();
+    line(format!("secrets: [{}]", secrets.join(", ")));
+    line(format!(
+        "rest_separator: {:?}, nonce_lifetime: {:?}",
+        auth.rest_separator, auth.nonce_lifetime
+    ));
+    line(format!("{:?} {:?}", settings.quotas, settings.lifetimes));
+    line(format!("{:?}", settings.wire));
+    line(format!("{:?}", settings.logging));
+    line(format!("{:?} {:?}", settings.process, settings.metrics));
+    let http = &settings.http;
+    let keys: Vec<&str> = http
+        .api_keys
+        .iter()
+        .map(|key| key.expose().as_str())
+        .collect();
+    line(format!(
+        "http_listen: {:?}, api_keys: [{}]",
+        http.listen,
+        keys.join(", ")
+    ));
+    line(format!(
+        "advertise: {:?}, allowed_origins: {:?}",
+        http.advertise, http.allowed_origins
+    ));
+    for effective in &settings.effective {
+        line(format!("{} = {}", effective.option, effective.value));
+    }
+    text
+}

@@ -1,0 +1,17 @@
+//! What an operator may write, and what comes of it. Nothing here touches the machine: files and names are made up.
+// A panic in a test is its report, also in the helpers, which the lint does not recognise as tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod arbitrary;
+mod bad_input;
+mod checks;
+mod deployments;
+mod every_option_moves;
+mod file_rules;
+mod flags;
+mod generated;
+mod other_program;
+mod registry;
+mod samples;
+mod start;
+mod support;
