@@ -1,1 +1,3 @@
-//! stub
+//! Brings WebRTC clients together.
+#![forbid(unsafe_code)]
+pub mod hub;

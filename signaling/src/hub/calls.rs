@@ -1,0 +1,483 @@
+//! The life of a call: ring, accept, decline, end, time out, lose somebody and get them back.
+//!
+//! In: what changes who is in a call. Not in: what its members tell each other (`call_signals.rs`).
+
+use std::time::Duration;
+
+use super::call::{Call, Party, PartyState};
+use super::{
+    CallId, CallType, ConnectionId, Deadline, Departure, EndReason, Event, Hub, Outbound, Refusal,
+    UserId,
+};
+
+impl Hub {
+    #[expect(clippy::too_many_arguments, reason = "one command, field by field")]
+    pub(super) fn call_initiate(
+        &mut self,
+        now: Duration,
+        from: ConnectionId,
+        user: &UserId,
+        id: CallId,
+        recipients: &[UserId],
+        call_type: CallType,
+        out: &mut Outbound,
+    ) -> Result<(), Refusal> {
+        self.open_call(now, from, user, &id)?;
+        let was_provisional = self
+            .calls
+            .get(&id)
+            .is_some_and(|call| call.call_type.is_none());
+        let mut rung = Vec::new();
+        for recipient in recipients.iter().filter(|recipient| *recipient != user) {
+            match self.invite(&id, recipient) {
+                Ok(new) if new || was_provisional => rung.push(recipient.clone()),
+                Ok(_) => {}
+                Err(refusal) => out.push((from, Event::Refused(refusal))),
+            }
+        }
+        let Some(call) = self.calls.get_mut(&id) else {
+            return Ok(());
+        };
+        call.call_type = Some(call_type);
+        if call.parties.len() < 2 {
+            self.remove_call(&id);
+            return Ok(());
+        }
+        if call.any(PartyState::Invited) {
+            self.timers
+                .set(Deadline::Ring(id.clone()), now + self.limits.ring);
+        }
+        for recipient in &rung {
+            for connection in self.connections_of(recipient).to_vec() {
+                self.ring(&id, recipient, connection, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the call exists and is the user's own. One that only an offer announced lives as long as one that rings,
+    /// and belongs to both of its members: either may turn it into a call of its own.
+    pub(super) fn open_call(
+        &mut self,
+        now: Duration,
+        from: ConnectionId,
+        user: &UserId,
+        id: &CallId,
+    ) -> Result<(), Refusal> {
+        if let Some(call) = self.calls.get(id) {
+            let announced_only = call.call_type.is_none() && !call.any(PartyState::Joined);
+            if call.initiator == *user {
+                return Ok(());
+            } else if !announced_only || call.party(user).is_none() {
+                return Err(Refusal::CallExists(id.clone()));
+            }
+            self.remove_call(id);
+        }
+        let Some(entry) = self.users.get_mut(user) else {
+            return Ok(());
+        };
+        if entry.calls.len() >= self.limits.calls_per_user {
+            return Err(Refusal::TooManyCalls(id.clone()));
+        }
+        entry.calls.insert(id.clone());
+        self.calls.insert(id.clone(), Call::new(user, from, now));
+        self.timers
+            .set(Deadline::Ring(id.clone()), now + self.limits.ring);
+        Ok(())
+    }
+
+    /// Makes `recipient` a member; says whether that is new.
+    pub(super) fn invite(&mut self, id: &CallId, recipient: &UserId) -> Result<bool, Refusal> {
+        let online = self.is_online(recipient);
+        let Some(call) = self.calls.get_mut(id) else {
+            return Err(Refusal::CallNotFound(id.clone()));
+        };
+        if !online {
+            return Err(Refusal::RecipientUnavailable {
+                call: Some(id.clone()),
+                recipient: Some(recipient.clone()),
+            });
+        }
+        if call.party(recipient).is_some() {
+            return Ok(false);
+        }
+        if call.parties.len() >= self.limits.members {
+            return Err(Refusal::CallTooLarge {
+                call: id.clone(),
+                limit: self.limits.members,
+            });
+        }
+        call.parties
+            .push(Party::new(recipient, PartyState::Invited));
+        if let Some(entry) = self.users.get_mut(recipient) {
+            entry.calls.insert(id.clone());
+        }
+        Ok(true)
+    }
+
+    fn ring(
+        &mut self,
+        id: &CallId,
+        recipient: &UserId,
+        connection: ConnectionId,
+        out: &mut Outbound,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let invited = call
+            .party(recipient)
+            .is_some_and(|party| party.state == PartyState::Invited);
+        let (true, Some(call_type)) = (invited, call.call_type) else {
+            return;
+        };
+        let initiator = call.initiator.clone();
+        let offer = call.pair(&initiator, recipient).offer_of(&initiator);
+        out.push((
+            connection,
+            Event::IncomingCall {
+                call: id.clone(),
+                initiator,
+                call_type,
+                offer,
+            },
+        ));
+    }
+
+    pub(super) fn call_answer(
+        &mut self,
+        from: ConnectionId,
+        user: &UserId,
+        id: &CallId,
+        out: &mut Outbound,
+    ) -> Result<(), Refusal> {
+        let member = self.calls.get(id).and_then(|call| call.party(user));
+        let Some(party) = member else {
+            return Err(Refusal::CallNotFound(id.clone()));
+        };
+        if party.state == PartyState::Caller {
+            return Ok(());
+        }
+        self.accept(from, user, id, out);
+        let Some(call) = self.calls.get_mut(id) else {
+            return Ok(());
+        };
+        let first = call
+            .party_mut(user)
+            .is_some_and(|party| !std::mem::replace(&mut party.announced, true));
+        let initiator = call.initiator.clone();
+        if first {
+            self.tell_party(
+                id,
+                &initiator,
+                &Event::CallAnswered {
+                    call: id.clone(),
+                    user: user.clone(),
+                },
+                out,
+            );
+        }
+        Ok(())
+    }
+
+    /// Gives the call to the connection that accepted it and stops the user's other ones ringing.
+    pub(super) fn accept(
+        &mut self,
+        from: ConnectionId,
+        user: &UserId,
+        id: &CallId,
+        out: &mut Outbound,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(party) = call.party_mut(user) else {
+            return;
+        };
+        let was_ringing = party.state == PartyState::Invited;
+        party.seat = Some(from);
+        party.state = if was_ringing {
+            PartyState::Joined
+        } else {
+            party.state
+        };
+        if !call.any(PartyState::Invited) {
+            self.timers.cancel(&Deadline::Ring(id.clone()));
+        }
+        self.timers
+            .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
+        if was_ringing {
+            self.hush(from, user, id, EndReason::AnsweredElsewhere, out);
+        }
+    }
+
+    /// Stops the user's other connections ringing, except those that are busy in another call: a simple client would end that one.
+    fn hush(
+        &mut self,
+        from: ConnectionId,
+        user: &UserId,
+        id: &CallId,
+        reason: EndReason,
+        out: &mut Outbound,
+    ) {
+        let Some(entry) = self.users.get(user) else {
+            return;
+        };
+        let is_busy = |connection: ConnectionId| {
+            let others = entry
+                .calls
+                .iter()
+                .filter(|call| *call != id)
+                .filter_map(|call| self.calls.get(call));
+            others
+                .filter_map(|call| call.party(user))
+                .any(|party| party.seat == Some(connection))
+        };
+        for connection in entry
+            .connections
+            .iter()
+            .copied()
+            .filter(|connection| *connection != from && !is_busy(*connection))
+        {
+            out.push((
+                connection,
+                Event::CallEnded {
+                    call: id.clone(),
+                    ended_by: user.clone(),
+                    reason: Some(reason),
+                },
+            ));
+        }
+    }
+
+    /// Declines. That of a stranger is ignored in silence, as is one that comes late.
+    pub(super) fn call_reject(
+        &mut self,
+        user: &UserId,
+        id: &CallId,
+        from: ConnectionId,
+        out: &mut Outbound,
+    ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let Some(state) = call.party(user).map(|party| party.state) else {
+            return;
+        };
+        if state == PartyState::Caller {
+            return;
+        }
+        let initiator = call.initiator.clone();
+        self.tell_party(
+            id,
+            &initiator,
+            &Event::CallRejected {
+                call: id.clone(),
+                user: user.clone(),
+                reason: None,
+            },
+            out,
+        );
+        if state == PartyState::Invited {
+            self.hush(from, user, id, EndReason::RejectedElsewhere, out);
+        }
+        self.remove_party(id, user);
+    }
+
+    /// Takes a member out; a caller who is left alone has no call any more.
+    fn remove_party(&mut self, id: &CallId, user: &UserId) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        call.remove(user);
+        let (alone, ringing) = (call.parties.len() < 2, call.any(PartyState::Invited));
+        if let Some(entry) = self.users.get_mut(user) {
+            entry.calls.remove(id);
+        }
+        self.timers
+            .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
+        self.forget_if_idle(user);
+        if alone {
+            self.remove_call(id);
+        } else if !ringing {
+            self.timers.cancel(&Deadline::Ring(id.clone()));
+        }
+    }
+
+    /// Ends or cancels a call. That of a stranger is ignored in silence, as is one that comes late.
+    pub(super) fn call_end(
+        &mut self,
+        from: ConnectionId,
+        user: &UserId,
+        id: &CallId,
+        out: &mut Outbound,
+    ) {
+        if self
+            .calls
+            .get(id)
+            .is_some_and(|call| call.party(user).is_some())
+        {
+            self.end_call(id, user, None, Some(from), out);
+        }
+    }
+
+    /// Ends a call and tells every member but the connection that knows already.
+    pub(super) fn end_call(
+        &mut self,
+        id: &CallId,
+        by: &UserId,
+        reason: Option<EndReason>,
+        except: Option<ConnectionId>,
+        out: &mut Outbound,
+    ) {
+        let Some(call) = self.calls.get(id) else {
+            return;
+        };
+        let event = Event::CallEnded {
+            call: id.clone(),
+            ended_by: by.clone(),
+            reason,
+        };
+        for party in &call.parties {
+            let connections = self
+                .reach(party)
+                .iter()
+                .filter(|connection| Some(**connection) != except);
+            out.extend(connections.map(|connection| (*connection, event.clone())));
+        }
+        self.remove_call(id);
+    }
+
+    pub(super) fn remove_call(&mut self, id: &CallId) {
+        let Some(call) = self.calls.remove(id) else {
+            return;
+        };
+        self.timers.cancel(&Deadline::Ring(id.clone()));
+        self.timers.cancel(&Deadline::Release(id.clone()));
+        for Party { user, .. } in &call.parties {
+            if let Some(entry) = self.users.get_mut(user) {
+                entry.calls.remove(id);
+            }
+            self.timers
+                .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
+            self.forget_if_idle(user);
+        }
+    }
+
+    /// Some did not react for long enough: without anybody who did, that is the end; otherwise the others talk on. Where only
+    /// offers announced a call, nobody was rung and nobody is told.
+    pub(super) fn ring_timeout(&mut self, id: &CallId, out: &mut Outbound) {
+        let Some(call) = self.calls.get(id) else {
+            return;
+        };
+        let initiator = call.initiator.clone();
+        let was_rung = call.call_type.is_some();
+        match (call.any(PartyState::Joined), was_rung) {
+            (true, _) => {}
+            (false, true) => {
+                return self.end_call(id, &initiator, Some(EndReason::Timeout), None, out);
+            }
+            (false, false) => return self.remove_call(id),
+        }
+        let silent = call
+            .parties
+            .iter()
+            .filter(|party| party.state == PartyState::Invited);
+        for user in silent.map(|party| party.user.clone()).collect::<Vec<_>>() {
+            if was_rung {
+                let reason = Some(EndReason::Timeout);
+                let ended = Event::CallEnded {
+                    call: id.clone(),
+                    ended_by: initiator.clone(),
+                    reason,
+                };
+                self.tell_party(id, &user, &ended, out);
+                self.tell_party(
+                    id,
+                    &initiator,
+                    &Event::CallRejected {
+                        call: id.clone(),
+                        user: user.clone(),
+                        reason,
+                    },
+                    out,
+                );
+            }
+            self.remove_party(id, &user);
+        }
+    }
+
+    /// A user has a new connection: calls wait no longer for one, and what rings, rings there too.
+    pub(super) fn back_to_calls(
+        &mut self,
+        connection: ConnectionId,
+        user: &UserId,
+        out: &mut Outbound,
+    ) {
+        let calls: Vec<CallId> = self
+            .users
+            .get(user)
+            .map(|entry| entry.calls.iter().cloned().collect())
+            .unwrap_or_default();
+        for id in calls {
+            self.timers
+                .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
+            self.ring(&id, user, connection, out);
+        }
+    }
+
+    /// A user has lost a connection: the calls that it had end or wait. What rings, rings on: an answer needs another connection then.
+    pub(super) fn away_from_calls(
+        &mut self,
+        now: Duration,
+        connection: ConnectionId,
+        user: &UserId,
+        how: Departure,
+        out: &mut Outbound,
+    ) {
+        let Some(entry) = self.users.get(user) else {
+            return;
+        };
+        let nobody_left = entry.connections.is_empty();
+        for id in entry.calls.iter().cloned().collect::<Vec<_>>() {
+            let Some(party) = self
+                .calls
+                .get_mut(&id)
+                .and_then(|call| call.party_mut(user))
+            else {
+                continue;
+            };
+            let had_it = party.seat == Some(connection) || party.seat.is_none() && nobody_left;
+            if party.state == PartyState::Invited || !had_it {
+                continue;
+            }
+            party.seat = None;
+            match how {
+                Departure::Closed => self.end_call(&id, user, None, None, out),
+                Departure::Lost => self.timers.set(
+                    Deadline::CallGrace(id, user.clone()),
+                    now + self.limits.grace,
+                ),
+            }
+        }
+    }
+
+    /// The connections on which a member hears of the call: the one that has it, or all.
+    fn reach<'a>(&'a self, party: &'a Party) -> &'a [ConnectionId] {
+        match &party.seat {
+            Some(seat) => std::slice::from_ref(seat),
+            None => self.connections_of(&party.user),
+        }
+    }
+
+    pub(super) fn tell_party(&self, id: &CallId, user: &UserId, event: &Event, out: &mut Outbound) {
+        let Some(party) = self.calls.get(id).and_then(|call| call.party(user)) else {
+            return;
+        };
+        out.extend(
+            self.reach(party)
+                .iter()
+                .map(|connection| (*connection, event.clone())),
+        );
+    }
+}

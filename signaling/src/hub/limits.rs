@@ -1,0 +1,60 @@
+//! How much of everything there may be.
+//!
+//! In: the numbers and why they are so. Not in: their enforcement, which is beside what they limit.
+
+use std::time::Duration;
+
+/// Bounds of a hub and of the connections to it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections in all; beyond that new ones are turned away.
+    pub connections: usize,
+    /// Members of a room, and of a call: a mesh of n members costs each of them n - 1 uploads.
+    pub members: usize,
+    /// Calls that a user may be in at once, ringing ones included.
+    pub calls_per_user: usize,
+    /// How long a call rings.
+    pub ring: Duration,
+    /// How long a member or a call waits for a lost connection to come back.
+    pub grace: Duration,
+    /// How long an offer that crosses another one waits for that to be answered, and a candidate for its description; covers a
+    /// slow round trip and no more.
+    pub hold: Duration,
+    /// Candidates kept per direction of a pair in a call; browsers gather fewer than 40.
+    pub held_candidates: usize,
+    /// Signals kept for a member that lost its connection, and messages waiting for a connection to take them.
+    pub outbox: usize,
+    /// Bytes of one message.
+    pub message: usize,
+    /// Messages per second that a connection may send.
+    pub rate: u32,
+    /// Messages that it may send at once before that.
+    pub burst: u32,
+    /// How long a connection may take to say who it is.
+    pub hello: Duration,
+    /// How long presence changes are gathered before they are told.
+    pub presence_interval: Duration,
+    /// Users named in one presence message; 500 names of full length are 64 KiB.
+    pub presence_page: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 20_000,
+            members: 6,
+            calls_per_user: 16,
+            ring: Duration::from_secs(45),
+            grace: Duration::from_secs(20),
+            hold: Duration::from_secs(2),
+            held_candidates: 64,
+            outbox: 64,
+            message: 65_536,
+            rate: 20,
+            burst: 100,
+            hello: Duration::from_secs(5),
+            presence_interval: Duration::from_secs(1),
+            presence_page: 500,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The names of things: users, connections, members, rooms, calls.
+//!
+//! In: what a name may look like, checked once when it is made. Not in: who may use it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use subtle::ConstantTimeEq;
+
+/// Bytes of UTF-8 that a name of a user, room or call may have.
+pub const MAX_NAME: usize = 128;
+
+/// A text of 1 to [`MAX_NAME`] bytes without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// Checks `text`; `None` when it is empty, too long or has control characters.
+    pub fn parse(text: &str) -> Option<Name> {
+        let fits = (1..=MAX_NAME).contains(&text.len());
+        (fits && !text.chars().any(char::is_control)).then(|| Name(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A user: one person or program, on one or several connections.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct UserId(pub Name);
+
+/// A call; the caller makes the name up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct CallId(pub Name);
+
+/// A room, within its kind: the mesh `x` and the stream `x` are different rooms.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId {
+    /// What the members are to each other.
+    pub kind: RoomKind,
+    /// The name that clients use.
+    pub name: Name,
+}
+
+/// What the members of a room are to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoomKind {
+    /// Equals; everybody may signal everybody.
+    Mesh,
+    /// One sender and its receivers.
+    Stream,
+}
+
+/// A connection of this process; random, so that it is unique among many processes too. Clients never see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A member of a room, as the other members know it. It outlives its connection for the grace period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(pub u64);
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for MemberId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<MemberId, Self::Err> {
+        u64::from_str_radix(text, 16).map(MemberId)
+    }
+}
+
+impl Serialize for MemberId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The secret by which a member takes its place in a room again; it has no `Debug`.
+#[derive(Clone, Copy)]
+pub struct ResumeKey(pub u128);
+
+impl ResumeKey {
+    /// Compares in constant time.
+    pub fn matches(&self, other: &ResumeKey) -> bool {
+        self.0.to_be_bytes().ct_eq(&other.0.to_be_bytes()).into()
+    }
+}
+
+impl FromStr for ResumeKey {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<ResumeKey, Self::Err> {
+        u128::from_str_radix(text, 16).map(ResumeKey)
+    }
+}
+
+impl fmt::Display for ResumeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_and_printable() {
+        assert!(Name::parse("Zoë 🎥").is_some());
+        assert!(Name::parse(&"x".repeat(128)).is_some());
+        for text in [
+            "",
+            "a\nb",
+            "\u{7f}",
+            "\u{85}",
+            &"x".repeat(129),
+            &"é".repeat(65),
+        ] {
+            assert_eq!(Name::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_read_back_as_written() {
+        let member = MemberId(0x1f);
+        assert_eq!(member.to_string(), "000000000000001f");
+        assert_eq!(member.to_string().parse(), Ok(member));
+        let key = ResumeKey(u128::MAX - 1);
+        assert!(key.to_string().parse::<ResumeKey>().unwrap().matches(&key));
+        assert!(!ResumeKey(0).matches(&key));
+        for text in ["", "xyz", "10000000000000000", "-1"] {
+            assert!(text.parse::<MemberId>().is_err(), "{text}");
+        }
+    }
+}

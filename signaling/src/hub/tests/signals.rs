@@ -1,0 +1,261 @@
+//! Descriptions and candidates within calls.
+
+use super::*;
+
+/// ann (1) and bob (2) have exchanged their first offer and answer in the call `c`; eve (3) looks on.
+fn connected() -> Lab {
+    let mut lab = Lab::of(&["ann", "bob", "eve"]);
+    lab.offer(1, "bob", "o");
+    lab.initiate(1, "c", &["bob"]);
+    lab.answer(2, "ann", "a");
+    lab.send(2, Command::CallAnswer(call("c")));
+    lab.clear();
+    lab
+}
+
+#[test]
+fn defect_1_an_offer_may_come_before_its_call() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.offer(1, "bob", "o");
+    lab.initiate(1, "c", &["bob"]);
+    assert_eq!(lab.read(2), ["Offer c ann o", "incoming-call c ann o"]);
+    assert_eq!(lab.read(1).len(), 0);
+}
+
+#[test]
+fn defect_1_an_answer_may_come_before_the_call_is_accepted() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.offer(1, "bob", "o");
+    lab.initiate(1, "c", &["bob"]);
+    lab.answer(2, "ann", "a");
+    lab.send(2, Command::CallAnswer(call("c")));
+    assert_eq!(lab.read(1), ["Answer c bob a", "call-answered c bob"]);
+    lab.wait_secs(3_600);
+    assert_eq!(lab.read(1).len(), 0, "an answered call does not time out");
+}
+
+#[test]
+fn an_offer_that_no_call_follows_is_forgotten() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.offer(1, "bob", "o");
+    lab.clear();
+    lab.wait_secs(45);
+    assert_eq!(
+        lab.hub.census(),
+        Census {
+            connections: 2,
+            users: 2,
+            ..Census::default()
+        }
+    );
+    assert_eq!((lab.read(1).len(), lab.read(2).len()), (0, 0));
+}
+
+#[test]
+fn an_offer_and_its_answer_make_a_call_that_lasts() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.offer(1, "bob", "after a restart of the server");
+    lab.answer(2, "ann", "a");
+    lab.wait_secs(3_600);
+    lab.clear();
+    lab.candidate(1, "bob", "k");
+    assert_eq!(lab.read(2), ["Candidate c ann k"]);
+}
+
+#[test]
+fn an_announced_call_belongs_to_both_and_to_nobody_else() {
+    let mut lab = Lab::of(&["ann", "bob", "eve"]);
+    lab.offer(1, "bob", "o");
+    lab.initiate(3, "c", &["ann"]);
+    assert_eq!(lab.read(3), ["refused call-exists"]);
+    lab.clear();
+    lab.initiate(2, "c", &["ann"]);
+    assert_eq!(lab.read(1), ["incoming-call c bob"]);
+}
+
+#[test]
+fn defect_3_strangers_can_tell_members_of_a_call_nothing() {
+    let mut lab = connected();
+    for kind in [
+        SignalKind::Offer,
+        SignalKind::Answer,
+        SignalKind::Candidate,
+        SignalKind::Renegotiate,
+    ] {
+        lab.call_signal(3, kind, "bob", "x");
+    }
+    assert_eq!(
+        lab.read(3),
+        ["refused call-not-found", "refused call-not-found"]
+    );
+    lab.offer(2, "eve", "x");
+    assert_eq!(
+        lab.read(2),
+        ["refused recipient-unavailable"],
+        "only the caller brings further people in"
+    );
+    assert_eq!((lab.read(1).len(), lab.read(3).len()), (0, 0));
+}
+
+#[test]
+fn defect_7_an_offer_to_somebody_absent_is_reported_and_a_candidate_is_not() {
+    let mut lab = Lab::of(&["ann"]);
+    lab.offer(1, "bob", "o");
+    assert_eq!(lab.read(1), ["refused recipient-unavailable"]);
+    lab.candidate(1, "bob", "k");
+    lab.renegotiate(1, "bob", "o");
+    assert_eq!(lab.read(1).len(), 0);
+    let mut lab = connected();
+    lab.lose(2);
+    lab.answer(1, "bob", "a");
+    lab.candidate(1, "bob", "k");
+    assert_eq!(lab.read(1), ["refused recipient-unavailable"]);
+}
+
+#[test]
+fn defect_8_a_renegotiation_while_it_rings_is_a_newer_offer() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.offer(1, "bob", "first");
+    lab.renegotiate(1, "bob", "second");
+    lab.initiate(1, "c", &["bob"]);
+    assert_eq!(
+        lab.read(2),
+        [
+            "Offer c ann first",
+            "Offer c ann second",
+            "incoming-call c ann second"
+        ]
+    );
+}
+
+#[test]
+fn defect_8_of_two_crossing_offers_only_the_first_passes() {
+    let mut lab = connected();
+    lab.renegotiate(1, "bob", "ann's");
+    lab.renegotiate(2, "ann", "bob's");
+    assert_eq!(lab.read(2), ["Renegotiate c ann ann's"]);
+    assert_eq!(lab.read(1).len(), 0);
+    lab.answer(2, "ann", "rolled back");
+    lab.wait_secs(60);
+    assert_eq!(
+        lab.read(1),
+        ["Answer c bob rolled back"],
+        "the offer that crossed was rolled back and is stale"
+    );
+    lab.renegotiate(2, "ann", "again");
+    assert_eq!(lab.read(1), ["Renegotiate c bob again"]);
+}
+
+#[test]
+fn an_offer_that_crossed_one_that_is_ignored_passes_in_the_end() {
+    let mut lab = connected();
+    lab.renegotiate(1, "bob", "ann's");
+    lab.renegotiate(2, "ann", "bob's");
+    lab.wait(Duration::from_millis(1_999));
+    assert_eq!(lab.read(1).len(), 0);
+    lab.wait(Duration::from_millis(1));
+    assert_eq!(lab.read(1), ["Renegotiate c bob bob's"]);
+}
+
+#[test]
+fn within_an_answered_call_offers_and_renegotiations_pass_as_they_are() {
+    let mut lab = connected();
+    lab.offer(1, "bob", "restart");
+    lab.answer(2, "ann", "a");
+    lab.renegotiate(2, "ann", "more");
+    assert_eq!(lab.read(2), ["Offer c ann restart"]);
+    assert_eq!(lab.read(1), ["Answer c bob a", "Renegotiate c bob more"]);
+}
+
+#[test]
+fn defect_9_candidates_arrive_after_their_description() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.initiate(1, "c", &["bob"]);
+    lab.send(2, Command::CallAnswer(call("c")));
+    lab.clear();
+    lab.candidate(1, "bob", "k1");
+    lab.candidate(1, "bob", "k2");
+    lab.offer(1, "bob", "o");
+    lab.candidate(1, "bob", "k3");
+    lab.candidate(2, "ann", "early");
+    lab.answer(2, "ann", "a");
+    assert_eq!(
+        lab.read(2),
+        [
+            "Offer c ann o",
+            "Candidate c ann k1",
+            "Candidate c ann k2",
+            "Candidate c ann k3"
+        ]
+    );
+    assert_eq!(lab.read(1), ["Answer c bob a", "Candidate c bob early"]);
+}
+
+#[test]
+fn defect_9_candidates_that_came_while_it_rang_are_repeated_after_the_answer() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.offer(1, "bob", "o");
+    lab.candidate(1, "bob", "k1");
+    lab.initiate(1, "c", &["bob"]);
+    lab.candidate(1, "bob", "k2");
+    assert_eq!(
+        lab.read(2),
+        [
+            "Offer c ann o",
+            "Candidate c ann k1",
+            "incoming-call c ann o",
+            "Candidate c ann k2"
+        ]
+    );
+    lab.answer(2, "ann", "a");
+    assert_eq!(lab.read(2), ["Candidate c ann k1", "Candidate c ann k2"]);
+    lab.candidate(1, "bob", "k3");
+    assert_eq!(lab.read(2), ["Candidate c ann k3"]);
+    lab.offer(1, "bob", "restart");
+    lab.answer(2, "ann", "a");
+    assert_eq!(
+        lab.read(2),
+        ["Offer c ann restart"],
+        "and they are repeated once"
+    );
+}
+
+#[test]
+fn candidates_without_any_description_pass_after_two_seconds() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.initiate(1, "c", &["bob"]);
+    lab.send(2, Command::CallAnswer(call("c")));
+    lab.clear();
+    lab.candidate(1, "bob", "k");
+    lab.wait(Duration::from_millis(1_999));
+    assert_eq!(lab.read(2).len(), 0);
+    lab.wait(Duration::from_millis(1));
+    assert_eq!(lab.read(2), ["Candidate c ann k"]);
+}
+
+#[test]
+fn candidates_that_wait_are_bounded() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.initiate(1, "c", &["bob"]);
+    lab.clear();
+    for n in 0..1_000 {
+        lab.candidate(1, "bob", &n.to_string());
+    }
+    lab.offer(1, "bob", "o");
+    assert_eq!(lab.read(2).len(), 1 + 64);
+}
+
+#[test]
+fn whoever_speaks_for_a_user_after_a_reconnect_has_the_call() {
+    let mut lab = Lab::of(&["ann", "bob", "bob"]);
+    lab.offer(1, "bob", "o");
+    lab.initiate(1, "c", &["bob"]);
+    lab.answer(2, "ann", "a");
+    lab.lose(2);
+    lab.connect(4, "bob");
+    lab.clear();
+    lab.renegotiate(4, "ann", "r");
+    lab.answer(1, "bob", "x");
+    assert_eq!(lab.read(4), ["Answer c ann x"]);
+    assert_eq!(lab.read(3).len(), 0);
+}
