@@ -238,8 +238,8 @@ fn listed(names: &[&str]) -> String {
 
 fn usage(registry: &Registry, text: String) -> Error {
     let program = registry.program;
+    let synopsis = registry.synopsis.replace('\n', "\n  ");
     Error::Usage(format!(
-        "{program}: {text}\n\nUsage:\n{}\n\nAll flags: {program} --help",
-        registry.synopsis
+        "{program}: {text}\n\nUsage:\n  {synopsis}\n\nAll flags: {program} --help"
     ))
 }

@@ -121,7 +121,12 @@ fn configuration_file(flags: &Raw, environment: &Environment<'_>) -> Raw {
     let mut nothing = Raw::default();
     match find(name, environment) {
         Found::File(path, bytes) => {
-            return read_file(&TURNSERVER, &path.display().to_string(), &bytes);
+            let shown = path
+                .strip_prefix(".")
+                .unwrap_or(&path)
+                .display()
+                .to_string();
+            return read_file(&TURNSERVER, &shown, &bytes);
         }
         Found::Unreadable(path, error) if named.is_some() => {
             let text = format!(

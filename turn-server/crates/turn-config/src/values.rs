@@ -18,6 +18,7 @@ use crate::value::{self, FromValue, Resolve, Value};
 pub struct Values {
     registry: &'static Registry,
     given: HashMap<&'static str, Vec<Given<Value>>>,
+    refused: Vec<&'static str>,
 }
 
 /// Pairs a value with where it came from.
@@ -37,6 +38,7 @@ impl Values {
         let mut values = Values {
             registry,
             given: HashMap::new(),
+            refused: Vec::new(),
         };
         let mut report = raw.report;
         let mut mentioned: Vec<&'static str> = Vec::new();
@@ -70,6 +72,11 @@ impl Values {
     /// Whether anybody gave a usable value.
     pub fn is_given(&self, long: &str) -> bool {
         self.given.contains_key(long)
+    }
+
+    /// Whether a value was given that cannot be used; what follows from its absence need not be said then.
+    pub(crate) fn is_refused(&self, long: &str) -> bool {
+        self.refused.contains(&long)
     }
 
     /// Where the value was given; of a list, the first.
@@ -170,11 +177,14 @@ impl Values {
     fn understand(&mut self, entry: Entry, resolve: Resolve<'_>, report: &mut Report) {
         let Entry { spec, text, origin } = entry;
         match value::read(spec, &text, resolve) {
-            Err(fault) => report.problem(
-                origin,
-                format!("{}: {}", spec.long, fault.text),
-                fault.remedy,
-            ),
+            Err(fault) => {
+                self.refused.push(spec.long);
+                report.problem(
+                    origin,
+                    format!("{}: {}", spec.long, fault.text),
+                    fault.remedy,
+                );
+            }
             Ok(reading) => {
                 for remark in reading.remarks {
                     report.warn(origin.clone(), format!("{}: {remark}", spec.long));

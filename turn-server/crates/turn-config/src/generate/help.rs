@@ -10,7 +10,11 @@ const WIDTH: usize = 100;
 impl Registry {
     /// The text of `--help`: every option that works, and the names of those that are accepted only.
     pub fn help_text(&self) -> String {
-        let mut text = format!("{}\n\n{}\n", wrapped(self.about, "", WIDTH), self.synopsis);
+        let synopsis = self.synopsis.replace('\n', "\n  ");
+        let mut text = format!(
+            "{}\n\nUsage:\n  {synopsis}\n",
+            wrapped(self.about, "", WIDTH)
+        );
         for group in self.groups {
             let mut working = group
                 .options

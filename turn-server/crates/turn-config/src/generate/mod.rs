@@ -39,9 +39,11 @@ fn placeholder(spec: &OptionSpec) -> &'static str {
 }
 
 /// What holds when nobody gives a value, for readers.
-fn default_words(spec: &OptionSpec) -> &'static str {
+fn default_words(spec: &OptionSpec) -> String {
     match spec.default {
-        Default::Value(text) | Default::Unset(text) => text,
+        // A bare colon would look like punctuation of the sentence.
+        Default::Value(text) if spec.kind == Kind::Character => format!("\"{text}\""),
+        Default::Value(text) | Default::Unset(text) => text.to_owned(),
     }
 }
 

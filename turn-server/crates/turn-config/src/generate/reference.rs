@@ -60,11 +60,11 @@ fn row(option: &OptionSpec) -> String {
         }
     }
     let default = if option.command_line_only {
-        ""
+        String::new()
     } else {
         default_words(option)
     };
-    format!("| {name} | {} | {} |", escaped(default), escaped(&meaning))
+    format!("| {name} | {} | {} |", escaped(&default), escaped(&meaning))
 }
 
 /// A bar would end the cell.

@@ -76,7 +76,9 @@ impl Auth {
         }
         let needed = profile == Profile::Configured && (stun.relaying || stun.binding_needs_auth);
         if needed && auth.users.is_empty() && auth.secrets.is_empty() {
-            refuse_to_be_open(values, report);
+            if !values.is_refused("static-auth-secret") && !values.is_refused("user") {
+                refuse_to_be_open(values, report);
+            }
             return auth;
         }
         if values.flag("use-auth-secret")

@@ -155,6 +155,9 @@ fn check_ports(relay: &Relay, listening: &Listening, values: &Values, report: &m
     let Relay {
         min_port, max_port, ..
     } = *relay;
+    if values.is_refused("min-port") || values.is_refused("max-port") {
+        return;
+    }
     if min_port > max_port {
         let given = if values.is_given("min-port") {
             "min-port"

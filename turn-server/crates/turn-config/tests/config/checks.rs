@@ -30,6 +30,17 @@ fn without_a_mechanism_it_refuses_and_names_the_remedies() {
 }
 
 #[test]
+fn what_follows_from_a_bad_value_is_not_told_as_well() {
+    for content in [
+        "static-auth-secret=",
+        "user=alice",
+        "no-auth\nmin-port=70000\nmax-port=40000",
+    ] {
+        assert_eq!(file_problems(content).len(), 1, "{content}");
+    }
+}
+
+#[test]
 fn a_mechanism_nobody_could_use_is_refused() {
     assert!(
         file_problems("use-auth-secret")[0]
