@@ -1,0 +1,318 @@
+//! The side-by-side run: rows, rounds, servers in turn, and what is dropped on the way.
+
+use super::args::Options;
+use super::lock::MachineLock;
+use super::machine::Machine;
+use super::measurement::{Measurement, Metric};
+use super::placement::Placement;
+use super::relay::Scale;
+use super::report::{Report, RowReport, ServerReport};
+use super::rows::Row;
+use super::table;
+use super::target::{Contender, Installed, Running, Scratch};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A disturbed measurement is made again at once, at most this often in a round: the pair stays close in time.
+const REPEATS: usize = 2;
+/// Loss above which a smoke run fails.
+const SMOKE_LOSS: f64 = 0.05;
+const SEARCH_TRIALS: usize = 14;
+
+/// Measures and prints; false when a smoke run found something implausible.
+///
+/// # Errors
+/// The machine is taken, a server does not start, or dies under load.
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let _lock = MachineLock::take(&MachineLock::path(), options.wait)?;
+    let programs = find_programs(options)?;
+    let placement = Placement::settle(options.server_core, options.generator_core)?;
+    let scratch = Scratch::create()?;
+    let mut report = Report {
+        machine: Machine::look(&placement),
+        programs: programs
+            .iter()
+            .map(|(contender, found)| (*contender, described(found)))
+            .collect(),
+        rows: Vec::new(),
+    };
+    let installed: Vec<Installed> = programs
+        .into_iter()
+        .filter_map(|(_, found)| found.ok())
+        .collect();
+    let bench = Bench {
+        options,
+        installed,
+        placement,
+        scratch,
+    };
+    for row in &options.rows {
+        let row = if options.smoke { row.for_smoke() } else { *row };
+        report.rows.push(
+            bench
+                .row(row)
+                .with_context(|| format!("row {}", row.name))?,
+        );
+    }
+    let text = if options.json {
+        format!("{:#}\n", report.to_json())
+    } else {
+        table::render(&report)
+    };
+    print!("{text}");
+    let complaints = if options.smoke {
+        implausible(&report)
+    } else {
+        Vec::new()
+    };
+    for complaint in &complaints {
+        eprintln!("implausible: {complaint}");
+    }
+    Ok(complaints.is_empty())
+}
+
+/// Looks for every server asked for. One that was named, or that a smoke run relies on, must be there.
+fn find_programs(options: &Options) -> Result<Vec<(Contender, Result<Installed>)>> {
+    let programs: Vec<_> = options
+        .servers
+        .iter()
+        .map(|&contender| (contender, Installed::find(contender, options)))
+        .collect();
+    for (contender, found) in &programs {
+        if let Err(missing) = found
+            && (options.servers_named || options.smoke)
+        {
+            bail!("{contender}: {missing:#}");
+        }
+    }
+    if programs.iter().all(|(_, found)| found.is_err()) {
+        bail!("there is no server to measure");
+    }
+    Ok(programs)
+}
+
+fn described(found: &Result<Installed>) -> Result<String, String> {
+    match found {
+        Ok(installed) => Ok(installed.version.clone()),
+        Err(missing) => Err(format!("{missing:#}")),
+    }
+}
+
+struct Bench<'o> {
+    options: &'o Options,
+    installed: Vec<Installed>,
+    placement: Placement,
+    scratch: Scratch,
+}
+
+impl Bench<'_> {
+    fn row(&self, row: Row) -> Result<RowReport> {
+        let contenders: Vec<&Installed> = self
+            .installed
+            .iter()
+            .filter(|installed| row.takes(installed.contender))
+            .collect();
+        let mut running = BTreeMap::new();
+        if !row.needs_fresh_server() {
+            for (index, installed) in contenders.iter().enumerate() {
+                running.insert(index, self.start(installed)?);
+            }
+        }
+        let mut servers: Vec<ServerReport> = contenders
+            .iter()
+            .map(|installed| ServerReport::new(installed.contender))
+            .collect();
+        let rounds = if self.options.smoke {
+            1
+        } else {
+            row.rounds(self.options.rounds)
+        };
+        // The round before the first warms caches, allocators and the servers' own tables, and counts for nothing.
+        let warm_up = usize::from(!self.options.smoke && !row.needs_fresh_server());
+        for round in 0..rounds + warm_up {
+            for index in turn_order(contenders.len(), round) {
+                let (Some(installed), Some(server)) =
+                    (contenders.get(index), servers.get_mut(index))
+                else {
+                    continue;
+                };
+                let visit = self.visit(&row, installed, running.get(&index))?;
+                let counted = round >= warm_up;
+                self.tell(&row, installed.contender, round, counted, &visit);
+                if counted {
+                    server.rounds.push(visit.clean);
+                    server.dropped.extend(visit.dropped);
+                }
+            }
+        }
+        Ok(RowReport { row, servers })
+    }
+
+    /// Measures one server until a measurement was not disturbed, a few times at most.
+    fn visit(&self, row: &Row, installed: &Installed, running: Option<&Running>) -> Result<Visit> {
+        let mut dropped = Vec::new();
+        for _ in 0..=REPEATS {
+            let fresh;
+            let server = match running {
+                Some(server) => server,
+                None => {
+                    fresh = self.start(installed)?;
+                    &fresh
+                }
+            };
+            let measured = row
+                .measure(server, &self.scale())
+                .with_context(|| format!("{} under load", installed.contender))?;
+            if measured.disturbance().is_none() {
+                return Ok(Visit {
+                    clean: Some(measured),
+                    dropped,
+                });
+            }
+            dropped.push(measured);
+            if self.options.smoke {
+                break;
+            }
+        }
+        Ok(Visit {
+            clean: None,
+            dropped,
+        })
+    }
+
+    fn start(&self, installed: &Installed) -> Result<Running> {
+        installed
+            .start(&self.placement, self.scratch.path())
+            .with_context(|| format!("cannot start {}", installed.contender))
+    }
+
+    fn scale(&self) -> Scale {
+        let smoke = self.options.smoke;
+        Scale {
+            warm_up: Duration::from_millis(if smoke { 50 } else { 200 }),
+            window: if smoke {
+                Duration::from_millis(250)
+            } else {
+                self.options.window
+            },
+            trials: if smoke { 3 } else { SEARCH_TRIALS },
+            placement: self.placement,
+        }
+    }
+
+    /// A line of progress on standard error: a full run takes minutes.
+    fn tell(&self, row: &Row, contender: Contender, round: usize, counted: bool, visit: &Visit) {
+        let Some(metric) = row.metrics().first() else {
+            return;
+        };
+        let shown = metric.shown();
+        let figure = match visit
+            .clean
+            .as_ref()
+            .or(visit.dropped.last())
+            .and_then(|measured| measured.figure(*metric))
+        {
+            Some(value) => format!(
+                "{:.*} {}",
+                shown.decimals,
+                value * shown.scale,
+                shown.heading
+            ),
+            None => "nothing".to_owned(),
+        };
+        let note = match (
+            &visit.clean,
+            visit.dropped.last().and_then(Measurement::disturbance),
+        ) {
+            (None, Some(why)) => format!(", dropped: {why}"),
+            _ if !counted => ", warm-up".to_owned(),
+            _ => String::new(),
+        };
+        eprintln!("{} round {round} {contender:<10} {figure}{note}", row.name);
+    }
+}
+
+/// What one visit to a server brought.
+struct Visit {
+    clean: Option<Measurement>,
+    dropped: Vec<Measurement>,
+}
+
+/// Each round begins with another server, so that none is always first.
+fn turn_order(count: usize, round: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |step| (step + round) % count)
+}
+
+/// What a smoke run cannot believe: nothing measured, or much lost. Disturbed figures will do, since only their presence is judged.
+fn implausible(report: &Report) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for row in &report.rows {
+        for server in &row.servers {
+            let name = format!("{} {}", row.row.name, server.contender);
+            let first = row
+                .row
+                .metrics()
+                .first()
+                .and_then(|metric| server.estimate(*metric));
+            if first.is_none_or(|estimate| estimate.median <= 0.0) {
+                complaints.push(format!("{name}: nothing was measured"));
+            }
+            if let Some(loss) = server
+                .estimate(Metric::Loss)
+                .filter(|loss| loss.median > SMOKE_LOSS)
+            {
+                complaints.push(format!("{name}: {:.1} % were lost", loss.median * 100.0));
+            }
+        }
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::report::tests::example;
+
+    fn report(row: RowReport) -> Report {
+        let placement = Placement {
+            server_core: 0,
+            generator_core: 1,
+            raised: false,
+        };
+        Report {
+            machine: Machine::look(&placement),
+            programs: Vec::new(),
+            rows: vec![row],
+        }
+    }
+
+    #[test]
+    fn every_server_is_first_once() {
+        let orders: Vec<Vec<usize>> = (0..3).map(|round| turn_order(3, round).collect()).collect();
+        assert_eq!(orders, [vec![0, 1, 2], vec![1, 2, 0], vec![2, 0, 1]]);
+    }
+
+    #[test]
+    fn plausible_figures_pass() {
+        assert_eq!(implausible(&report(example())), Vec::<String>::new());
+    }
+
+    #[test]
+    fn loss_and_silence_are_implausible() {
+        let mut row = example();
+        row.servers[0].rounds = vec![Some(
+            Measurement::default()
+                .with(Metric::CpuPerPacket, 1e-6)
+                .with(Metric::Loss, 0.2),
+        )];
+        row.servers[1].rounds = Vec::new();
+        row.servers[1].dropped = Vec::new();
+        let complaints = implausible(&report(row));
+        assert_eq!(complaints.len(), 2, "{complaints:?}");
+        assert!(
+            complaints[0].contains("20.0 % were lost")
+                && complaints[1].contains("nothing was measured")
+        );
+    }
+}

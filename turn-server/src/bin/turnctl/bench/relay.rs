@@ -1,0 +1,201 @@
+//! Rows that relay packets: processor time, loss and latency at a given rate, and the highest rate without loss.
+
+use super::arrivals::{Receiver, Role};
+use super::disturbance::Watch;
+use super::load::{self, Flow, Idle, Outcome, Plan};
+use super::measurement::{Measurement, Metric};
+use super::placement::Placement;
+use super::proc::{self, ProcessTime};
+use super::search::{self, Trial};
+use super::session::{self, Framing, Session};
+use super::socket;
+use super::target::Running;
+use anyhow::Result;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+/// Loss that still counts as none in the search for the highest rate.
+const LOSS_LIMIT: f64 = 0.001;
+/// Share of the asked rate below which the generator, not the server, has reached its end.
+const GENERATOR_LIMIT: f64 = 0.97;
+/// A trial of the search that was disturbed is repeated this often.
+const REPEATS: usize = 2;
+/// Silence after which no packet is expected any more.
+const DRAIN: Duration = Duration::from_millis(50);
+
+/// What is sent: from clients to one peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) sessions: usize,
+    /// Packets per second over all sessions; where the search begins in a search.
+    pub(crate) rate: u64,
+    pub(crate) burst: u64,
+    pub(crate) payload: usize,
+    pub(crate) framing: Framing,
+}
+
+/// How long and on which cores.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    pub(crate) warm_up: Duration,
+    pub(crate) window: Duration,
+    /// Trials after which a search for the highest rate ends.
+    pub(crate) trials: usize,
+    pub(crate) placement: Placement,
+}
+
+/// Measures at the rate of the row.
+///
+/// # Errors
+/// The sessions cannot be opened, or the server is gone.
+pub(crate) fn at_rate(server: &Running, load: &Load, scale: &Scale) -> Result<Measurement> {
+    Stage::set(server, load)?.strike(|stage| stage.run(load.rate, scale))
+}
+
+/// Searches the highest rate that loses less than 0.1 %.
+///
+/// # Errors
+/// The sessions cannot be opened, or the server is gone.
+pub(crate) fn highest_rate(server: &Running, load: &Load, scale: &Scale) -> Result<Measurement> {
+    Stage::set(server, load)?.strike(|stage| {
+        let mut best: Option<Measurement> = None;
+        let found = search::highest_rate(load.rate, scale.trials, |rate| -> Result<Trial> {
+            let measured = undisturbed(|| stage.run(rate, scale))?;
+            let delivered = measured.figure(Metric::DeliveredRate).unwrap_or(0.0);
+            let lossless = measured
+                .figure(Metric::Loss)
+                .is_some_and(|loss| loss < LOSS_LIMIT);
+            let generator_limited = measured.generator_limited;
+            let known = best
+                .as_ref()
+                .and_then(|best| best.figure(Metric::DeliveredRate));
+            if lossless && known.is_none_or(|known| delivered > known) {
+                best = Some(measured);
+            }
+            Ok(match (lossless, generator_limited) {
+                (true, false) => Trial::Passed,
+                (_, true) => Trial::BeyondGenerator,
+                (false, false) => Trial::Failed,
+            })
+        })?;
+        // Nothing passed: a rate of zero, with the figures of the row's own rate.
+        let mut measured = match best {
+            Some(best) => {
+                let rate = best.figure(Metric::DeliveredRate).unwrap_or(0.0);
+                best.with(Metric::HighestRate, rate)
+            }
+            None => stage.run(load.rate, scale)?.with(Metric::HighestRate, 0.0),
+        };
+        measured.generator_limited = found.generator_limited;
+        Ok(measured)
+    })
+}
+
+/// Repeats what was disturbed; the last repetition stands as it is.
+fn undisturbed(mut measure: impl FnMut() -> Result<Measurement>) -> Result<Measurement> {
+    for _ in 0..REPEATS {
+        let measured = measure()?;
+        if measured.disturbance().is_none() {
+            return Ok(measured);
+        }
+    }
+    measure()
+}
+
+/// Open sessions and their peer.
+struct Stage<'s> {
+    server: &'s Running,
+    load: Load,
+    peer: UdpSocket,
+    peer_address: SocketAddr,
+    sessions: Vec<Session>,
+}
+
+impl<'s> Stage<'s> {
+    fn set(server: &'s Running, load: &Load) -> Result<Self> {
+        let (peer, peer_address) = socket::peer(server.listen.ip())?;
+        let sessions = Session::open_many(server, load.sessions, peer_address, load.framing)?;
+        Ok(Self {
+            server,
+            load: *load,
+            peer,
+            peer_address,
+            sessions,
+        })
+    }
+
+    /// Measures, then gives the allocations back, so that the next server has the machine for itself.
+    fn strike(self, measure: impl FnOnce(&Self) -> Result<Measurement>) -> Result<Measurement> {
+        let measured = measure(&self);
+        session::close_all(self.sessions);
+        measured
+    }
+
+    fn run(&self, rate: u64, scale: &Scale) -> Result<Measurement> {
+        let plan = Plan {
+            rate,
+            burst: self.load.burst,
+            payload: self.load.payload,
+            warm_up: scale.warm_up,
+            window: scale.window,
+            drain: DRAIN,
+            idle: Idle::Spin,
+        };
+        let flows: Vec<Flow<'_>> = self
+            .sessions
+            .iter()
+            .map(|session| session.flow(self.load.framing, self.load.payload))
+            .collect();
+        let receivers = vec![Receiver {
+            socket: &self.peer,
+            role: Role::Peer,
+        }];
+        let drops_before = proc::socket_drops(self.peer_address);
+        let watch = Watch::begin(scale.placement, self.server.pid());
+        let mut readings = Vec::with_capacity(2);
+        let outcome = load::run(flows, receivers, &plan, || {
+            readings.push(ProcessTime::of(self.server.pid()))
+        })?;
+        let own_drops = proc::socket_drops(self.peer_address).saturating_sub(drops_before);
+        let mut readings = readings.into_iter();
+        let (Some(before), Some(after)) =
+            (readings.next().transpose()?, readings.next().transpose()?)
+        else {
+            anyhow::bail!("the processor time was not read");
+        };
+        let surroundings = watch.end(outcome.given_up, own_drops);
+        Ok(judged(
+            &outcome,
+            after.since(&before).run_ns,
+            Measurement::new(surroundings),
+            rate,
+        ))
+    }
+}
+
+fn judged(outcome: &Outcome, cpu_ns: u64, measured: Measurement, rate: u64) -> Measurement {
+    let ledger = &outcome.ledger;
+    let drops = measured.surroundings.server_drops;
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let mut measured = measured
+        .with(Metric::Loss, ledger.loss())
+        .with(Metric::DeliveredRate, outcome.arrived_rate())
+        .with(Metric::ServerDrops, drops as f64)
+        .with(Metric::Duplicates, ledger.duplicates as f64)
+        .with(Metric::Reordered, ledger.reordered as f64)
+        .with(Metric::Foreign, ledger.foreign as f64);
+    if outcome.arrived_in_window > 0 {
+        measured = measured.with(
+            Metric::CpuPerPacket,
+            seconds(cpu_ns) / outcome.arrived_in_window as f64,
+        );
+    }
+    for (metric, quantile) in [(Metric::LatencyMedian, 0.5), (Metric::LatencyHigh, 0.99)] {
+        if let Some(ns) = ledger.latency.quantile(quantile) {
+            measured = measured.with(metric, seconds(ns));
+        }
+    }
+    let sent_rate = ledger.sent as f64 / outcome.window.as_secs_f64().max(f64::EPSILON);
+    measured.generator_limited = sent_rate < rate as f64 * GENERATOR_LIMIT;
+    measured
+}

@@ -1,0 +1,226 @@
+//! One session on a server under test: how it is opened, what its packets look like, how it is closed.
+
+use super::client::{Account, Client, connected_socket};
+use super::forwarder;
+use super::load::Flow;
+use super::probe::Probe;
+use super::target::{Contender, Running};
+use anyhow::{Context, Result};
+use std::net::{SocketAddr, UdpSocket};
+use turn_wire::{HEADROOM, TAILROOM, write_channel_data, write_send_indication};
+
+/// The first channel number (RFC 8656 §12).
+const CHANNEL: u16 = 0x4000;
+
+/// How a client's packets are framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Channel,
+    Indication,
+}
+
+/// A client with an allocation that may send to one peer.
+pub(crate) struct Session {
+    client: Line,
+    server: SocketAddr,
+    peer: SocketAddr,
+    pub(crate) relayed: SocketAddr,
+    channel: u16,
+}
+
+/// What a session is made of underneath.
+enum Line {
+    Turn(Box<Client>),
+    Forwarded(UdpSocket),
+}
+
+impl Session {
+    /// Opens one session towards `peer`.
+    ///
+    /// # Errors
+    /// The server does not answer or refuses.
+    pub(crate) fn open(server: &Running, peer: SocketAddr, framing: Framing) -> Result<Self> {
+        if server.contender == Contender::Forwarder {
+            let socket = connected_socket(server.listen)?;
+            let (channel, relayed) = forwarder::open_session(&socket, peer)?;
+            return Ok(Self {
+                client: Line::Forwarded(socket),
+                server: server.listen,
+                peer,
+                relayed,
+                channel,
+            });
+        }
+        Self::open_turn(server.listen, &server.account(), peer, framing)
+    }
+
+    /// Opens one session on any TURN server.
+    ///
+    /// # Errors
+    /// The server does not answer or refuses.
+    pub(crate) fn open_turn(
+        server: SocketAddr,
+        account: &Account,
+        peer: SocketAddr,
+        framing: Framing,
+    ) -> Result<Self> {
+        let mut session = Self::open_unadmitted(server, account)?;
+        session.admit(peer, framing)?;
+        Ok(session)
+    }
+
+    /// Opens a session whose peer is not known yet: [`Session::admit`] names it.
+    ///
+    /// # Errors
+    /// The server does not answer or refuses.
+    pub(crate) fn open_unadmitted(server: SocketAddr, account: &Account) -> Result<Self> {
+        let mut client = Client::open(server, account)?;
+        let relayed = client.allocate()?.relayed.context("no relayed address")?;
+        Ok(Self {
+            client: Line::Turn(Box::new(client)),
+            server,
+            peer: relayed,
+            relayed,
+            channel: CHANNEL,
+        })
+    }
+
+    /// Lets the session talk to `peer`, which becomes the one its packets go to.
+    ///
+    /// # Errors
+    /// The server does not answer or refuses.
+    pub(crate) fn admit(&mut self, peer: SocketAddr, framing: Framing) -> Result<()> {
+        self.peer = peer;
+        match (&mut self.client, framing) {
+            (Line::Turn(client), Framing::Channel) => client.bind_channel(self.channel, peer),
+            (Line::Turn(client), Framing::Indication) => client.permit(peer),
+            (Line::Forwarded(_), _) => Ok(()),
+        }
+    }
+
+    /// Opens many, one after the other.
+    ///
+    /// # Errors
+    /// One of them fails; the others are closed by the server in time.
+    pub(crate) fn open_many(
+        server: &Running,
+        count: usize,
+        peer: SocketAddr,
+        framing: Framing,
+    ) -> Result<Vec<Self>> {
+        (0..count)
+            .map(|index| {
+                Self::open(server, peer, framing)
+                    .with_context(|| format!("session {} of {count}", index + 1))
+            })
+            .collect()
+    }
+
+    /// The client's socket.
+    pub(crate) fn socket(&self) -> &UdpSocket {
+        match &self.client {
+            Line::Turn(client) => &client.socket,
+            Line::Forwarded(socket) => socket,
+        }
+    }
+
+    /// Requests that had to be sent again.
+    pub(crate) fn retransmissions(&self) -> u64 {
+        match &self.client {
+            Line::Turn(client) => client.retransmissions,
+            Line::Forwarded(_) => 0,
+        }
+    }
+
+    /// The direction from the client to its peer.
+    pub(crate) fn flow(&self, framing: Framing, payload: usize) -> Flow<'_> {
+        let (datagram, probe_at) = framed(framing, self.channel, self.peer, payload);
+        Flow {
+            socket: self.socket(),
+            connected: true,
+            to: self.server,
+            datagram,
+            probe_at,
+            arrives_from: Some(self.relayed),
+        }
+    }
+
+    /// Gives the allocation back.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub(crate) fn close(self) -> Result<()> {
+        match self.client {
+            Line::Turn(mut client) => client.release(),
+            Line::Forwarded(socket) => forwarder::close_session(&socket, self.channel),
+        }
+    }
+}
+
+/// Closes all; an allocation that cannot be given back ends by its lifetime, or with the server.
+pub(crate) fn close_all(sessions: Vec<Session>) {
+    for session in sessions {
+        let _ = session.close();
+    }
+}
+
+/// A datagram with a blank probe inside, and where the probe begins.
+fn framed(framing: Framing, channel: u16, peer: SocketAddr, payload: usize) -> (Vec<u8>, usize) {
+    let blank = Probe::blank(payload);
+    let inside = HEADROOM..HEADROOM + blank.len();
+    let mut buffer = [vec![0; HEADROOM], blank, vec![0; TAILROOM]].concat();
+    let whole = match framing {
+        Framing::Channel => write_channel_data(&mut buffer, inside.clone(), channel, false),
+        Framing::Indication => {
+            write_send_indication(&mut buffer, inside.clone(), peer, rand::random())
+        }
+    };
+    match whole {
+        Some(whole) => (
+            buffer.get(whole.clone()).unwrap_or_default().to_vec(),
+            inside.start - whole.start,
+        ),
+        // Only a payload beyond the length field does not fit; the options bound it far below.
+        None => (Vec::new(), 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::probe::Phase;
+    use turn_wire::{Packet, parse, parse_send};
+
+    const PEER: &str = "127.0.0.1:4000";
+    const PROBE: Probe = Probe {
+        flow: 1,
+        sequence: 2,
+        sent_ns: 3,
+        run: 4,
+        phase: Phase::Measured,
+    };
+
+    #[test]
+    fn a_framed_channel_packet_holds_the_probe() {
+        let (mut datagram, at) = framed(Framing::Channel, 0x4001, PEER.parse().unwrap(), 160);
+        PROBE.write(&mut datagram[at..]);
+        let Ok(Packet::ChannelData(data)) = parse(&datagram) else {
+            unreachable!("channel data was framed")
+        };
+        assert_eq!(data.number, 0x4001);
+        assert_eq!(Probe::read(&datagram[data.payload], 160), Some(PROBE));
+    }
+
+    #[test]
+    fn a_framed_indication_holds_the_probe_and_the_peer() {
+        let peer = PEER.parse().unwrap();
+        let (mut datagram, at) = framed(Framing::Indication, 0x4001, peer, 160);
+        PROBE.write(&mut datagram[at..]);
+        let Ok(Packet::Stun(view)) = parse(&datagram) else {
+            unreachable!("an indication was framed")
+        };
+        let send = parse_send(&view).unwrap();
+        assert_eq!(send.peer, peer);
+        assert_eq!(Probe::read(&datagram[send.data], 160), Some(PROBE));
+    }
+}
