@@ -28,31 +28,44 @@ pub struct Quickstart {
 }
 
 impl Quickstart {
-    /// Starts it inside `space` and reads the join key from what it prints.
+    /// Starts it inside `space` without any argument and reads the join token from what it prints.
     ///
     /// # Errors
-    /// When it does not start or prints no address with a key.
+    /// When it does not start or prints no token.
     pub fn start(space: &Namespace) -> Result<Self> {
-        let server = Server::quickstart(space)?;
+        Self::told(Server::quickstart(space, &[])?)
+    }
+
+    /// Starts it with the one flag that quickstart lacks for a test that counts: Prometheus on its port.
+    ///
+    /// # Errors
+    /// As [`Quickstart::start`].
+    pub fn with_metrics(space: &Namespace) -> Result<Self> {
+        Self::told(Server::quickstart(
+            space,
+            &["--quickstart", "--prometheus"],
+        )?)
+    }
+
+    fn told(mut server: Server) -> Result<Self> {
+        const LABEL: &str = "Join token";
+        server.wait_for_output(LABEL)?;
         let printed = server.output();
-        let key = printed
-            .split(['?', '&'])
-            .find_map(|part| part.strip_prefix("key="))
-            .with_context(|| format!("no join key in:\n{printed}"))?;
-        let key = key
-            .split(|c: char| !c.is_ascii_alphanumeric() && !"-_".contains(c))
+        let rest = printed.split(LABEL).nth(1).unwrap_or_default();
+        let key = rest
+            .split_whitespace()
             .next()
-            .unwrap_or_default()
+            .with_context(|| format!("no token in:\n{printed}"))?
             .to_owned();
         Ok(Self { server, key })
     }
 
-    /// Tells the join key of this run.
+    /// Tells the join token of this run.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Makes the address of a page as seen from a host that reaches the server as `host`; the key is in it.
+    /// Makes the address of a page as seen from a host that reaches the server as `host`; the token is in it.
     pub fn url(&self, host: IpAddr, page: &str, query: &str) -> String {
         let host = if host.is_loopback() {
             "localhost".to_owned()

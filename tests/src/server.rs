@@ -43,12 +43,12 @@ impl Server {
         Self::ready(command.args(flags))
     }
 
-    /// Starts with no argument at all: quickstart.
+    /// Starts with exactly these arguments: none at all is quickstart.
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub fn quickstart(space: &Namespace) -> Result<Self> {
-        Self::ready(&mut command(Some(space))?)
+    pub fn quickstart(space: &Namespace, arguments: &[&str]) -> Result<Self> {
+        Self::ready(command(Some(space))?.args(arguments))
     }
 
     /// Reads what it has printed so far.

@@ -13,6 +13,7 @@ use e2e::browser::Page;
 use e2e::call::{Call, Measured, Quickstart};
 use e2e::http::Metrics;
 use e2e::nat::{Host, Internet};
+use e2e::netns::Namespace;
 use e2e::process::{Process, scratch_file, tests_folder};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -27,9 +28,13 @@ struct Machine {
 
 impl Machine {
     fn new() -> Result<Self> {
+        Self::running(Quickstart::start)
+    }
+
+    fn running(start: fn(&Namespace) -> Result<Quickstart>) -> Result<Self> {
         let internet = Internet::new()?;
         let host = internet.host("machine")?;
-        let quickstart = Quickstart::start(&host.space)?;
+        let quickstart = start(&host.space)?;
         Ok(Self {
             quickstart,
             host,
@@ -54,7 +59,7 @@ impl Machine {
 
 /// Calls through the relay and compares what the browsers say with what the relay has counted.
 fn relayed_call(kinds: [Kind; 2]) -> Result<()> {
-    let machine = Machine::new()?;
+    let machine = Machine::running(Quickstart::with_metrics)?;
     let [one, other] = kinds;
     let places = [(&machine.host.space, one), (&machine.host.space, other)];
     let mut call = Call::open(&machine.quickstart, HERE, places, true)?;
@@ -205,11 +210,6 @@ fn own_page(kind: Kind) -> Result<()> {
     )?;
     let text = page.evaluate("document.querySelector('main').textContent")?;
     ensure!(text == "there and back", "{text}");
-    let relayed = machine.metrics()?.sum("turn_total_traffic_peer_rcvb");
-    ensure!(
-        relayed > Some(0.0),
-        "connected without the relay: {relayed:?} bytes"
-    );
     Ok(())
 }
 

@@ -28,7 +28,7 @@ impl Lab {
         let server = internet.host("server")?;
         let [one, other] = nats;
         let sites = [internet.site("one", one)?, internet.site("other", other)?];
-        let quickstart = Quickstart::start(&server.space)?;
+        let quickstart = Quickstart::with_metrics(&server.space)?;
         Ok(Self {
             quickstart,
             server,
