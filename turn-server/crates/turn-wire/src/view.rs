@@ -57,14 +57,12 @@ pub enum Fingerprint {
 }
 
 impl<'a> MessageView<'a> {
-    /// Checks that the bytes are one whole message: top bits, cookie, length, every attribute inside, FINGERPRINT last.
+    /// Checks that bytes whose first two bits are zero are one whole message: cookie, length, every attribute inside,
+    /// FINGERPRINT last.
     pub(crate) fn parse(packet: &'a [u8]) -> Result<Self, ParseError> {
         let (header, body) = packet
             .split_first_chunk::<HEADER_LEN>()
             .ok_or(ParseError::TooShort)?;
-        if header[0] >> 6 != 0 {
-            return Err(ParseError::Foreign);
-        }
         if u32::from_be_bytes([header[4], header[5], header[6], header[7]]) != MAGIC_COOKIE {
             return Err(ParseError::Cookie);
         }
@@ -261,17 +259,13 @@ pub(crate) struct Placed<'a> {
     next: usize,
 }
 
-/// Reads the attribute that starts at `at` in `body`.
+/// Reads the attribute that starts at `at` in `body`, whose length is a multiple of 4: where a value fits, so does its padding.
 fn placed_at(body: &[u8], at: usize) -> Result<Placed<'_>, ParseError> {
     let rest = body.get(at..).ok_or(ParseError::Overrun)?;
     let (&[kind_high, kind_low, length_high, length_low], rest) = rest
         .split_first_chunk::<ATTRIBUTE_HEADER_LEN>()
         .ok_or(ParseError::Overrun)?;
     let length = usize::from(u16::from_be_bytes([length_high, length_low]));
-    let padded = length.next_multiple_of(4);
-    if padded > rest.len() {
-        return Err(ParseError::Overrun);
-    }
     let value = rest.get(..length).ok_or(ParseError::Overrun)?;
     let value_at = at + ATTRIBUTE_HEADER_LEN;
     Ok(Placed {
@@ -280,7 +274,7 @@ fn placed_at(body: &[u8], at: usize) -> Result<Placed<'_>, ParseError> {
             value,
         },
         value_start: HEADER_LEN + value_at,
-        next: value_at + padded,
+        next: value_at + length.next_multiple_of(4),
     })
 }
 

@@ -18,6 +18,15 @@ use turn_wire::{
 
 const KEY: &[u8] = b"swordfish";
 
+/// Four times the usual number of cases, or more if `PROPTEST_CASES` asks for them.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig {
+        cases: usual.cases.max(1024),
+        ..usual
+    }
+}
+
 /// Numbers that some rule speaks of, and others.
 fn kind() -> impl Strategy<Value = u16> {
     let closing = [
@@ -174,7 +183,7 @@ fn fingerprint_is_last(message: &Message) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #![proptest_config(config())]
 
     #[test]
     fn view_accepts_nothing_that_the_codec_rejects_and_reads_the_same(bytes in hostile()) {

@@ -189,6 +189,14 @@ fn closing_attributes_are_seen_in_their_order_and_only_once() {
 }
 
 #[test]
+fn sha256_kin_behind_integrity_is_passed_over_and_no_reason_for_420() {
+    let signed = RequestBuilder::new(Method::REFRESH, ID).finish(Some(&key()), false);
+    let bytes = append(&signed, &format!("001c0020 {}", "11".repeat(32)));
+    assert_eq!(view(&bytes).unknown_required().count(), 0);
+    assert!(view(&bytes).verify(&key()));
+}
+
+#[test]
 fn integrity_behind_its_sha256_kin_does_not_count() {
     // RFC 8489 §14.6: after MESSAGE-INTEGRITY-SHA256 only FINGERPRINT counts.
     let bare = RequestBuilder::new(Method::REFRESH, ID)
@@ -290,4 +298,20 @@ fn one_answer_leaves_nothing_in_the_next() {
             .finish(None, false),
         fresh
     );
+}
+
+#[test]
+fn message_may_fill_its_length_field_and_no_more() {
+    // 65,532 is the longest body in fours; 24 + 8 go to the closing attributes and 4 to the header of this one.
+    let longest = vec![b'n'; 65_532 - 24 - 8 - 4];
+    let full = RequestBuilder::new(Method::REFRESH, ID)
+        .nonce(&longest)
+        .software("")
+        .lifetime(1);
+    let bytes = full.finish(Some(&key()), true);
+    assert_eq!(bytes.len(), 20 + 65_532);
+    assert!(view(&bytes).verify(&key()));
+    let over = RequestBuilder::new(Method::REFRESH, ID)
+        .attribute(attr::NONCE, &[&longest[..], b"n"].concat());
+    assert_eq!(over.finish(None, false).len(), 20);
 }

@@ -284,3 +284,30 @@ fn only_a_send_indication_is_a_send() {
     assert_eq!(parse_send(&view(&request)), Err(ParseError::OtherMessage));
     assert_eq!(parse_send(&view(&data)), Err(ParseError::OtherMessage));
 }
+
+#[test]
+fn first_peer_and_data_of_a_send_count() {
+    let (first, second) = (addr("192.0.2.1:1"), addr("192.0.2.2:2"));
+    let send = RequestBuilder::indication(Method::SEND, ID)
+        .xor_peer_address(first)
+        .data(b"first");
+    let bytes = send
+        .xor_peer_address(second)
+        .data(b"second")
+        .finish(None, false);
+    let read = parse_send(&view(&bytes)).unwrap();
+    assert_eq!((read.peer, &bytes[read.data]), (first, b"first".as_slice()));
+}
+
+#[test]
+fn error_code_is_read_without_its_reserved_bits_and_not_from_a_short_value() {
+    let code = |value: &[u8]| {
+        let bytes = RequestBuilder::new(Method::ALLOCATE, ID)
+            .attribute(attr::ERROR_CODE, value)
+            .finish(None, false);
+        view(&bytes).error_code()
+    };
+    assert_eq!(code(&[0xFF, 0xFF, 0xFC, 38, b'!']), Some(438));
+    assert_eq!(code(&[0, 0, 4]), None);
+    assert_eq!(code(&[]), None);
+}
