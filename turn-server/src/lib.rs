@@ -1,1 +1,19 @@
-//! stub
+//! Turnpike, put together: settings become workers, HTTP servers, log lines and metrics.
+//!
+//! In here: assembly, the daemon's life from start to end, and the embedding interface [`Server`]. Not in here: any rule of
+//! a protocol. Each of those has its crate under `crates/`.
+#![forbid(unsafe_code)]
+
+pub mod addresses;
+pub mod daemon;
+mod http;
+mod listener;
+mod logging;
+mod metrics_page;
+mod quickstart;
+pub mod relay_config;
+mod server;
+mod session_log;
+
+pub use daemon::Fatal;
+pub use server::{Builder, Server, danger};

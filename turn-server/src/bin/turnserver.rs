@@ -1,2 +1,58 @@
-//! stub
-fn main() {}
+//! The daemon: coturn's flags and files, Turnpike's relay.
+
+use std::{
+    net::{IpAddr, ToSocketAddrs},
+    process::ExitCode,
+};
+
+use turn_config::{Environment, Invocation, settings::Settings};
+use turn_server::daemon::{self, Mode};
+
+fn main() -> ExitCode {
+    let resolve =
+        |host: &str| -> Option<IpAddr> { Some((host, 0).to_socket_addrs().ok()?.next()?.ip()) };
+    let environment = Environment::new(&resolve);
+    match turn_config::parse(std::env::args_os().skip(1), &environment) {
+        Ok(Invocation::Quickstart(settings)) => run(*settings, &Mode::Quickstart),
+        Ok(Invocation::Run(settings)) => run(*settings, &Mode::Configured),
+        Ok(Invocation::CheckConfig(settings)) => {
+            explain(&settings);
+            ExitCode::SUCCESS
+        }
+        Ok(Invocation::Help(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Invocation::Version) => {
+            println!("{}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(settings: Settings, mode: &Mode) -> ExitCode {
+    match daemon::run(settings, mode) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => {
+            eprintln!("turnserver: {:#}", fatal.error);
+            ExitCode::from(fatal.exit_code)
+        }
+    }
+}
+
+/// Prints the effective settings with the origin of each, and what is odd about them.
+fn explain(settings: &Settings) {
+    for effective in &settings.effective {
+        println!(
+            "{} = {}  ({})",
+            effective.option, effective.value, effective.origin
+        );
+    }
+    for warning in &settings.warnings {
+        println!("{warning}");
+    }
+}

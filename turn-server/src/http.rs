@@ -1,0 +1,123 @@
+//! The HTTP servers of the control plane, and their routes.
+
+use std::{net::SocketAddr, net::TcpListener, sync::Arc};
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use ice_api::{ApiState, Endpoint, Host, Issuer};
+use tokio::sync::watch;
+use turn_auth::Secret;
+use turn_config::settings::Settings;
+
+use crate::{Server, metrics_page::MetricsPage};
+
+/// Makes the issuer of ICE configurations for a relay on `port`.
+///
+/// # Errors
+/// When the advertised host is none.
+pub(crate) fn issuer(settings: &Settings, port: u16) -> anyhow::Result<Issuer> {
+    let secrets = settings
+        .auth
+        .secrets
+        .iter()
+        .rev()
+        .map(|secret| Secret::new(secret.expose().clone()));
+    let mut endpoints = Endpoint::plain(port);
+    endpoints.retain(|endpoint| match endpoint.transport {
+        ice_api::Transport::Udp => settings.listening.udp,
+        ice_api::Transport::Tcp => settings.listening.tcp,
+    });
+    let issuer = Issuer::here(endpoints)
+        .with_secrets(secrets.collect())
+        .with_separator(settings.auth.rest_separator);
+    let external = || {
+        settings
+            .relay
+            .external
+            .first()
+            .map(|external| host_of(external.public))
+    };
+    let advertised = settings.http.advertise.clone().or_else(external);
+    let Some(advertised) = advertised else {
+        return Ok(issuer);
+    };
+    let host = Host::parse(&advertised).map_err(|_| {
+        anyhow::anyhow!(
+            "http-advertise: {advertised:?} is not a host name or address; write example.org"
+        )
+    })?;
+    Ok(issuer.with_advertised_host(host))
+}
+
+fn host_of(ip: std::net::IpAddr) -> String {
+    if ip.is_ipv6() {
+        format!("[{ip}]")
+    } else {
+        ip.to_string()
+    }
+}
+
+/// The routes of a configured server: the ICE endpoint, in both of its manners, and health.
+pub(crate) fn api_routes(api: &ApiState) -> Router {
+    let service = api.clone();
+    ice_api::router(api.clone())
+        .route(
+            "/",
+            get(move |request| async move { ice_api::answer_service(&service, request).await }),
+        )
+        .merge(health_routes())
+}
+
+/// `/healthz` and `/readyz`.
+fn health_routes() -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(|| async { "ready\n" }))
+}
+
+/// The Prometheus page, where coturn has it.
+pub(crate) fn metrics_routes(path: &str, server: Arc<Server>) -> Router {
+    let page = Arc::new(MetricsPage::default());
+    let show = move || {
+        let (page, server) = (Arc::clone(&page), Arc::clone(&server));
+        async move {
+            // The workers answer between two packets; that wait must not hold up the runtime.
+            let text =
+                tokio::task::spawn_blocking(move || page.render(&server.stats(), server.shared()))
+                    .await;
+            match text {
+                Ok(text) => {
+                    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+                }
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
+        }
+    };
+    Router::new()
+        .route(path, get(show))
+        .route("/", get(|| async { "ok" }))
+}
+
+/// Serves until `stop` says so.
+///
+/// # Errors
+/// What the listener says.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let stopped = async move {
+        // An error means that the sender is gone, which is a stop as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stopped)
+        .await
+}

@@ -1,0 +1,92 @@
+//! Quickstart: a relay, its HTTP endpoint and signaling with nothing configured, and what the person at the terminal is told.
+
+use std::{fmt::Write as _, net::IpAddr};
+
+use turn_config::settings::Settings;
+
+use crate::relay_config::{random_key, random_word};
+
+/// The port of pages, signaling and `/v1/ice`.
+pub(crate) const HTTP_PORT: u16 = 8080;
+
+/// Eight characters: the answer to an unauthenticated client stays short.
+const REALM: &str = "turnpike";
+
+/// What a quickstart makes up for its run.
+pub(crate) struct Made {
+    /// Other machines show it to join.
+    pub(crate) token: String,
+}
+
+/// Fills in what quickstart makes up: a secret, a realm and a join token, all good for this run only.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub(crate) fn fill(settings: &mut Settings) -> anyhow::Result<Made> {
+    let auth = &mut settings.auth;
+    if auth.realm.is_empty() || auth.users.is_empty() && auth.secrets.is_empty() {
+        auth.realm = REALM.to_owned();
+    }
+    if auth.secrets.is_empty() && !auth.anonymous {
+        let secret = [random_key()?, random_key()?].concat();
+        auth.secrets.push(turn_config::Secret::new(secret));
+    }
+    // 28 letters to the 20th power: 96 bits.
+    Ok(Made {
+        token: random_word(20),
+    })
+}
+
+/// What is printed when all of it listens.
+pub(crate) fn banner(made: &Made, http_port: u16, relay_port: u16, machine: &[IpAddr]) -> String {
+    let token = &made.token;
+    let mut text = String::from("\nTurnpike runs. Stop it with Ctrl-C.\n\n");
+    let room = random_word(6);
+    let _ = writeln!(
+        text,
+        "  A call      open twice:  http://localhost:{http_port}/call?room={room}"
+    );
+    for ip in machine.iter().filter(|ip| !ip.is_loopback()) {
+        let host = if ip.is_ipv6() {
+            format!("[{ip}]")
+        } else {
+            ip.to_string()
+        };
+        let _ = writeln!(
+            text,
+            "              elsewhere:   http://{host}:{http_port}/call?room={room}&key={token}"
+        );
+    }
+    let _ = writeln!(
+        text,
+        "              (browsers give cameras to https and to localhost only; others can watch and chat)"
+    );
+    let _ = writeln!(
+        text,
+        "  A stream    from:        http://localhost:{http_port}/send"
+    );
+    let _ = writeln!(
+        text,
+        "              to:          http://localhost:{http_port}/receive"
+    );
+    let _ = writeln!(text, "  Relay       UDP and TCP port {relay_port}");
+    let _ = writeln!(
+        text,
+        "  Join token  {token}  (other machines show it; this one need not)\n"
+    );
+    text.push_str("ICE servers for a page of your own, on this machine:\n\n");
+    text.push_str(&snippet(http_port));
+    let _ = writeln!(
+        text,
+        "\nFrom another machine, add: {{ headers: {{ Authorization: \"Bearer {token}\" }} }}"
+    );
+    text
+}
+
+/// The lines that a page of one's own needs.
+pub(crate) fn snippet(http_port: u16) -> String {
+    format!(
+        "  const ice = await (await fetch(\"http://localhost:{http_port}/v1/ice\")).json();\n  \
+         const pc = new RTCPeerConnection({{ iceServers: ice.iceServers }});\n"
+    )
+}

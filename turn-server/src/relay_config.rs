@@ -1,0 +1,160 @@
+//! From the settings of the operator to the settings of the state machine and of the drivers. No decision is made twice.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use rand::{Rng, TryRngCore, rngs::OsRng};
+use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
+use turn_config::settings::{self, Settings};
+use turn_proto::{
+    Access, Config, DefaultFamily, IpRange, Lifetimes, Limits, PeerPolicy, RelayAddresses, Shared,
+};
+
+use crate::addresses;
+
+/// Channel numbers that may be bound: those of RFC 5766 §11. RFC 8656 §12 stops at 0x4FFF, but clients of the older RFC
+/// number from all of these, Debian's `turnutils_uclient` among them, and nothing here needs the rest.
+pub(crate) const CHANNEL_NUMBERS: std::ops::RangeInclusive<u16> = 0x4000..=0x7FFF;
+
+/// What the workers are made of.
+pub struct Plan {
+    /// For the state machines.
+    pub relay: Arc<Config>,
+    /// For all workers together.
+    pub shared: Arc<Shared>,
+    /// Where clients are listened to.
+    pub listening: Vec<IpAddr>,
+}
+
+/// Makes the plan of a relay.
+///
+/// `machine` are this machine's addresses, `control` the addresses that clients must not reach through the relay.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn plan(
+    settings: &Settings,
+    machine: &[IpAddr],
+    control: Vec<SocketAddr>,
+) -> anyhow::Result<Plan> {
+    let listening = addresses::to_listen_on(&settings.listening, machine);
+    let relays = addresses::to_relay_from(settings, &listening);
+    let ports = settings.relay.min_port..=settings.relay.max_port;
+    let quotas = &settings.quotas;
+    let shared = Shared::new(
+        &relays.addresses,
+        ports,
+        quotas.per_user.unwrap_or(0),
+        quotas.total.unwrap_or(0),
+    );
+    let relay = Arc::new(config(settings, relays, machine, control)?);
+    Ok(Plan {
+        relay,
+        shared,
+        listening,
+    })
+}
+
+fn config(
+    settings: &Settings,
+    relays: RelayAddresses,
+    machine: &[IpAddr],
+    control: Vec<SocketAddr>,
+) -> anyhow::Result<Config> {
+    let externals = addresses::externals(&settings.relay.external, &relays.addresses);
+    Ok(Config {
+        credentials: Arc::new(credentials(&settings.auth)),
+        access: if settings.auth.anonymous {
+            Access::Anonymous
+        } else {
+            Access::Authenticated
+        },
+        nonce_key: NonceKey::new(random_key()?),
+        nonce_lifetime: settings.auth.nonce_lifetime.unwrap_or(Duration::ZERO),
+        relays,
+        externals,
+        default_family: match settings.relay.default_family {
+            settings::DefaultFamily::V4 => DefaultFamily::V4,
+            settings::DefaultFamily::V6 => DefaultFamily::V6,
+            settings::DefaultFamily::Client => DefaultFamily::Keep,
+        },
+        lifetimes: Lifetimes {
+            allocation_max: settings.lifetimes.max_allocation,
+            permission: settings.lifetimes.permission,
+            channel: settings.lifetimes.channel,
+            ..Lifetimes::default()
+        },
+        limits: Limits::default(),
+        peers: peers(&settings.relay.peers, machine, control),
+        channel_numbers: CHANNEL_NUMBERS,
+        binding: settings.stun.binding,
+        binding_needs_credentials: settings.stun.binding_needs_auth,
+        turn: settings.stun.relaying,
+        always_fingerprint: settings.wire.fingerprint,
+        software: settings
+            .wire
+            .software
+            .then(|| format!("Turnpike {}", env!("CARGO_PKG_VERSION"))),
+    })
+}
+
+/// Whom the operator believes.
+fn credentials(auth: &settings::Auth) -> Credentials {
+    let mut credentials = Credentials::new(&auth.realm).with_separator(auth.rest_separator);
+    for user in &auth.users {
+        credentials = match &user.password {
+            settings::Password::Plain(password) => {
+                credentials.with_user(&user.name, password.expose())
+            }
+            settings::Password::Key(key) => {
+                credentials.with_key(&user.name, LongTermKey::from_bytes(*key.expose()))
+            }
+        };
+    }
+    for secret in &auth.secrets {
+        credentials = credentials.with_secret(Secret::new(secret.expose().clone()));
+    }
+    credentials
+}
+
+fn peers(peers: &settings::Peers, machine: &[IpAddr], control: Vec<SocketAddr>) -> PeerPolicy {
+    let ranges = |list: &[turn_config::IpRange]| {
+        list.iter()
+            .filter_map(|range| IpRange::new(range.first(), range.last()))
+            .collect()
+    };
+    PeerPolicy {
+        allow: ranges(&peers.allowed),
+        deny: ranges(&peers.denied),
+        allow_loopback: peers.loopback,
+        allow_private: peers.private,
+        own: machine.to_vec(),
+        control,
+    }
+}
+
+/// A key that nobody can guess.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn random_key() -> anyhow::Result<[u8; 16]> {
+    let mut key = [0; 16];
+    OsRng
+        .try_fill_bytes(&mut key)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(key)
+}
+
+/// A word of `length` characters that can be typed and put into a URL, from a cryptographic generator.
+pub fn random_word(length: usize) -> String {
+    // No vowels and nothing that looks alike: it is read aloud and spells nothing.
+    const LETTERS: &[u8] = b"bcdfghjkmnpqrstvwxyz23456789";
+    let mut rng = rand::rng();
+    (0..length)
+        .filter_map(|_| LETTERS.get(rng.random_range(0..LETTERS.len())))
+        .map(|byte| char::from(*byte))
+        .collect()
+}

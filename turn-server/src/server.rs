@@ -1,0 +1,279 @@
+//! A running relay as a value: for the daemon, and for programs that start one in-process.
+
+use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
+
+use rand::{SeedableRng, TryRngCore, rngs::OsRng, rngs::StdRng};
+use turn_auth::{Credentials, NonceKey, Secret};
+use turn_io::{Listening, Stats, Workers};
+use turn_proto::{
+    Access, Config, DefaultFamily, Lifetimes, Limits, PeerPolicy, Relay, RelayAddresses,
+    RelayChoice, Shared, Transport,
+};
+
+use crate::relay_config::{Plan, random_key};
+
+/// A TURN server that runs until it is stopped or dropped.
+///
+/// ```
+/// let server = turn_server::Server::builder().user("ann", "secret").start()?;
+/// let address = server.udp_address().expect("it listens on UDP");
+/// assert!(address.port() != 0);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+pub struct Server {
+    workers: Workers,
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// Begins a server for tests and tools: on free ports of 127.0.0.1, with nobody believed yet.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts workers on a plan.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on or relayed from; when the system gives no random numbers.
+    pub(crate) fn start(plan: &Plan, io: turn_io::Config) -> anyhow::Result<Self> {
+        let mut seeds = (0..io.workers.max(1))
+            .map(|_| seed())
+            .collect::<anyhow::Result<Vec<_>>>()?
+            .into_iter();
+        let workers = turn_io::start(io, |number| {
+            let rng = StdRng::from_seed(seeds.next().unwrap_or_default());
+            let worker = u16::try_from(number).unwrap_or(u16::MAX);
+            Relay::new(
+                Arc::clone(&plan.relay),
+                Arc::clone(&plan.shared),
+                worker,
+                rng,
+            )
+        })?;
+        Ok(Self {
+            workers,
+            shared: Arc::clone(&plan.shared),
+        })
+    }
+
+    /// What is listened on, with real ports.
+    pub fn listening(&self) -> &[Listening] {
+        self.workers.listening()
+    }
+
+    /// The first address for UDP clients.
+    pub fn udp_address(&self) -> Option<SocketAddr> {
+        self.address(Transport::Udp)
+    }
+
+    /// The first address for TCP clients.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.address(Transport::Tcp)
+    }
+
+    /// What has been counted since the start.
+    pub fn stats(&self) -> Stats {
+        self.workers.stats()
+    }
+
+    /// The ports and quotas of all workers.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Stops all workers and closes their sockets; dropping the server does the same.
+    pub fn stop(self) {
+        self.workers.stop();
+    }
+
+    fn address(&self, transport: Transport) -> Option<SocketAddr> {
+        let found = self
+            .listening()
+            .iter()
+            .find(|listening| listening.transport == transport);
+        found.map(|listening| listening.address)
+    }
+}
+
+/// What a [`Server`] in a program or test is made of.
+pub struct Builder {
+    listen: SocketAddr,
+    realm: String,
+    users: Vec<(String, String)>,
+    secrets: Vec<Vec<u8>>,
+    ports: RangeInclusive<u16>,
+    max_lifetime: Duration,
+    workers: usize,
+    allow_loopback: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            realm: "turnpike".to_owned(),
+            users: Vec::new(),
+            secrets: Vec::new(),
+            ports: 49_152..=65_535,
+            max_lifetime: Lifetimes::default().allocation_max,
+            workers: 1,
+            allow_loopback: false,
+        }
+    }
+}
+
+impl Builder {
+    /// Listens here, on UDP and TCP, and relays from the same address; port 0 is a free one.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Sets the realm.
+    #[must_use]
+    pub fn realm(mut self, realm: &str) -> Self {
+        self.realm = realm.to_owned();
+        self
+    }
+
+    /// Believes a user.
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Believes time-limited credentials made with this secret.
+    #[must_use]
+    pub fn secret(mut self, secret: &str) -> Self {
+        self.secrets.push(secret.as_bytes().to_vec());
+        self
+    }
+
+    /// Takes relay ports from this range.
+    #[must_use]
+    pub fn relay_ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// Grants no longer lifetime than this.
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = lifetime;
+        self
+    }
+
+    /// Runs so many workers.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Starts the server.
+    ///
+    /// # Errors
+    /// When nobody would be believed, or the address cannot be listened on.
+    pub fn start(self) -> anyhow::Result<Server> {
+        let plan = self.plan()?;
+        let io = turn_io::Config {
+            udp: vec![self.listen],
+            tcp: vec![self.listen],
+            relay_addresses: vec![self.listen.ip()],
+            workers: self.workers,
+            ..turn_io::Config::default()
+        };
+        Server::start(&plan, io)
+    }
+
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let mut credentials = Credentials::new(&self.realm);
+        for (name, password) in &self.users {
+            credentials = credentials.with_user(name, password);
+        }
+        for secret in &self.secrets {
+            credentials = credentials.with_secret(Secret::new(secret.clone()));
+        }
+        anyhow::ensure!(
+            !credentials.is_empty(),
+            "nobody would be believed: add a user() or a secret()"
+        );
+        let ip = self.listen.ip();
+        let relay = Config {
+            credentials: Arc::new(credentials),
+            access: Access::Authenticated,
+            nonce_key: NonceKey::new(random_key()?),
+            nonce_lifetime: Duration::from_secs(600),
+            relays: RelayAddresses {
+                addresses: vec![ip],
+                choice: RelayChoice::SameAsServer,
+            },
+            externals: Vec::new(),
+            default_family: DefaultFamily::V4,
+            lifetimes: Lifetimes {
+                allocation_max: self.max_lifetime,
+                ..Lifetimes::default()
+            },
+            limits: Limits::default(),
+            peers: PeerPolicy {
+                allow_loopback: self.allow_loopback,
+                allow_private: true,
+                own: vec![ip],
+                ..PeerPolicy::default()
+            },
+            channel_numbers: crate::relay_config::CHANNEL_NUMBERS,
+            binding: true,
+            binding_needs_credentials: false,
+            turn: true,
+            always_fingerprint: false,
+            software: None,
+        };
+        let shared = Shared::new(&[ip], self.ports.clone(), 0, 0);
+        Ok(Plan {
+            relay: Arc::new(relay),
+            shared,
+            listening: vec![ip],
+        })
+    }
+}
+
+/// Settings that open a machine to its clients; for tests.
+pub mod danger {
+    use super::Builder;
+
+    /// Lets clients reach this machine's own services through the relay.
+    #[must_use]
+    pub fn allow_loopback_peers(mut builder: Builder) -> Builder {
+        builder.allow_loopback = true;
+        builder
+    }
+}
+
+fn seed() -> anyhow::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    OsRng
+        .try_fill_bytes(&mut seed)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(seed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Server;
+
+    #[test]
+    fn a_server_takes_free_ports_and_gives_them_back() {
+        let server = Server::builder().user("ann", "secret").start().unwrap();
+        let (udp, tcp) = (server.udp_address().unwrap(), server.tcp_address().unwrap());
+        assert!(udp.port() != 0 && tcp.port() != 0);
+        server.stop();
+        std::net::UdpSocket::bind(udp).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_believes_nobody_does_not_start() {
+        assert!(Server::builder().start().is_err());
+    }
+}

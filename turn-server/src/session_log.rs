@@ -1,0 +1,93 @@
+//! Sessions as log lines, in the words that parsers of coturn's log know.
+
+use std::fmt;
+
+use turn_proto::Event;
+
+/// One event of a relay as a log line; `realm` is the server's.
+pub(crate) struct SessionLine<'a> {
+    /// What happened.
+    pub(crate) event: &'a Event,
+    /// The realm of all sessions.
+    pub(crate) realm: &'a str,
+}
+
+impl fmt::Display for SessionLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let realm = self.realm;
+        match self.event {
+            Event::Started {
+                session,
+                path,
+                user,
+                relayed,
+                lifetime,
+            } => write!(
+                f,
+                "session {session}: new, realm=<{realm}>, username=<{user}>, lifetime={}, {} remote {}, relayed {relayed}",
+                lifetime.as_secs(),
+                path.transport,
+                path.client,
+            ),
+            Event::Refreshed {
+                session,
+                user,
+                lifetime,
+            } => write!(
+                f,
+                "session {session}: refreshed, realm=<{realm}>, username=<{user}>, lifetime={}",
+                lifetime.as_secs(),
+            ),
+            Event::Ended {
+                session,
+                path,
+                user,
+                reason,
+                traffic,
+            } => write!(
+                f,
+                "session {session}: usage: realm=<{realm}>, username=<{user}>, rp={}, rb={}, sp={}, sb={}; \
+                 peer usage: rp={}, rb={}, sp={}, sb={}; closed (2nd stage), user <{user}> realm <{realm}>, \
+                 local {}, remote {}, reason: {reason}",
+                traffic.client_received_packets,
+                traffic.client_received_bytes,
+                traffic.client_sent_packets,
+                traffic.client_sent_bytes,
+                traffic.peer_received_packets,
+                traffic.peer_received_bytes,
+                traffic.peer_sent_packets,
+                traffic.peer_sent_bytes,
+                path.server,
+                path.client,
+            ),
+            Event::Refused {
+                path,
+                method,
+                code,
+                username,
+            } => write!(
+                f,
+                "{} remote {}: realm <{realm}> user <{}>: incoming packet {method} processed, error {code}",
+                path.transport,
+                path.client,
+                username.as_deref().unwrap_or("").escape_debug(),
+            ),
+            Event::BindFailed { local, cause } => write!(
+                f,
+                "cannot bind relay address {local} ({cause:?}): clients get error 508; see --relay-ip, --min-port, \
+                 --max-port and the limit of open files"
+            ),
+        }
+    }
+}
+
+/// How much an event matters.
+pub(crate) fn level(event: &Event) -> tracing::Level {
+    match event {
+        Event::BindFailed { .. } => tracing::Level::WARN,
+        Event::Refused { .. } => tracing::Level::DEBUG,
+        Event::Started { .. } | Event::Refreshed { .. } | Event::Ended { .. } => {
+            tracing::Level::INFO
+        }
+    }
+}
