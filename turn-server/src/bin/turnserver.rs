@@ -16,7 +16,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Quickstart(settings)) => run(*settings, &Mode::Quickstart),
         Ok(Invocation::Run(settings)) => run(*settings, &Mode::Configured),
         Ok(Invocation::CheckConfig(settings)) => {
-            explain(&settings);
+            print!("{}", settings.explain());
             ExitCode::SUCCESS
         }
         Ok(Invocation::Help(text)) => {
@@ -41,18 +41,5 @@ fn run(settings: Settings, mode: &Mode) -> ExitCode {
             eprintln!("turnserver: {:#}", fatal.error);
             ExitCode::from(fatal.exit_code)
         }
-    }
-}
-
-/// Prints the effective settings with the origin of each, and what is odd about them.
-fn explain(settings: &Settings) {
-    for effective in &settings.effective {
-        println!(
-            "{} = {}  ({})",
-            effective.option, effective.value, effective.origin
-        );
-    }
-    for warning in &settings.warnings {
-        println!("{warning}");
     }
 }
