@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     sync::{Arc, mpsc::SyncSender},
+    time::Duration,
 };
 
 use turn_proto::{Event, Transport};
@@ -35,6 +36,8 @@ pub struct Config {
     pub backend: Backend,
     /// TCP connections that one worker holds at most; more are closed as they come.
     pub max_streams: usize,
+    /// How long a TCP connection may be without an allocation; it is closed within twice that time.
+    pub stream_patience: Duration,
     /// Who is told of sessions. A full channel loses events, which are counted; a worker never waits for it.
     pub events: Option<SyncSender<Event>>,
     /// Who is told when a worker fails.
@@ -51,6 +54,8 @@ impl Default for Config {
             socket_buffer: 2 << 20,
             backend: Backend::detect(),
             max_streams: 65_536,
+            // Long enough for a person to type a password in between.
+            stream_patience: Duration::from_secs(60),
             events: None,
             on_failure: None,
         }

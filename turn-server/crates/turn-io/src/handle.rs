@@ -75,7 +75,7 @@ impl Workers {
     }
 
     /// Passes a command to every worker, which obeys it in its next turn.
-    pub fn command(&self, command: &Admin) {
+    pub fn command(&self, command: Admin) {
         for handle in &self.handles {
             handle.send(Command::Admin(command.clone()));
         }

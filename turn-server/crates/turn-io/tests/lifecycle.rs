@@ -298,7 +298,7 @@ fn a_command_reaches_every_worker() {
     rules.binding_needs_credentials = true;
     server
         .workers
-        .command(&turn_proto::Admin::Configure(Arc::new(rules)));
+        .command(turn_proto::Admin::Configure(Arc::new(rules)));
     // A later command of the same channel: once it is answered, the first was obeyed.
     server.workers.stats();
     for client in &mut clients {

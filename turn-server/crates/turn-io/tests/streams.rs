@@ -240,6 +240,24 @@ fn a_stranger_cannot_make_the_server_hold_a_large_message() {
 }
 
 #[test]
+fn a_stranger_is_closed_after_a_while_and_who_has_an_allocation_is_not() {
+    let mut setup = Setup::default();
+    setup.config.stream_patience = Duration::from_millis(1_500);
+    let server = Server::with(setup);
+    let (_peer, peer_address) = peer(ON);
+    let mut holder = client(&server);
+    holder.allocate();
+    let mut strangers = [client(&server), client(&server)];
+    for stranger in &mut strangers {
+        stranger.tcp().wait_for_end();
+    }
+    holder.permit(peer_address);
+    holder.release();
+    holder.tcp().wait_for_end();
+    assert_eq!(server.workers.stats().io.streams_idle, 3);
+}
+
+#[test]
 fn connections_beyond_the_limit_are_closed_and_room_is_used_again() {
     let mut setup = Setup::default();
     setup.config.max_streams = 2;

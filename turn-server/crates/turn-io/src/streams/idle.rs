@@ -1,14 +1,11 @@
 //! Who has been connected without an allocation for too long.
 //!
-//! Every connection is looked at once per [`PATIENCE`], in the order of their turns, so no look scans them all. One without an
-//! allocation at two looks in a row, or at its first, has been without for at least that long.
+//! Every connection is looked at once per time of patience, in the order of their turns, so no look scans them all. One
+//! without an allocation at two looks in a row, or at its first, has been without for long enough to be closed.
 
 use std::{collections::VecDeque, time::Duration};
 
 use turn_proto::LinkId;
-
-/// How long a connection may be without an allocation: long enough for a person to type a password in between.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a look at a connection found.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,8 +19,8 @@ pub(crate) enum Found {
 }
 
 /// The turns of all connections, soonest first.
-#[derive(Default)]
 pub(crate) struct Idle {
+    patience: Duration,
     turns: VecDeque<Turn>,
 }
 
@@ -34,10 +31,17 @@ struct Turn {
 }
 
 impl Idle {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            turns: VecDeque::new(),
+        }
+    }
+
     /// Begins to watch a new connection.
     pub(crate) fn watch(&mut self, now: Duration, link: LinkId) {
         self.turns.push_back(Turn {
-            at: now + PATIENCE,
+            at: now + self.patience,
             link,
             warned: true,
         });
@@ -62,7 +66,7 @@ impl Idle {
                 Found::Allocated | Found::Stranger => {
                     let warned = found == Found::Stranger;
                     self.turns.push_back(Turn {
-                        at: now + PATIENCE,
+                        at: now + self.patience,
                         warned,
                         ..turn
                     });
@@ -79,13 +83,14 @@ mod tests {
 
     use turn_proto::LinkId;
 
-    use super::{Found, Idle, PATIENCE};
+    use super::{Found, Idle};
 
     const LINK: LinkId = LinkId(5);
+    const PATIENCE: Duration = Duration::from_secs(60);
     const START: Duration = Duration::from_secs(100);
 
     fn watched() -> Idle {
-        let mut idle = Idle::default();
+        let mut idle = Idle::new(PATIENCE);
         idle.watch(START, LINK);
         idle
     }

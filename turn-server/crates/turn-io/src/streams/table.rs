@@ -23,10 +23,10 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// Makes an empty table for up to `limit` connections, with links from `first` on.
-    pub(crate) fn new(first: u32, limit: usize) -> Self {
+    pub(crate) fn new(first: u32, limit: usize, patience: Duration) -> Self {
         Self {
             connections: HashMap::default(),
-            idle: Idle::default(),
+            idle: Idle::new(patience),
             first,
             next: first,
             limit,
@@ -84,5 +84,48 @@ impl Streams {
             Some(_) => Found::Stranger,
             None => Found::Gone,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener as StdListener, time::Duration};
+
+    use mio::net::TcpStream;
+    use turn_proto::{LinkId, Path, Transport};
+
+    use super::{Connection, Streams};
+    use crate::source::LINKS;
+
+    fn connection(server: &StdListener, link: LinkId) -> Connection {
+        let server = server.local_addr().unwrap();
+        let socket = TcpStream::connect(server).unwrap();
+        let path = Path {
+            transport: Transport::Tcp,
+            link,
+            client: server,
+            server,
+        };
+        Connection::new(socket, path)
+    }
+
+    #[test]
+    fn links_count_upwards_and_begin_again_without_those_in_use() {
+        let server = StdListener::bind("127.0.0.1:0").unwrap();
+        let mut streams = Streams::new(2, usize::MAX, Duration::ZERO);
+        for expected in [2, 3] {
+            let link = streams.vacant().unwrap();
+            assert_eq!(link, LinkId(expected));
+            streams.insert(Duration::ZERO, link, connection(&server, link));
+        }
+        assert!(streams.remove(LinkId(3)).is_some());
+        assert_eq!(
+            streams.vacant(),
+            Some(LinkId(4)),
+            "a link was used again at once"
+        );
+        streams.next = LINKS - 1;
+        assert_eq!(streams.vacant(), Some(LinkId(LINKS - 1)));
+        assert_eq!(streams.vacant(), Some(LinkId(3)));
     }
 }

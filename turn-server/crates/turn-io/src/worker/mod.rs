@@ -87,7 +87,7 @@ impl Worker {
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
         let relays = RelaySockets::new(config.socket_buffer);
-        let streams = Streams::new(first_link, config.max_streams);
+        let streams = Streams::new(first_link, config.max_streams, config.stream_patience);
         Self {
             relay: parts.relay,
             clock: parts.clock,
