@@ -1,3 +1,91 @@
-//! Brings WebRTC clients together.
+//! Brings WebRTC clients together: rooms, calls and presence over WebSockets, and the pages that use them.
+//!
+//! In: one [`hub`] with all rules, thin adapters that translate protocols (`PROTOCOL.md`), the router that serves them. Not in:
+//! listening sockets (the binary, or `turnserver` in quickstart), credentials (`ice-api`), media.
+
 #![forbid(unsafe_code)]
+
+mod adapters;
+mod chance;
+mod clock;
+mod gate;
 pub mod hub;
+mod ice;
+mod outbox;
+mod pages;
+mod router;
+mod session;
+mod switchboard;
+
+use std::sync::Arc;
+
+use axum::Router;
+use ice_api::ApiState;
+
+pub use gate::Gate;
+pub use ice::{Asker, IceFuture, IceSource, IceUnavailable};
+
+use hub::{Census, Limits};
+use switchboard::Switchboard;
+
+/// What a signaling service is made of.
+pub struct Config {
+    /// How much of everything there may be.
+    pub limits: Limits,
+    /// Who may connect.
+    pub gate: Gate,
+    /// Where members get their ICE servers.
+    pub ice: Arc<dyn IceSource>,
+    /// Served at `/v1/ice` and `/?service=turn`, if there is one.
+    pub api: Option<ApiState>,
+}
+
+/// A running signaling service; cheap to clone.
+#[derive(Clone)]
+pub struct Signaling(Arc<Shared>);
+
+/// What all connections share.
+pub(crate) struct Shared {
+    board: Switchboard,
+    gate: Gate,
+    ice: Arc<dyn IceSource>,
+    api: Option<ApiState>,
+}
+
+impl Signaling {
+    /// Starts a service. Must be called inside a tokio runtime.
+    pub fn start(config: Config) -> Signaling {
+        let Config {
+            limits,
+            gate,
+            ice,
+            api,
+        } = config;
+        Signaling(Arc::new(Shared {
+            board: Switchboard::start(limits),
+            gate,
+            ice,
+            api,
+        }))
+    }
+
+    /// Its paths. They want to be served with the client's address (`ConnectInfo<SocketAddr>`), without which nobody counts as local.
+    pub fn router(&self) -> Router {
+        router::router(Arc::clone(&self.0))
+    }
+
+    /// Counts connections, rooms and calls.
+    pub fn census(&self) -> Census {
+        self.0.board.census()
+    }
+
+    /// Closes all connections with 1001 and returns when they are gone.
+    pub async fn stop(&self) {
+        self.0.board.stop().await;
+    }
+}
+
+/// Starts a service and returns its paths, for those who never stop it. Must be called inside a tokio runtime.
+pub fn router(config: Config) -> Router {
+    Signaling::start(config).router()
+}

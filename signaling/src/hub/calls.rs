@@ -2,6 +2,7 @@
 //!
 //! In: what changes who is in a call. Not in: what its members tell each other (`call_signals.rs`).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::call::{Call, Party, PartyState};
@@ -22,6 +23,19 @@ impl Hub {
         call_type: CallType,
         out: &mut Outbound,
     ) -> Result<(), Refusal> {
+        let mut members: BTreeSet<&UserId> = recipients.iter().chain([user]).collect();
+        members.extend(
+            self.calls
+                .get(&id)
+                .into_iter()
+                .flat_map(|call| call.parties.iter().map(|party| &party.user)),
+        );
+        if members.len() > self.limits.members {
+            return Err(Refusal::CallTooLarge {
+                call: id,
+                limit: self.limits.members,
+            });
+        }
         self.open_call(now, from, user, &id)?;
         let was_provisional = self
             .calls
@@ -30,7 +44,7 @@ impl Hub {
         let mut rung = Vec::new();
         for recipient in recipients.iter().filter(|recipient| *recipient != user) {
             match self.invite(&id, recipient) {
-                Ok(new) if new || was_provisional => rung.push(recipient.clone()),
+                Ok(new) if (new || was_provisional) && !rung.contains(recipient) => rung.push(recipient.clone()),
                 Ok(_) => {}
                 Err(refusal) => out.push((from, Event::Refused(refusal))),
             }

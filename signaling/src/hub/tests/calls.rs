@@ -182,7 +182,15 @@ fn a_call_has_at_most_six_members() {
     let mut lab = Lab::of(&["a", "b", "c", "d", "e", "f", "g"]);
     lab.initiate(1, "c", &["b", "c", "d", "e", "f", "g"]);
     assert_eq!(lab.read(1), ["refused call-too-large"]);
+    assert_eq!(
+        (lab.read(2).len(), lab.hub.census().calls),
+        (0, 0),
+        "nobody is rung and nothing begun"
+    );
+    lab.initiate(1, "c", &["b", "c", "d", "e", "f", "f"]);
     assert_eq!(lab.read(6), ["incoming-call c a"]);
+    lab.initiate(1, "c", &["g"]);
+    assert_eq!(lab.read(1), ["refused call-too-large"]);
     assert_eq!(lab.read(7).len(), 0);
 }
 

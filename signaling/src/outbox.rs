@@ -1,0 +1,141 @@
+//! What waits for one connection to take it.
+//!
+//! In: a bounded queue between the hub, which never waits, and one socket, which may be slow. Not in: what happens to the slow one (`switchboard.rs`).
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::hub::{CloseReason, Event};
+
+/// A bounded queue of events. Empty, it holds no memory: most connections are idle most of the time.
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    filled: Notify,
+    ended: Notify,
+    capacity: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Event>,
+    end: Option<CloseReason>,
+}
+
+impl Outbox {
+    pub(crate) fn new(capacity: usize) -> Outbox {
+        Outbox {
+            state: Mutex::default(),
+            filled: Notify::new(),
+            ended: Notify::new(),
+            capacity,
+        }
+    }
+
+    /// Adds an event; `false` if there is no room.
+    pub(crate) fn push(&self, event: Event) -> bool {
+        let mut state = self.lock();
+        if state.queue.len() >= self.capacity {
+            return false;
+        }
+        state.queue.push_back(event);
+        drop(state);
+        self.filled.notify_one();
+        true
+    }
+
+    /// Makes `reason` the last event. A client that is too slow is not sent the rest either.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        let mut state = self.lock();
+        state.end = Some(reason);
+        if reason == CloseReason::TooSlow {
+            state.queue = VecDeque::new();
+            self.ended.notify_one();
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Waits for the next event. Nothing is lost when the future is dropped.
+    pub(crate) async fn next(&self) -> Event {
+        loop {
+            if let Some(event) = self.pop() {
+                return event;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Waits until the connection has turned out too slow.
+    pub(crate) async fn too_slow(&self) {
+        self.ended.notified().await;
+    }
+
+    fn pop(&self) -> Option<Event> {
+        let mut state = self.lock();
+        let event = state.queue.pop_front();
+        if state.queue.is_empty() && state.queue.capacity() > 0 {
+            state.queue = VecDeque::new();
+        }
+        event.or_else(|| state.end.map(Event::Closed))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // The queue is whole at every step: a panic elsewhere does not spoil it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Refusal;
+
+    fn event() -> Event {
+        Event::Refused(Refusal::NotJoined)
+    }
+
+    #[tokio::test]
+    async fn it_holds_so_many_and_not_more() {
+        let outbox = Outbox::new(64);
+        for _ in 0..64 {
+            assert!(outbox.push(event()));
+        }
+        assert!(!outbox.push(event()));
+        outbox.next().await;
+        assert!(outbox.push(event()));
+    }
+
+    #[tokio::test]
+    async fn the_end_comes_after_what_waits() {
+        let outbox = Outbox::new(64);
+        outbox.push(event());
+        outbox.end(CloseReason::Bye);
+        assert!(matches!(outbox.next().await, Event::Refused(_)));
+        assert!(matches!(
+            outbox.next().await,
+            Event::Closed(CloseReason::Bye)
+        ));
+    }
+
+    #[tokio::test]
+    async fn who_is_too_slow_gets_the_end_at_once() {
+        let outbox = Outbox::new(64);
+        outbox.push(event());
+        outbox.end(CloseReason::TooSlow);
+        outbox.too_slow().await;
+        assert!(matches!(
+            outbox.next().await,
+            Event::Closed(CloseReason::TooSlow)
+        ));
+    }
+
+    #[tokio::test]
+    async fn an_empty_one_holds_no_memory() {
+        let outbox = Outbox::new(64);
+        outbox.push(event());
+        outbox.next().await;
+        assert_eq!(outbox.lock().queue.capacity(), 0);
+    }
+}

@@ -1,0 +1,131 @@
+//! The paths: WebSockets, pages and, when given, ICE configurations.
+//!
+//! In: which path is what, and the upgrade. Not in: what is said over the socket (`session.rs`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use ice_api::Host;
+use serde::Deserialize;
+
+use crate::session::{Profile, Visitor};
+use crate::{Shared, pages, session};
+
+/// What one connection may read ahead: the default of 128 KiB is most of the memory of an idle connection.
+const READ_BUFFER: usize = 4_096;
+
+/// One message of the largest size and its close frame. With nothing buffered beyond that, slowness shows at once.
+const MAX_WRITE_BUFFER: usize = 256 * 1024;
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    let api = shared.api.clone().map(ice_api::router).unwrap_or_default();
+    Router::new()
+        .route("/", any(root))
+        .route("/ws", get(native))
+        .route("/ws/stream", get(stream))
+        .route("/call", get(page))
+        .route("/send", get(page))
+        .route("/receive", get(page))
+        .route("/diagnose", get(page))
+        .route("/web/{*path}", get(file))
+        .with_state(shared)
+        .merge(api)
+}
+
+/// Answers at `/`: ICE in the manner of draft-uberti, a WebSocket of either protocol, or the start page.
+async fn root(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    if let Some(api) = shared
+        .api
+        .as_ref()
+        .filter(|_| ice_api::is_service_request(request.uri()))
+    {
+        return ice_api::answer_service(api, request).await;
+    }
+    if request.method() != axum::http::Method::GET && request.method() != axum::http::Method::HEAD {
+        return (
+            StatusCode::METHOD_NOT_ALLOWED,
+            [(header::ALLOW, "GET, HEAD")],
+        )
+            .into_response();
+    }
+    if request.headers().contains_key(header::UPGRADE) {
+        let (parts, _) = request.into_parts();
+        return upgrade(shared, parts, Profile::FirstMessage).await;
+    }
+    pages::serve("index.html", request.headers())
+}
+
+async fn native(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    upgrade(shared, request.into_parts().0, Profile::Native).await
+}
+
+async fn stream(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    upgrade(shared, request.into_parts().0, Profile::Stream).await
+}
+
+async fn page(uri: Uri, headers: HeaderMap) -> Response {
+    pages::serve(&format!("{}.html", uri.path().trim_matches('/')), &headers)
+}
+
+async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
+    pages::serve(&path, &headers)
+}
+
+/// The query of an upgrade. It holds secrets and is never logged.
+#[derive(Default, Deserialize)]
+struct Shown {
+    token: Option<String>,
+    key: Option<String>,
+}
+
+async fn upgrade(shared: Arc<Shared>, mut parts: Parts, profile: Profile) -> Response {
+    if !shared.gate.admits_origin(&parts.headers) {
+        return (
+            StatusCode::FORBIDDEN,
+            "This origin is not allowed; see --allowed-origin.\n",
+        )
+            .into_response();
+    }
+    let Ok(Query(shown)) = Query::<Shown>::try_from_uri(&parts.uri) else {
+        return (StatusCode::BAD_REQUEST, "The query is malformed.\n").into_response();
+    };
+    let source = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|info| info.0.ip());
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let visitor = Visitor {
+        // Clients of the call service name their user at the upgrade; nothing else does.
+        profile: if profile == Profile::FirstMessage && shown.token.is_some() {
+            Profile::Native
+        } else {
+            profile
+        },
+        host: host.and_then(|host| Host::from_authority(host).ok()),
+        token: shown.token,
+        key: shown.key,
+        wants_key: shared.gate.wants_key(source, &parts.headers),
+    };
+    let socket = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(socket) => socket,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let largest = shared.board.limits().message;
+    socket
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_WRITE_BUFFER)
+        .max_message_size(largest)
+        .max_frame_size(largest)
+        .on_upgrade(move |socket| session::run(socket, shared, visitor))
+}

@@ -1,0 +1,396 @@
+//! One WebSocket, from its upgrade to its end: a single task that reads, writes, paces and listens for silence.
+//!
+//! In: frames, time limits, close codes. Not in: what messages mean (`adapters`), what is allowed (`hub`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use ice_api::{Host, IceConfig};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite;
+use tracing::{debug, warn};
+
+use crate::adapters::native::Native;
+use crate::adapters::stream::Stream;
+use crate::adapters::{Adapter, Opening, Request};
+use crate::hub::{
+    CloseReason, ConnectionId, Departure, Event, Identity, Name, Pace, Refusal, UserId,
+};
+use crate::ice::Asker;
+use crate::outbox::Outbox;
+use crate::{Shared, chance, clock};
+
+/// Keeps NAT bindings and proxies from forgetting us: their shortest usual limits are 30 s.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+
+/// Pings in a row that may remain without any sign of life.
+const MAX_MISSED: u32 = 2;
+
+/// How long a client may refuse to take one message, and to answer a close.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Which protocol a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Rooms and calls.
+    Native,
+    /// Sender and receivers.
+    Stream,
+    /// The first message tells.
+    FirstMessage,
+}
+
+/// What the upgrade said about its client.
+pub(crate) struct Visitor {
+    pub(crate) profile: Profile,
+    pub(crate) host: Option<Host>,
+    pub(crate) token: Option<String>,
+    pub(crate) key: Option<String>,
+    /// Has to show the run's key.
+    pub(crate) wants_key: bool,
+}
+
+/// A close frame: a code (RFC 6455 §7.4, IANA's registry) and words.
+type Farewell = (u16, &'static str);
+
+const AUTHENTICATION_FAILED: Farewell = (close_code::POLICY, "Authentication failed");
+const NO_HELLO: Farewell = (close_code::POLICY, "No hello in time");
+const TOO_BIG: Farewell = (close_code::SIZE, "Message too big");
+const PROTOCOL_ERROR: Farewell = (close_code::PROTOCOL, "Protocol error");
+const STOPPING: Farewell = (close_code::AWAY, "The server stops");
+
+/// How a conversation ended, and the close frame that is still to be sent.
+struct Ending(Departure, Option<Farewell>);
+
+/// A conversation goes on, or has ended.
+type Step = Result<(), Ending>;
+
+/// Serves one WebSocket until it ends.
+pub(crate) async fn run(mut socket: WebSocket, shared: Arc<Shared>, visitor: Visitor) {
+    let stopping = shared.board.stopping();
+    let farewell = match introduce(&mut socket, &shared, &visitor).await {
+        Ok((identity, adapter, first)) => {
+            converse(
+                &mut socket,
+                &shared,
+                &visitor,
+                identity,
+                adapter,
+                first,
+                stopping,
+            )
+            .await
+        }
+        Err(Ending(_, farewell)) => farewell,
+    };
+    if let Some(farewell) = farewell {
+        close(&mut socket, farewell).await;
+    }
+}
+
+/// Learns who is there, from the upgrade if that said enough, else from the first message.
+async fn introduce(
+    socket: &mut WebSocket,
+    shared: &Shared,
+    visitor: &Visitor,
+) -> Result<(Identity, Box<dyn Adapter>, Option<Utf8Bytes>), Ending> {
+    let complete = visitor.token.is_some() && (visitor.key.is_some() || !visitor.wants_key);
+    let first = match complete && visitor.profile != Profile::FirstMessage {
+        true => None,
+        false => match timeout(shared.board.limits().hello, first_message(socket)).await {
+            Ok(first) => Some(first?),
+            Err(_) => return Err(Ending(Departure::Lost, Some(NO_HELLO))),
+        },
+    };
+    let opening = first
+        .as_ref()
+        .map(|text| Opening::read(text))
+        .unwrap_or_default();
+    let key = visitor.key.as_deref().or(opening.key.as_deref());
+    let refused = Ending(Departure::Closed, Some(AUTHENTICATION_FAILED));
+    if visitor.wants_key && !shared.gate.is_key(key) {
+        return Err(refused);
+    }
+    let named = visitor.token.as_deref().or(opening.token.as_deref());
+    let name = named.map_or_else(chance::guest, Name::parse);
+    let Some(name) = name else {
+        return Err(refused);
+    };
+    let adapter: Box<dyn Adapter> = match visitor.profile {
+        Profile::FirstMessage if opening.kind == "register" => Box::new(Stream::default()),
+        Profile::Native | Profile::FirstMessage => Box::new(Native),
+        Profile::Stream => Box::new(Stream::default()),
+    };
+    Ok((
+        Identity {
+            user: UserId(name),
+            listed: named.is_some(),
+        },
+        adapter,
+        first,
+    ))
+}
+
+async fn first_message(socket: &mut WebSocket) -> Result<Utf8Bytes, Ending> {
+    loop {
+        match understand(socket.recv().await)? {
+            Heard::Text(text) => return Ok(text),
+            Heard::SignOfLife => {}
+        }
+    }
+}
+
+/// Joins the hub and stays until either side ends it; returns the close frame still to be sent.
+async fn converse(
+    socket: &mut WebSocket,
+    shared: &Shared,
+    visitor: &Visitor,
+    identity: Identity,
+    adapter: Box<dyn Adapter>,
+    first: Option<Utf8Bytes>,
+    mut stopping: watch::Receiver<bool>,
+) -> Option<Farewell> {
+    let id = chance::connection_id();
+    let user = identity.user.clone();
+    let outbox = shared.board.connect(id, identity);
+    debug!(%id, "connection opened");
+    let pace = Pace::new(shared.board.limits());
+    let mut session = Session {
+        socket,
+        shared,
+        visitor,
+        id,
+        user,
+        adapter,
+        outbox,
+        pace,
+    };
+    let ended = match session.begin(first).await {
+        Ok(()) => session.listen(&mut stopping).await,
+        Err(ending) => ending,
+    };
+    let Ending(departure, farewell) = ended;
+    shared.board.disconnect(id, departure);
+    debug!(%id, ?departure, "connection ended");
+    farewell
+}
+
+struct Session<'a> {
+    socket: &'a mut WebSocket,
+    shared: &'a Shared,
+    visitor: &'a Visitor,
+    id: ConnectionId,
+    user: UserId,
+    adapter: Box<dyn Adapter>,
+    outbox: Arc<Outbox>,
+    pace: Pace,
+}
+
+impl Session<'_> {
+    /// Greets, and only then does what the first message asks for.
+    async fn begin(&mut self, first: Option<Utf8Bytes>) -> Step {
+        let greeting = self.outbox.next().await;
+        self.tell(greeting).await?;
+        match first {
+            Some(text) => self.hear(&text).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn listen(&mut self, stopping: &mut watch::Receiver<bool>) -> Ending {
+        let mut heartbeat = heartbeat();
+        let mut missed = 0;
+        let mut resume_at = Duration::ZERO;
+        loop {
+            let now = self.shared.board.now();
+            let paused = (resume_at > now).then_some(resume_at);
+            let step = tokio::select! {
+                event = self.outbox.next() => self.tell(event).await,
+                frame = self.socket.recv(), if paused.is_none() => {
+                    missed = 0;
+                    // Whatever comes counts, pings as well: they are answered.
+                    resume_at = now + self.pace.take(now);
+                    match understand(frame) {
+                        Ok(Heard::Text(text)) => self.hear(&text).await,
+                        Ok(Heard::SignOfLife) => Ok(()),
+                        Err(ending) => Err(ending),
+                    }
+                }
+                () = self.shared.board.sleep_until(paused.unwrap_or_default()), if paused.is_some() => Ok(()),
+                _ = heartbeat.tick() => {
+                    missed += 1;
+                    if missed > MAX_MISSED { Err(Ending(Departure::Lost, None)) } else { self.send(Message::Ping(Default::default())).await }
+                }
+                () = stopped(stopping) => Err(Ending(Departure::Lost, Some(STOPPING))),
+            };
+            if let Err(ending) = step {
+                return ending;
+            }
+        }
+    }
+
+    /// Does what a message asks for.
+    async fn hear(&mut self, text: &str) -> Step {
+        match self.adapter.read(text) {
+            Ok(Request::Hub(command)) => self.shared.board.handle(self.id, command),
+            Ok(Request::Hello) => {}
+            Ok(Request::Ping) => {
+                let pong = self.adapter.write_pong();
+                self.send_text(pong).await?;
+            }
+            Ok(Request::IceServers) => match self.ice().await {
+                Some(ice) => {
+                    let answer = self.adapter.write_ice(&ice);
+                    self.send_text(answer).await?;
+                }
+                None => self.tell(Event::Refused(Refusal::IceUnavailable)).await?,
+            },
+            Err(refusal) => self.tell(Event::Refused(refusal)).await?,
+        }
+        Ok(())
+    }
+
+    /// Writes an event to the client.
+    async fn tell(&mut self, event: Event) -> Step {
+        match event {
+            Event::Closed(reason) => Err(Ending(Departure::Closed, Some(farewell(reason)))),
+            Event::Joined(_) => {
+                let ice = self.ice().await;
+                let text = self.adapter.write(&event, ice.as_ref());
+                self.send_text(text).await?;
+                if ice.is_none() {
+                    let text = self
+                        .adapter
+                        .write(&Event::Refused(Refusal::IceUnavailable), None);
+                    self.send_text(text).await?;
+                }
+                Ok(())
+            }
+            event => {
+                let text = self.adapter.write(&event, None);
+                self.send_text(text).await
+            }
+        }
+    }
+
+    async fn ice(&mut self) -> Option<IceConfig> {
+        let asker = Asker {
+            host: self.visitor.host.as_ref(),
+            user: self.user.0.as_str(),
+            now_unix: clock::unix_time(),
+        };
+        match self.shared.ice.servers(asker).await {
+            Ok(ice) => Some(ice),
+            Err(error) => {
+                warn!(%error, "a client was given no ICE servers");
+                None
+            }
+        }
+    }
+
+    async fn send_text(&mut self, text: Option<String>) -> Step {
+        match text {
+            Some(text) => self.send(Message::Text(text.into())).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes one frame. While that waits, the outbox may fill up; then the client is too slow for good.
+    async fn send(&mut self, message: Message) -> Step {
+        let sent = tokio::select! {
+            sent = timeout(WRITE_LIMIT, self.socket.send(message)) => sent,
+            () = self.outbox.too_slow() => return Err(Ending(Departure::Lost, Some(farewell(CloseReason::TooSlow)))),
+        };
+        match sent {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Ending(Departure::Lost, None)),
+            Err(_) => Err(Ending(
+                Departure::Lost,
+                Some(farewell(CloseReason::TooSlow)),
+            )),
+        }
+    }
+}
+
+/// The first tick comes after one interval, and none are made up for.
+fn heartbeat() -> Interval {
+    let mut heartbeat = interval(PING_INTERVAL);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    heartbeat.reset();
+    heartbeat
+}
+
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the switchboard is gone, which is a stop as well.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+enum Heard {
+    Text(Utf8Bytes),
+    SignOfLife,
+}
+
+/// Sorts what came from the socket.
+fn understand(frame: Option<Result<Message, axum::Error>>) -> Result<Heard, Ending> {
+    match frame {
+        Some(Ok(Message::Text(text))) => Ok(Heard::Text(text)),
+        // Some libraries send text as binary frames.
+        Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
+            Ok(text) => Ok(Heard::Text(text)),
+            Err(_) => Err(Ending(Departure::Lost, Some(PROTOCOL_ERROR))),
+        },
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Heard::SignOfLife),
+        Some(Ok(Message::Close(frame))) => Err(Ending(departure(frame.as_ref()), None)),
+        Some(Err(error)) => Err(Ending(Departure::Lost, complaint(error))),
+        None => Err(Ending(Departure::Lost, None)),
+    }
+}
+
+/// What browsers send when a page goes away or closes is leaving; what programs make up is not.
+fn departure(frame: Option<&CloseFrame>) -> Departure {
+    match frame.map(|frame| frame.code) {
+        None | Some(close_code::NORMAL | close_code::AWAY | close_code::STATUS) => {
+            Departure::Closed
+        }
+        Some(_) => Departure::Lost,
+    }
+}
+
+/// The close frame for what tungstenite refuses to read; none if the connection is simply gone.
+fn complaint(error: axum::Error) -> Option<Farewell> {
+    match error.into_inner().downcast_ref::<tungstenite::Error>()? {
+        tungstenite::Error::Capacity(_) => Some(TOO_BIG),
+        tungstenite::Error::Protocol(
+            tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
+        ) => None,
+        tungstenite::Error::Protocol(_) => Some(PROTOCOL_ERROR),
+        tungstenite::Error::Utf8(_) => Some((close_code::INVALID, "Text is not UTF-8")),
+        _ => None,
+    }
+}
+
+fn farewell(reason: CloseReason) -> Farewell {
+    match reason {
+        CloseReason::Bye => (close_code::NORMAL, ""),
+        CloseReason::Resumed => (4001, "Resumed on another connection"),
+        CloseReason::Full => (close_code::AGAIN, "Too many connections"),
+        CloseReason::TooSlow => (close_code::AGAIN, "Too slow"),
+    }
+}
+
+/// Says why, and waits a little for the other side's close frame, so that ours arrives before the connection is reset.
+async fn close(socket: &mut WebSocket, (code, reason): Farewell) {
+    let frame = CloseFrame {
+        code,
+        reason: reason.into(),
+    };
+    let _ = timeout(CLOSE_LIMIT, async {
+        if socket.send(Message::Close(Some(frame))).await.is_ok() {
+            while let Some(Ok(_)) = socket.recv().await {}
+        }
+    })
+    .await;
+}
