@@ -34,6 +34,11 @@ impl Gate {
 
     /// Says whether the page that wants to connect may.
     pub(crate) fn admits_origin(&self, headers: &HeaderMap) -> bool {
+        self.is_page(headers, |origins, origin| origins.allows(origin))
+    }
+
+    /// Says whether it is a program, a page of our own host, or one whose origin is `welcome`.
+    fn is_page(&self, headers: &HeaderMap, welcome: impl Fn(&Origins, &str) -> bool) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else {
             return true;
         };
@@ -43,12 +48,14 @@ impl Gate {
         let (Ok(origin), Some(host)) = (origin.to_str(), host) else {
             return false;
         };
-        Origins::is_same_host(origin, host) || self.origins.allows(origin)
+        Origins::is_same_host(origin, host) || welcome(&self.origins, origin)
     }
 
-    /// Says whether this client has to show the key.
+    /// Says whether this client has to show the key: all but the machine itself, and a page in its browser only if it is
+    /// ours or the operator named it.
     pub(crate) fn wants_key(&self, source: Option<IpAddr>, headers: &HeaderMap) -> bool {
-        self.join_key.is_some() && !is_local(source, headers)
+        let trusted = self.is_page(headers, |origins, origin| origins.trusts(origin));
+        self.join_key.is_some() && !(is_local(source, headers) && trusted)
     }
 
     /// Says whether `shown` is the key.
@@ -131,6 +138,18 @@ mod tests {
         ));
         assert!(gate.wants_key(None, &here));
         assert!(!Gate::default().wants_key(Some([192, 0, 2, 7].into()), &here));
+    }
+
+    #[test]
+    fn a_star_admits_pages_of_everybody_with_the_key() {
+        let gate = Gate::new(Origins::new(["*"]).unwrap());
+        let gate = gate.with_join_key(Secret::new("run".to_owned()));
+        let foreign = headers(&[
+            ("host", "localhost:8080"),
+            ("origin", "https://evil.example"),
+        ]);
+        assert!(gate.admits_origin(&foreign));
+        assert!(gate.wants_key(Some([127, 0, 0, 1].into()), &foreign));
     }
 
     #[test]

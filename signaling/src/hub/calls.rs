@@ -44,7 +44,9 @@ impl Hub {
         let mut rung = Vec::new();
         for recipient in recipients.iter().filter(|recipient| *recipient != user) {
             match self.invite(&id, recipient) {
-                Ok(new) if (new || was_provisional) && !rung.contains(recipient) => rung.push(recipient.clone()),
+                Ok(new) if (new || was_provisional) && !rung.contains(recipient) => {
+                    rung.push(recipient.clone())
+                }
                 Ok(_) => {}
                 Err(refusal) => out.push((from, Event::Refused(refusal))),
             }

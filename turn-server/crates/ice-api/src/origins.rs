@@ -9,6 +9,7 @@ use crate::Host;
 pub struct Origins {
     listed: Vec<Origin>,
     localhost: bool,
+    any: bool,
 }
 
 /// The text is not a web origin.
@@ -26,16 +27,16 @@ struct Origin {
 }
 
 impl Origins {
-    /// Allows exactly the `listed` origins.
+    /// Allows exactly the `listed` origins; `*` among them allows pages of everybody.
     pub fn new<T: AsRef<str>>(listed: impl IntoIterator<Item = T>) -> Result<Origins, BadOrigin> {
-        let listed = listed
-            .into_iter()
-            .map(|text| Origin::parse(text.as_ref()))
-            .collect::<Result<_, _>>()?;
-        Ok(Origins {
-            listed,
-            localhost: false,
-        })
+        let mut origins = Origins::default();
+        for text in listed {
+            match text.as_ref() {
+                "*" => origins.any = true,
+                text => origins.listed.push(Origin::parse(text)?),
+            }
+        }
+        Ok(origins)
     }
 
     /// Allows pages served by the visitor's own machine besides: `http://localhost:5173` and the like.
@@ -46,6 +47,12 @@ impl Origins {
 
     /// Says whether the page at `origin` (the value of an `Origin` field) may read what we answer.
     pub fn allows(&self, origin: &str) -> bool {
+        self.any || self.trusts(origin)
+    }
+
+    /// Says whether the page at `origin` is one that the operator named or serves. `*` names nobody: it lets pages show a
+    /// key of their own, and must not let every page use the rights of the machine that its visitor sits at.
+    pub fn trusts(&self, origin: &str) -> bool {
         Origin::parse(origin).is_ok_and(|origin| {
             self.listed.contains(&origin) || self.localhost && origin.host.is_loopback()
         })
@@ -107,6 +114,14 @@ mod tests {
     }
 
     #[test]
+    fn a_star_allows_everybody_and_trusts_nobody() {
+        let origins = Origins::new(["*", "https://app.example.org"]).unwrap();
+        assert!(origins.allows("https://evil.example") && origins.allows("null"));
+        assert!(!origins.trusts("https://evil.example"));
+        assert!(origins.trusts("https://app.example.org"));
+    }
+
+    #[test]
     fn localhost_on_any_port_is_allowed_when_asked_for() {
         let origins = Origins::default().with_localhost();
         for page in [
@@ -156,7 +171,6 @@ mod tests {
     #[test]
     fn what_is_no_origin_cannot_be_listed() {
         for text in [
-            "*",
             "app.example.org",
             "https://app.example.org/path",
             "https://",

@@ -21,7 +21,7 @@ use crate::{Admission, Caller, Host, IssueError, Issuer, Origins, is_local};
 pub struct ApiState(Arc<Shared>);
 
 struct Shared {
-    issuer: Issuer,
+    issuer: Arc<Issuer>,
     admission: Admission,
     origins: Origins,
     unix_time: fn() -> u64,
@@ -29,19 +29,19 @@ struct Shared {
 
 impl ApiState {
     /// Joins what is handed out, to whom, and to pages of which origins.
-    pub fn new(issuer: Issuer, admission: Admission, origins: Origins) -> ApiState {
+    pub fn new(issuer: impl Into<Arc<Issuer>>, admission: Admission, origins: Origins) -> ApiState {
         ApiState::with_clock(issuer, admission, origins, unix_time)
     }
 
     /// Does the same with another clock, which tells seconds since 1970.
     pub fn with_clock(
-        issuer: Issuer,
+        issuer: impl Into<Arc<Issuer>>,
         admission: Admission,
         origins: Origins,
         unix_time: fn() -> u64,
     ) -> ApiState {
         ApiState(Arc::new(Shared {
-            issuer,
+            issuer: issuer.into(),
             admission,
             origins,
             unix_time,
@@ -214,7 +214,7 @@ fn origin_is_welcome(shared: &Shared, headers: &HeaderMap) -> bool {
     ) else {
         return false;
     };
-    shared.origins.allows(origin) || Origins::is_same_host(origin, host)
+    shared.origins.trusts(origin) || Origins::is_same_host(origin, host)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -322,6 +322,23 @@ async fn a_foreign_page_in_the_local_browser_gets_neither_credentials_nor_cors()
 }
 
 #[tokio::test]
+async fn a_star_lets_pages_read_with_a_key_and_not_by_being_local() {
+    let any = || {
+        let admission = Admission::keys([secret("key")]).with_quickstart(secret("run"));
+        ice_api::router(state(admission, Origins::new(["*"]).unwrap()))
+    };
+    let foreign = |asked: Asked| asked.local().with("origin", "https://evil.example");
+    let keyed = foreign(Asked::get("/v1/ice")).keyed().of(any()).await;
+    assert_eq!(keyed.status(), StatusCode::OK);
+    assert_eq!(
+        field(&keyed, "access-control-allow-origin"),
+        Some("https://evil.example")
+    );
+    let local = foreign(Asked::get("/v1/ice")).of(any()).await;
+    assert_eq!(local.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn a_name_rebound_to_loopback_gets_no_credentials() {
     let asked = Asked::get("/v1/ice")
         .from(HERE)
