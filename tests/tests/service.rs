@@ -51,14 +51,14 @@ fn systemd_is_told_when_the_server_is_ready_and_when_it_stops() {
     let mut server = Process::start(&mut command, "notifying").unwrap();
     let mut message = [0; 256];
     let length = systemd.recv(&mut message).unwrap();
-    assert_eq!(&message[..length], b"READY=1");
+    assert_eq!(message[..length].trim_ascii(), b"READY=1");
     let terminate = Command::new("kill")
         .args(["-TERM", &server.id().to_string()])
         .status()
         .unwrap();
     assert!(terminate.success());
     let length = systemd.recv(&mut message).unwrap();
-    assert_eq!(&message[..length], b"STOPPING=1");
+    assert_eq!(message[..length].trim_ascii(), b"STOPPING=1");
     assert_eq!(server.wait(GENEROUS).unwrap().code(), Some(0));
 }
 
