@@ -149,7 +149,7 @@ impl fmt::Display for Refused {
         let meaning = match self.code {
             401 => ": the user name or the password is wrong",
             403 => ": the server forbids this peer",
-            437 => ": the server knows no such allocation",
+            437 => ": the server has another idea of this client's allocation",
             486 => ": the quota of this user is used up",
             508 => ": the server has no port left",
             _ => "",

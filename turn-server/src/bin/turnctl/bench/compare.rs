@@ -31,6 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let scratch = Scratch::create()?;
     let mut report = Report {
         machine: Machine::look(&placement),
+        smoke: options.smoke,
         programs: programs
             .iter()
             .map(|(contender, found)| (*contender, described(found)))
@@ -282,6 +283,7 @@ mod tests {
         };
         Report {
             machine: Machine::look(&placement),
+            smoke: true,
             programs: Vec::new(),
             rows: vec![row],
         }

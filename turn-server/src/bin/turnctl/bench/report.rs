@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 /// Everything one run found.
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// Rows were loaded lightly and once: the figures only show that everything works.
+    pub(crate) smoke: bool,
     /// Programs compared, with their versions; or why one is missing.
     pub(crate) programs: Vec<(Contender, Result<String, String>)>,
     pub(crate) rows: Vec<RowReport>,
@@ -152,7 +154,7 @@ impl Report {
             })
             .collect();
         let rows: Vec<Value> = self.rows.iter().map(RowReport::to_json).collect();
-        json!({ "machine": self.machine, "programs": programs, "rows": rows })
+        json!({ "machine": self.machine, "smoke": self.smoke, "programs": programs, "rows": rows })
     }
 }
 

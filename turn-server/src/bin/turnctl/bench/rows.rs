@@ -12,8 +12,8 @@ use anyhow::Result;
 /// A voice packet of 20 ms Opus is about this long.
 const VOICE: usize = 160;
 /// What a smoke run keeps of a row: enough that every server answers, little enough for a busy machine.
-const SMOKE_RATE: u64 = 10_000;
-const SMOKE_SESSIONS: usize = 50;
+pub(crate) const SMOKE_RATE: u64 = 10_000;
+pub(crate) const SMOKE_SESSIONS: usize = 50;
 
 /// One line of the comparison.
 #[derive(Clone, Copy, Debug)]

@@ -1,16 +1,20 @@
 //! One session on a server under test: how it is opened, what its packets look like, how it is closed.
 
-use super::client::{Account, Client, connected_socket};
+use super::client::{Account, Client, Refused, connected_socket};
 use super::forwarder;
 use super::load::Flow;
 use super::probe::Probe;
 use super::target::{Contender, Running};
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use std::net::{SocketAddr, UdpSocket};
 use turn_wire::{HEADROOM, TAILROOM, write_channel_data, write_send_indication};
 
 /// The first channel number (RFC 8656 §12).
 const CHANNEL: u16 = 0x4000;
+
+/// Allocation Mismatch (RFC 8656 §19).
+const ALLOCATION_MISMATCH: u16 = 437;
+const PORTS_TRIED: u32 = 4;
 
 /// How a client's packets are framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +78,7 @@ impl Session {
     /// # Errors
     /// The server does not answer or refuses.
     pub(crate) fn open_unadmitted(server: SocketAddr, account: &Account) -> Result<Self> {
-        let mut client = Client::open(server, account)?;
-        let relayed = client.allocate()?.relayed.context("no relayed address")?;
+        let (client, relayed) = allocated(server, account)?;
         Ok(Self {
             client: Line::Turn(Box::new(client)),
             server,
@@ -155,6 +158,27 @@ impl Session {
             Line::Forwarded(socket) => forwarder::close_session(&socket, self.channel),
         }
     }
+}
+
+/// A client with an allocation. A server may remember the last client on a port and answer 437: then another port is
+/// the cure (RFC 8656 §7.4).
+fn allocated(server: SocketAddr, account: &Account) -> Result<(Client, SocketAddr)> {
+    let mut ports_left = PORTS_TRIED;
+    loop {
+        let mut client = Client::open(server, account)?;
+        ports_left -= 1;
+        match client.allocate() {
+            Ok(answer) => return Ok((client, answer.relayed.context("no relayed address")?)),
+            Err(error) if ports_left > 0 && is_mismatch(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_mismatch(error: &Error) -> bool {
+    error
+        .downcast_ref::<Refused>()
+        .is_some_and(|refused| refused.code == ALLOCATION_MISMATCH)
 }
 
 /// Closes all; an allocation that cannot be given back ends by its lifetime, or with the server.

@@ -3,6 +3,7 @@
 use super::disturbance::Disturbance;
 use super::measurement::{Measurement, Metric};
 use super::report::{Report, RowReport, ServerReport};
+use super::rows::{SMOKE_RATE, SMOKE_SESSIONS};
 use super::stats::Estimate;
 use std::fmt::Write;
 use std::mem;
@@ -44,6 +45,14 @@ fn head(text: &mut String, report: &Report) {
             Ok(version) => line(text, &format!("  {contender:<10} {version}")),
             Err(missing) => line(text, &format!("  {contender:<10} missing: {missing}")),
         }
+    }
+    if report.smoke {
+        line(
+            text,
+            &format!(
+                "SMOKE RUN: at most {SMOKE_RATE} packets/s over {SMOKE_SESSIONS} sessions whatever the rows say; these figures compare nothing"
+            ),
+        );
     }
     if !machine.optimised {
         line(

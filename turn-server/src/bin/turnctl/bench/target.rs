@@ -10,8 +10,9 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,10 +23,15 @@ pub(crate) const PASSWORD: &str = "bench-password";
 pub(crate) const REALM: &str = "bench.invalid";
 /// Relay ports, below the range that Linux draws client ports from, so that the two never collide.
 const RELAY_PORTS: (u16, u16) = (10_000, 32_767);
+/// Below the relay ports.
+const LISTENING_PORTS: RangeInclusive<u16> = 9_000..=9_999;
+/// A port found free may be taken before the server has it.
+const START_ATTEMPTS: usize = 3;
 /// Ours answers the unauthenticated at a limited rate by default; the others have no such limit, and all load comes from one address.
 const NO_REPLY_LIMIT: &str = "--unauth-reply-rate=0";
 /// coturn needs 1.2 s on a quiet machine.
 const START_LIMIT: Duration = Duration::from_secs(20);
+
 /// A server that can be put under load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -112,9 +118,22 @@ impl Installed {
     /// Starts it on a free port of 127.0.0.1, pinned to its core, and waits until it answers.
     ///
     /// # Errors
-    /// It does not start or does not answer in time; the message has the whole command line.
+    /// It does not start or does not answer in time; the message has the whole command line and what it said.
     pub(crate) fn start(&self, placement: &Placement, scratch: &Path) -> Result<Running> {
-        let listen = free_udp_port()?;
+        let mut attempt = self.start_once(placement, scratch);
+        // Somebody else may have taken the port between the look and the start.
+        for _ in 1..START_ATTEMPTS {
+            if attempt.is_ok() {
+                break;
+            }
+            attempt = self.start_once(placement, scratch);
+        }
+        attempt
+    }
+
+    fn start_once(&self, placement: &Placement, scratch: &Path) -> Result<Running> {
+        let listen = free_port()?;
+        let complaints = scratch.join(format!("{}.stderr", self.contender.name()));
         let mut command = placement.server_command();
         command
             .arg(&self.program)
@@ -124,7 +143,7 @@ impl Installed {
             .current_dir(scratch)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
+            .stderr(File::create(&complaints)?);
         let shown = format!("{command:?}");
         let child = command
             .spawn()
@@ -134,9 +153,10 @@ impl Installed {
             listen,
             child,
         };
-        running
-            .wait_until_ready()
-            .with_context(|| format!("the command was: {shown}"))?;
+        running.wait_until_ready().with_context(|| {
+            let said = fs::read_to_string(&complaints).unwrap_or_default();
+            format!("the command was: {shown}\n{said}")
+        })?;
         placement.raise_server(running.pid());
         Ok(running)
     }
@@ -286,10 +306,12 @@ fn remedy(contender: Contender) -> &'static str {
     }
 }
 
-fn free_udp_port() -> Result<SocketAddr> {
-    let socket =
-        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("no free UDP port on 127.0.0.1")?;
-    Ok(socket.local_addr()?)
+/// A port free for UDP and TCP, which servers listen on too: below the relay ports and those that clients are given.
+fn free_port() -> Result<SocketAddr> {
+    LISTENING_PORTS
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .find(|&address| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok())
+        .context("no free port on 127.0.0.1")
 }
 
 #[cfg(test)]
