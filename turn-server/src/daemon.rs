@@ -1,34 +1,36 @@
 //! The life of the daemon: check → bind → serve → stop.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{IpAddr, SocketAddr},
     sync::{Arc, mpsc},
     thread,
+    time::Duration,
 };
 
 use anyhow::Context as _;
-use axum::Router;
-use ice_api::{Admission, ApiState, Origins};
 use tokio::{
+    runtime::{Builder, Runtime},
     signal::unix::{SignalKind, signal},
     sync::{mpsc as async_mpsc, watch},
     task::JoinSet,
 };
 use tracing::{info, warn};
-use turn_auth::Secret;
-use turn_config::settings::{self, Settings, Verbosity};
+use turn_config::settings::{Settings, Verbosity};
 use turn_io::{Backend, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
-    Server, addresses, http, listener, logging, quickstart,
-    quickstart::Made,
+    Server, addresses, http, logging, quickstart,
     relay_config::{self, Plan},
     session_log::{SessionLine, level},
+    sites::{Listeners, Sites},
 };
 
 /// Events that may wait for the log; more are dropped and counted.
 const EVENT_QUEUE: usize = 4096;
+
+/// How long open connections of the control plane may keep the daemon when it stops.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Why the daemon has ended, and with which exit code.
 #[derive(Debug)]
@@ -65,12 +67,10 @@ pub fn run(mut settings: Settings, mode: &Mode) -> Result<(), Fatal> {
 /// Everything that has been bound and started.
 struct Started {
     server: Arc<Server>,
-    sites: Vec<(TcpListener, Router)>,
-    failures: async_mpsc::UnboundedReceiver<WorkerFailure>,
-    runtime: tokio::runtime::Runtime,
+    sites: Sites,
+    failures: Failures,
+    runtime: Runtime,
     pid_file: Option<PidFile>,
-    /// Tells long-lived connections to end.
-    stop: watch::Sender<bool>,
 }
 
 fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
@@ -79,59 +79,52 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         Mode::Configured => None,
     };
     logging::init(&settings.logging)?;
-    for warning in &settings.warnings {
-        match warning.severity {
-            turn_config::Severity::Note => info!("{warning}"),
-            turn_config::Severity::Warning => warn!("{warning}"),
-        }
-    }
+    warn_of(settings);
     let machine = addresses::of_this_machine().context("cannot list this machine's addresses")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let sites = Sites::bind(settings, made.as_ref())?;
-    let plan = relay_config::plan(settings, &machine, sites.addresses()?)?;
+    let listeners = Listeners::bind(settings, made.is_some())?;
+    let plan = relay_config::plan(settings, &machine, listeners.addresses()?)?;
     anyhow::ensure!(
         !plan.listening.is_empty(),
         "this machine has no address to listen on; see --listening-ip"
     );
     let (server, failures) = start_workers(settings, &plan)?;
-    announce(&server, &sites)?;
     let server = Arc::new(server);
-    let (stop, stopping) = watch::channel(false);
-    let relay_port = server
-        .udp_address()
-        .or(server.tcp_address())
-        .map_or(settings.listening.port, |at| at.port());
+    let relay_port = server.udp_address().or(server.tcp_address());
+    let relay_port = relay_port.map_or(settings.listening.port, |address| address.port());
     if let Some(made) = &made {
+        let http_port = listeners.http_port()?;
         print!(
             "{}",
-            quickstart::banner(made, sites.http_port()?, relay_port, &machine)
+            quickstart::banner(made, http_port, relay_port, &machine)
         );
     }
-    let sites = sites.with_routes(
-        settings,
-        made,
-        relay_port,
-        &server,
-        &stopping,
-        runtime.handle(),
-    )?;
-    let pid_file = settings
-        .process
-        .pid_file
-        .as_deref()
-        .map(PidFile::write)
-        .transpose()?;
+    announce(&server, &listeners.addresses()?);
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let sites = {
+        let _inside = runtime.enter();
+        listeners.with_routes(settings, made, relay_port, &server)?
+    };
+    let pid_file = settings.process.pid_file.as_deref();
+    let pid_file = pid_file.map(PidFile::write).transpose()?;
     Ok(Started {
         server,
         sites,
         failures,
         runtime,
         pid_file,
-        stop,
     })
+}
+
+fn warn_of(settings: &Settings) {
+    for warning in &settings.warnings {
+        match warning.severity {
+            turn_config::Severity::Note => info!("{warning}"),
+            turn_config::Severity::Warning => warn!("{warning}"),
+        }
+    }
 }
 
 type Failures = async_mpsc::UnboundedReceiver<WorkerFailure>;
@@ -190,154 +183,50 @@ fn log_events(settings: &Settings) -> anyhow::Result<mpsc::SyncSender<Event>> {
 }
 
 /// Says what is listened on, one line each, and last the line that scripts written for coturn wait for.
-fn announce(server: &Server, sites: &Sites) -> anyhow::Result<()> {
+fn announce(server: &Server, http: &[SocketAddr]) {
     for listening in server.listening() {
         info!("listening {listening}");
     }
-    for address in sites.addresses()? {
+    for address in http {
         info!("listening http {address}");
     }
-    info!(
-        "Total auth threads: {}",
-        thread::available_parallelism().map_or(1, usize::from)
-    );
-    Ok(())
-}
-
-/// Listeners of the control plane, bound and not yet served.
-struct Sites {
-    http: Vec<TcpListener>,
-    metrics: Vec<TcpListener>,
-}
-
-impl Sites {
-    fn bind(settings: &Settings, made: Option<&Made>) -> anyhow::Result<Self> {
-        let listen = &settings.http.listen;
-        let mut http = listen
-            .iter()
-            .map(|at| listener::bind(*at, "--http-listen"))
-            .collect::<anyhow::Result<Vec<_>>>()?;
-        if made.is_some() && listen.is_empty() {
-            http = listener::bind_everywhere(
-                quickstart::HTTP_PORT,
-                "--quickstart --http-listen=ADDR:PORT",
-            )?;
-        }
-        let metrics = match &settings.metrics {
-            None => Vec::new(),
-            Some(settings::Metrics {
-                address: None,
-                port,
-                ..
-            }) => listener::bind_everywhere(*port, "--prometheus-port")?,
-            Some(settings::Metrics {
-                address: Some(ip),
-                port,
-                ..
-            }) => {
-                vec![listener::bind(
-                    SocketAddr::new(*ip, *port),
-                    "--prometheus-port",
-                )?]
-            }
-        };
-        Ok(Self { http, metrics })
-    }
-
-    fn addresses(&self) -> anyhow::Result<Vec<SocketAddr>> {
-        let all = self.http.iter().chain(&self.metrics);
-        Ok(all
-            .map(TcpListener::local_addr)
-            .collect::<std::io::Result<_>>()?)
-    }
-
-    fn http_port(&self) -> anyhow::Result<u16> {
-        let first = self
-            .http
-            .first()
-            .context("quickstart has no HTTP listener")?;
-        Ok(first.local_addr()?.port())
-    }
-
-    fn with_routes(
-        self,
-        settings: &Settings,
-        made: Option<Made>,
-        relay_port: u16,
-        server: &Arc<Server>,
-        stopping: &watch::Receiver<bool>,
-        runtime: &tokio::runtime::Handle,
-    ) -> anyhow::Result<Vec<(TcpListener, Router)>> {
-        let mut sites = Vec::new();
-        if !self.http.is_empty() {
-            let routes = http_routes(settings, made, relay_port, stopping, runtime)?;
-            sites.extend(
-                self.http
-                    .into_iter()
-                    .map(|listener| (listener, routes.clone())),
-            );
-        }
-        if let Some(metrics) = &settings.metrics {
-            let routes = http::metrics_routes(&metrics.path, Arc::clone(server));
-            sites.extend(
-                self.metrics
-                    .into_iter()
-                    .map(|listener| (listener, routes.clone())),
-            );
-        }
-        Ok(sites)
-    }
-}
-
-/// What the HTTP listeners serve: the ICE endpoint, and in quickstart signaling and pages too.
-fn http_routes(
-    settings: &Settings,
-    made: Option<Made>,
-    relay_port: u16,
-    _stopping: &watch::Receiver<bool>,
-    _runtime: &tokio::runtime::Handle,
-) -> anyhow::Result<Router> {
-    let issuer = http::issuer(settings, relay_port)?;
-    let keys = settings
-        .http
-        .api_keys
-        .iter()
-        .map(|key| Secret::new(key.expose().clone()));
-    let mut admission = Admission::keys(keys);
-    let mut origins = Origins::new(&settings.http.allowed_origins).map_err(|error| {
-        anyhow::anyhow!("http-allowed-origin: {error}; write https://example.org")
-    })?;
-    if let Some(made) = &made {
-        admission = admission.with_quickstart(Secret::new(made.token.clone()));
-        origins = origins.with_localhost();
-    }
-    let api = ApiState::new(issuer, admission, origins);
-    Ok(http::api_routes(&api))
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    info!("Total auth threads: {threads}");
 }
 
 impl Started {
-    fn serve(mut self) -> anyhow::Result<()> {
-        let runtime = self.runtime;
+    fn serve(self) -> anyhow::Result<()> {
+        let Self {
+            server,
+            sites,
+            mut failures,
+            runtime,
+            pid_file,
+        } = self;
         let served = runtime.block_on(async {
+            let (stop, stopping) = watch::channel(false);
             let mut tasks = JoinSet::new();
-            for (listener, routes) in self.sites {
-                tasks.spawn(http::serve(listener, routes, self.stop.subscribe()));
+            for (listener, routes) in sites.sites {
+                tasks.spawn(http::serve(listener, routes, stopping.clone()));
             }
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             let end = tokio::select! {
                 reason = wait_for_signal() => reason,
-                Some(failure) = self.failures.recv() => Err(anyhow::anyhow!("{failure}")),
+                Some(failure) = failures.recv() => Err(anyhow::anyhow!("{failure}")),
                 Some(ended) = tasks.join_next() => Err(anyhow::anyhow!("an HTTP server has ended: {ended:?}")),
             };
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-            let _ = self.stop.send(true);
+            let _ = stop.send(true);
+            if let Some(signaling) = sites.signaling {
+                // Clients are told before they notice; one that does not listen is not waited for.
+                let _ = tokio::time::timeout(FAREWELL, signaling.stop()).await;
+            }
             end
         });
-        // Connections that are open still do not keep the daemon: their clients find it gone or restarted.
-        runtime.shutdown_timeout(std::time::Duration::from_millis(500));
-        drop(self.pid_file);
-        drop(self.server);
+        runtime.shutdown_timeout(FAREWELL);
+        drop(pid_file);
+        drop(server);
         served
     }
 }

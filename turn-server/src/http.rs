@@ -73,7 +73,7 @@ pub(crate) fn api_routes(api: &ApiState) -> Router {
 }
 
 /// `/healthz` and `/readyz`.
-fn health_routes() -> Router {
+pub(crate) fn health_routes() -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(|| async { "ready\n" }))

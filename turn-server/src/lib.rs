@@ -14,6 +14,7 @@ mod quickstart;
 pub mod relay_config;
 mod server;
 mod session_log;
+mod sites;
 
 pub use daemon::Fatal;
 pub use server::{Builder, Server, danger};

@@ -1,0 +1,147 @@
+//! What the control plane serves over HTTP: which listeners, and which routes on each.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use axum::Router;
+use ice_api::{Admission, ApiState, Origins};
+use signaling::{Gate, Signaling};
+use turn_auth::Secret;
+use turn_config::settings::{self, Settings};
+
+use crate::{Server, http, listener, quickstart, quickstart::Made};
+
+/// Listeners of the control plane, bound and not yet served.
+pub(crate) struct Listeners {
+    http: Vec<TcpListener>,
+    metrics: Vec<TcpListener>,
+}
+
+/// What is served.
+pub(crate) struct Sites {
+    /// Each listener with its routes.
+    pub(crate) sites: Vec<(TcpListener, Router)>,
+    /// The signaling service of quickstart.
+    pub(crate) signaling: Option<Signaling>,
+}
+
+impl Listeners {
+    /// Binds all of them; without an address from the operator, quickstart takes port 8080 everywhere.
+    ///
+    /// # Errors
+    /// Names the address and the flag that changes it.
+    pub(crate) fn bind(settings: &Settings, quickstart: bool) -> anyhow::Result<Self> {
+        let http = if quickstart && settings.http.listen.is_empty() {
+            listener::bind_everywhere(
+                quickstart::HTTP_PORT,
+                "--quickstart --http-listen=ADDR:PORT",
+            )?
+        } else {
+            let listen = settings.http.listen.iter();
+            listen
+                .map(|at| listener::bind(*at, "--http-listen"))
+                .collect::<anyhow::Result<_>>()?
+        };
+        let metrics = match &settings.metrics {
+            None => Vec::new(),
+            Some(settings::Metrics {
+                address: None,
+                port,
+                ..
+            }) => listener::bind_everywhere(*port, "--prometheus-port")?,
+            Some(settings::Metrics {
+                address: Some(ip),
+                port,
+                ..
+            }) => {
+                vec![listener::bind(
+                    SocketAddr::new(*ip, *port),
+                    "--prometheus-port",
+                )?]
+            }
+        };
+        Ok(Self { http, metrics })
+    }
+
+    /// Where they listen: clients must not get there through the relay.
+    pub(crate) fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        let all = self.http.iter().chain(&self.metrics);
+        all.map(TcpListener::local_addr).collect()
+    }
+
+    /// The port of the first HTTP listener.
+    pub(crate) fn http_port(&self) -> anyhow::Result<u16> {
+        let first = self
+            .http
+            .first()
+            .context("quickstart has no HTTP listener")?;
+        Ok(first.local_addr()?.port())
+    }
+
+    /// Gives each listener its routes. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When an HTTP setting cannot be used.
+    pub(crate) fn with_routes(
+        self,
+        settings: &Settings,
+        made: Option<Made>,
+        relay_port: u16,
+        server: &Arc<Server>,
+    ) -> anyhow::Result<Sites> {
+        let (mut sites, mut signaling) = (Vec::new(), None);
+        if !self.http.is_empty() {
+            let (routes, service) = http_routes(settings, made, relay_port)?;
+            sites.extend(
+                self.http
+                    .into_iter()
+                    .map(|listener| (listener, routes.clone())),
+            );
+            signaling = service;
+        }
+        if let Some(metrics) = &settings.metrics {
+            let routes = http::metrics_routes(&metrics.path, Arc::clone(server));
+            sites.extend(
+                self.metrics
+                    .into_iter()
+                    .map(|listener| (listener, routes.clone())),
+            );
+        }
+        Ok(Sites { sites, signaling })
+    }
+}
+
+/// The ICE endpoint, and in quickstart signaling and pages too.
+fn http_routes(
+    settings: &Settings,
+    made: Option<Made>,
+    relay_port: u16,
+) -> anyhow::Result<(Router, Option<Signaling>)> {
+    let issuer = http::issuer(settings, relay_port)?;
+    let keys = settings.http.api_keys.iter();
+    let admission = Admission::keys(keys.map(|key| Secret::new(key.expose().clone())));
+    let origins = Origins::new(&settings.http.allowed_origins).map_err(|error| {
+        anyhow::anyhow!("http-allowed-origin: {error}; write https://example.org")
+    })?;
+    let Some(made) = made else {
+        return Ok((
+            http::api_routes(&ApiState::new(issuer, admission, origins)),
+            None,
+        ));
+    };
+    let origins = origins.with_localhost();
+    let admission = admission.with_quickstart(Secret::new(made.token.clone()));
+    let signaling = Signaling::start(signaling::Config {
+        limits: signaling::hub::Limits::default(),
+        gate: Gate::new(origins.clone()).with_join_key(Secret::new(made.token)),
+        ice: Arc::new(http::issuer(settings, relay_port)?),
+        api: Some(ApiState::new(issuer, admission, origins)),
+    });
+    Ok((
+        signaling.router().merge(http::health_routes()),
+        Some(signaling),
+    ))
+}
