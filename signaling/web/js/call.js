@@ -86,8 +86,8 @@ function mediaChanged(local) {
     { audio: local.micOn, video: Boolean(local.video), screen: local.sharing },
   );
   setToggle(byId('mic'), local.micOn, local.micOn ? 'Mute' : 'Unmute', local.micOn ? 'mic' : 'mic-off');
-  setToggle(byId('camera'), local.cameraOn, local.cameraOn ? 'Camera off' : 'Camera on', local.cameraOn ? 'camera' : 'camera-off');
-  setToggle(byId('screen'), local.sharing, local.sharing ? 'Stop sharing' : 'Share screen');
+  setToggle(byId('camera'), local.cameraOn, local.cameraOn ? 'Turn camera off' : 'Turn camera on', local.cameraOn ? 'camera' : 'camera-off');
+  setToggle(byId('screen'), local.sharing, local.sharing ? 'Stop sharing the screen' : 'Share the screen');
   showCameraSwitch(local);
 }
 

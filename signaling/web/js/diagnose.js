@@ -132,7 +132,7 @@ async function addEcho(result, server, row) {
 /** @param {string} url */
 function serverRow(url) {
   const row = make('tr');
-  row.append(make('td', 'address', url), make('td', '', 'testing…'), ...Array.from({ length: 5 }, () => make('td')));
+  row.append(make('td', '', 'testing…'), make('td', 'address', url), ...['short', 'short', 'short', 'short', ''].map((name) => make('td', name)));
   return row;
 }
 
@@ -145,7 +145,7 @@ const VERDICTS = { pass: 'Works', fail: 'Fails', unclear: 'No error' };
  */
 function fillServer(row, { verdict, firstAnswerMs, echo: measured, what }, echoText) {
   row.dataset.verdict = verdict;
-  row.cells[1].replaceChildren(make('span', `verdict ${verdict}`, VERDICTS[verdict]));
+  row.cells[0].replaceChildren(make('span', `verdict ${verdict}`, VERDICTS[verdict]));
   row.cells[2].textContent = firstAnswerMs === null ? '–' : `${firstAnswerMs} ms`;
   row.cells[3].textContent = measured?.rtt == null ? echoText || '–' : `${measured.rtt.toFixed(1)} ms`;
   row.cells[4].textContent = measured ? `${(measured.lost * 100).toFixed(0)} %` : '–';
@@ -157,8 +157,9 @@ function fillServer(row, { verdict, firstAnswerMs, echo: measured, what }, echoT
 function candidateRow({ ms, type, protocol, relayProtocol, address, priority, url }) {
   const row = make('tr');
   row.append(
-    make('td', '', `${Math.round(ms)} ms`), make('td', '', type), make('td', '', protocol), make('td', '', relayProtocol || '–'),
-    make('td', 'address', address), make('td', '', String(priority)), make('td', 'address', url || 'this device'),
+    make('td', 'short', `${Math.round(ms)} ms`), make('td', '', type), make('td', '', protocol), make('td', '', relayProtocol || '–'),
+    // A hidden address is a random name; its beginning is enough to tell two apart.
+    make('td', 'address', address.replace(/^([0-9a-f]{8})-[0-9a-f-]+\.local/, '$1….local')), make('td', '', String(priority)), make('td', 'address', url || 'this device'),
   );
   return row;
 }

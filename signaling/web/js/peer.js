@@ -173,6 +173,7 @@ export class Peer {
     pc.onconnectionstatechange = () => this.#connectionChanged();
     pc.ontrack = ({ track }) => {
       this.stream.addTrack(track);
+      track.onunmute = () => this.#options.onChange();
       this.#options.onChange();
     };
   }

@@ -210,6 +210,7 @@ export function describePath(summary) {
  * @returns {[string, string][]}
  */
 export function describeReading({ summary, inBitrate, outBitrate, lossRatio, rating }) {
+  const room = summary.availableOutgoingBitrate; // Firefox does not say.
   const size = summary.frameWidth ? `${summary.frameWidth} × ${summary.frameHeight}` : '–';
   return [
     ['Quality', rating],
@@ -218,7 +219,7 @@ export function describeReading({ summary, inBitrate, outBitrate, lossRatio, rat
     ['Jitter', milliseconds(summary.jitter)],
     ['Packet loss', `${(lossRatio * 100).toFixed(1)} %`],
     ['Receiving', bitrate(inBitrate)],
-    ['Sending', bitrate(outBitrate)],
+    ['Sending', room === null ? bitrate(outBitrate) : `${bitrate(outBitrate)} of ${bitrate(room)} possible`],
     ['Picture', size],
     ['Frames per second', summary.framesPerSecond === null ? '–' : summary.framesPerSecond.toFixed(0)],
   ];

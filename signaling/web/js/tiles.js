@@ -28,6 +28,7 @@ class Tile {
     this.avatar = make('div', 'avatar', [...name][0]?.toUpperCase() ?? '?');
     this.avatar.setAttribute('aria-hidden', 'true');
     this.note = make('p', 'tile-note');
+    this.note.hidden = true;
     this.quality = make('span', 'quality');
     this.quality.append(make('i'), make('i'), make('i'), make('i'), make('span', 'visually-hidden'));
     this.quality.hidden = true;
@@ -63,6 +64,7 @@ class Tile {
   rate(rating) {
     this.quality.hidden = !rating;
     if (!rating) return;
+    this.say(rating === 'poor' ? 'Poor connection' : '');
     this.quality.dataset.rating = rating;
     this.quality.title = `Connection: ${rating}`;
     const words = this.quality.querySelector('.visually-hidden');
@@ -117,11 +119,12 @@ export class Tiles {
   /** @param {import('./peer.js').Peer} peer */
   #showPeer(peer) {
     const tile = this.#remote.get(peer.id) ?? this.#add(peer);
-    tile.element.dataset.state = peer.state;
-    const media = peer.media ?? { audio: true, video: false, screen: false };
+    const media = peer.media ?? { audio: true, video: peer.stream.getVideoTracks().some((track) => !track.muted), screen: false };
     tile.show(peer.stream, { ...media, video: media.video && peer.state !== 'failed' });
+    if (tile.element.dataset.state === peer.state) return;
+    tile.element.dataset.state = peer.state;
+    tile.rate(null);
     tile.say(NOTES[peer.state]);
-    if (peer.state !== 'connected') tile.rate(null);
   }
 
   /** @param {import('./peer.js').Peer} peer */

@@ -44,16 +44,15 @@ export function setIcon(button, icon) {
 }
 
 /**
- * Shows a toggle's state to eyes and to screen readers.
+ * Shows a toggle's state to eyes and to screen readers. The name of the button stays, only the tip says what a press does.
  * @param {HTMLElement} button
  * @param {boolean} pressed
- * @param {string} caption
+ * @param {string} tip
  * @param {string} [icon]
  */
-export function setToggle(button, pressed, caption, icon) {
+export function setToggle(button, pressed, tip, icon) {
   button.setAttribute('aria-pressed', String(pressed));
-  const label = button.querySelector('.caption');
-  if (label) label.textContent = caption;
+  button.title = tip;
   if (icon) setIcon(button, icon);
 }
 
