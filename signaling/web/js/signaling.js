@@ -117,7 +117,7 @@ export class Signaling {
   #giveUpOn(socket) {
     if (!socket || socket !== this.#socket) return;
     socket.onclose = null; // It would come minutes late.
-    socket.close();
+    socket.close(4000); // Lost, not left: the server keeps our place.
     this.#lost(socket, 1006);
   }
 

@@ -40,7 +40,7 @@ export function make(tag, className = '', text = '') {
  * @param {string} icon
  */
 export function setIcon(button, icon) {
-  button.querySelector('use')?.setAttribute('href', `icons.svg#${icon}`);
+  button.querySelector('use')?.setAttribute('href', `web/icons.svg#${icon}`);
 }
 
 /**
