@@ -11,11 +11,8 @@ use super::rows::Row;
 use super::table;
 use super::target::{Contender, Installed, Running, Scratch};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A disturbed measurement is made again at once, at most this often in a round: the pair stays close in time.
-const REPEATS: usize = 2;
 /// Loss above which a smoke run fails.
 const SMOKE_LOSS: f64 = 0.05;
 const SEARCH_TRIALS: usize = 14;
@@ -107,23 +104,18 @@ struct Bench<'o> {
     scratch: Scratch,
 }
 
+/// One server's way through the rounds of a row.
+struct Entrant<'b> {
+    installed: &'b Installed,
+    /// `None` where every measurement needs a server of its own.
+    running: Option<Running>,
+    report: ServerReport,
+    latest: Option<Measurement>,
+}
+
 impl Bench<'_> {
     fn row(&self, row: Row) -> Result<RowReport> {
-        let contenders: Vec<&Installed> = self
-            .installed
-            .iter()
-            .filter(|installed| row.takes(installed.contender))
-            .collect();
-        let mut running = BTreeMap::new();
-        if !row.needs_fresh_server() {
-            for (index, installed) in contenders.iter().enumerate() {
-                running.insert(index, self.start(installed)?);
-            }
-        }
-        let mut servers: Vec<ServerReport> = contenders
-            .iter()
-            .map(|installed| ServerReport::new(installed.contender))
-            .collect();
+        let mut entrants = self.entrants(&row)?;
         let rounds = if self.options.smoke {
             1
         } else {
@@ -132,39 +124,66 @@ impl Bench<'_> {
         // The round before the first warms caches, allocators and the servers' own tables, and counts for nothing.
         let warm_up = usize::from(!self.options.smoke && !row.needs_fresh_server());
         for round in 0..rounds + warm_up {
-            for index in turn_order(contenders.len(), round) {
-                let (Some(installed), Some(server)) =
-                    (contenders.get(index), servers.get_mut(index))
-                else {
+            for index in turn_order(entrants.len(), round) {
+                let Some(entrant) = entrants.get_mut(index) else {
                     continue;
                 };
-                let visit = self.visit(&row, installed, running.get(&index))?;
                 let counted = round >= warm_up;
-                self.tell(&row, installed.contender, round, counted, &visit);
+                let visit = self.visit(&row, entrant, counted)?;
+                self.tell(&row, entrant.installed.contender, round, counted, &visit);
+                entrant.latest = visit.clean.as_ref().or(visit.dropped.last()).cloned();
                 if counted {
-                    server.rounds.push(visit.clean);
-                    server.dropped.extend(visit.dropped);
+                    entrant.report.rounds.push(visit.clean);
+                    entrant.report.dropped.extend(visit.dropped);
                 }
             }
         }
+        let servers = entrants.into_iter().map(|entrant| entrant.report).collect();
         Ok(RowReport { row, servers })
     }
 
+    fn entrants(&self, row: &Row) -> Result<Vec<Entrant<'_>>> {
+        let takes_part = |installed: &&Installed| row.takes(installed.contender);
+        self.installed
+            .iter()
+            .filter(takes_part)
+            .map(|installed| {
+                let running = if row.needs_fresh_server() {
+                    None
+                } else {
+                    Some(self.start(installed)?)
+                };
+                let report = ServerReport::new(installed.contender);
+                Ok(Entrant {
+                    installed,
+                    running,
+                    report,
+                    latest: None,
+                })
+            })
+            .collect()
+    }
+
     /// Measures one server until a measurement was not disturbed, a few times at most.
-    fn visit(&self, row: &Row, installed: &Installed, running: Option<&Running>) -> Result<Visit> {
+    fn visit(&self, row: &Row, entrant: &Entrant<'_>, counted: bool) -> Result<Visit> {
+        let repeats = if counted && !self.options.smoke {
+            row.repeats()
+        } else {
+            0
+        };
         let mut dropped = Vec::new();
-        for _ in 0..=REPEATS {
+        for _ in 0..=repeats {
             let fresh;
-            let server = match running {
+            let server = match &entrant.running {
                 Some(server) => server,
                 None => {
-                    fresh = self.start(installed)?;
+                    fresh = self.start(entrant.installed)?;
                     &fresh
                 }
             };
             let measured = row
-                .measure(server, &self.scale())
-                .with_context(|| format!("{} under load", installed.contender))?;
+                .measure(server, &self.scale(), entrant.latest.as_ref())
+                .with_context(|| format!("{} under load", entrant.installed.contender))?;
             if measured.disturbance().is_none() {
                 return Ok(Visit {
                     clean: Some(measured),
@@ -172,9 +191,6 @@ impl Bench<'_> {
                 });
             }
             dropped.push(measured);
-            if self.options.smoke {
-                break;
-            }
         }
         Ok(Visit {
             clean: None,

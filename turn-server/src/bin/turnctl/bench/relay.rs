@@ -18,7 +18,7 @@ use std::time::Duration;
 const LOSS_LIMIT: f64 = 0.001;
 /// Share of the asked rate below which the generator, not the server, has reached its end.
 const GENERATOR_LIMIT: f64 = 0.97;
-/// A trial of the search that was disturbed is repeated this often.
+/// A trial of the search that failed and was disturbed is repeated this often.
 const REPEATS: usize = 2;
 /// Silence after which no packet is expected any more.
 const DRAIN: Duration = Duration::from_millis(50);
@@ -52,38 +52,37 @@ pub(crate) fn at_rate(server: &Running, load: &Load, scale: &Scale) -> Result<Me
     Stage::set(server, load)?.strike(|stage| stage.run(load.rate, scale))
 }
 
-/// Searches the highest rate that loses less than 0.1 %.
+/// Searches the highest rate that loses less than 0.1 %; `known` is what an earlier round found.
 ///
 /// # Errors
 /// The sessions cannot be opened, or the server is gone.
-pub(crate) fn highest_rate(server: &Running, load: &Load, scale: &Scale) -> Result<Measurement> {
+pub(crate) fn highest_rate(
+    server: &Running,
+    load: &Load,
+    scale: &Scale,
+    known: Option<u64>,
+) -> Result<Measurement> {
+    let range = match known {
+        Some(known) if known > 0 => search::Range::around(known, scale.trials),
+        _ => search::Range::from(load.rate, scale.trials),
+    };
+    // Many trials: each need not be as long as the one measurement of another row.
+    let scale = &Scale {
+        window: scale.window / 2,
+        ..*scale
+    };
     Stage::set(server, load)?.strike(|stage| {
-        let mut best: Option<Measurement> = None;
-        let found = search::highest_rate(load.rate, scale.trials, |rate| -> Result<Trial> {
-            let measured = undisturbed(|| stage.run(rate, scale))?;
-            let delivered = measured.figure(Metric::DeliveredRate).unwrap_or(0.0);
-            let lossless = measured
-                .figure(Metric::Loss)
-                .is_some_and(|loss| loss < LOSS_LIMIT);
-            let generator_limited = measured.generator_limited;
-            let known = best
-                .as_ref()
-                .and_then(|best| best.figure(Metric::DeliveredRate));
-            if lossless && known.is_none_or(|known| delivered > known) {
-                best = Some(measured);
+        let mut best = Best::default();
+        let found = search::highest_rate(range, |rate| -> Result<Trial> {
+            let (measured, verdict) = stage.judge(rate, scale)?;
+            if verdict != Trial::Failed {
+                best.offer(measured);
             }
-            Ok(match (lossless, generator_limited) {
-                (true, false) => Trial::Passed,
-                (_, true) => Trial::BeyondGenerator,
-                (false, false) => Trial::Failed,
-            })
+            Ok(verdict)
         })?;
-        // Nothing passed: a rate of zero, with the figures of the row's own rate.
-        let mut measured = match best {
-            Some(best) => {
-                let rate = best.figure(Metric::DeliveredRate).unwrap_or(0.0);
-                best.with(Metric::HighestRate, rate)
-            }
+        let mut measured = match best.0 {
+            Some(best) => stage.clean(best, scale)?,
+            // Nothing passed: a rate of zero, with the figures of the row's own rate.
             None => stage.run(load.rate, scale)?.with(Metric::HighestRate, 0.0),
         };
         measured.generator_limited = found.generator_limited;
@@ -91,15 +90,27 @@ pub(crate) fn highest_rate(server: &Running, load: &Load, scale: &Scale) -> Resu
     })
 }
 
-/// Repeats what was disturbed; the last repetition stands as it is.
-fn undisturbed(mut measure: impl FnMut() -> Result<Measurement>) -> Result<Measurement> {
-    for _ in 0..REPEATS {
-        let measured = measure()?;
-        if measured.disturbance().is_none() {
-            return Ok(measured);
+/// The lossless trial that delivered most.
+#[derive(Default)]
+struct Best(Option<Measurement>);
+
+impl Best {
+    fn offer(&mut self, measured: Measurement) {
+        let rate = delivered(&measured);
+        if is_lossless(&measured) && self.0.as_ref().is_none_or(|best| delivered(best) < rate) {
+            self.0 = Some(measured.with(Metric::HighestRate, rate));
         }
     }
-    measure()
+}
+
+fn delivered(measured: &Measurement) -> f64 {
+    measured.figure(Metric::DeliveredRate).unwrap_or(0.0)
+}
+
+fn is_lossless(measured: &Measurement) -> bool {
+    measured
+        .figure(Metric::Loss)
+        .is_some_and(|loss| loss < LOSS_LIMIT)
 }
 
 /// Open sessions and their peer.
@@ -129,6 +140,40 @@ impl<'s> Stage<'s> {
         let measured = measure(&self);
         session::close_all(self.sessions);
         measured
+    }
+
+    /// Tries one rate. To pass in spite of a disturbance is to pass; a loss is the server's only when nothing else is to blame.
+    fn judge(&self, rate: u64, scale: &Scale) -> Result<(Measurement, Trial)> {
+        let mut measured = self.run(rate, scale)?;
+        for _ in 0..REPEATS {
+            if is_lossless(&measured) || measured.disturbance().is_none() {
+                break;
+            }
+            measured = self.run(rate, scale)?;
+        }
+        let verdict = match (measured.generator_limited, is_lossless(&measured)) {
+            (true, _) => Trial::BeyondGenerator,
+            (false, true) => Trial::Passed,
+            (false, false) => Trial::Failed,
+        };
+        Ok((measured, verdict))
+    }
+
+    /// A rate found under a disturbance stands, but what it cost does not: it is run again for that.
+    fn clean(&self, best: Measurement, scale: &Scale) -> Result<Measurement> {
+        let Some(rate) = best.figure(Metric::HighestRate) else {
+            return Ok(best);
+        };
+        for _ in 0..REPEATS {
+            if best.disturbance().is_none() {
+                break;
+            }
+            let again = self.run(rate as u64, scale)?;
+            if again.disturbance().is_none() && is_lossless(&again) {
+                return Ok(again.with(Metric::HighestRate, rate));
+            }
+        }
+        Ok(best)
     }
 
     fn run(&self, rate: u64, scale: &Scale) -> Result<Measurement> {

@@ -171,14 +171,30 @@ impl Row {
         self
     }
 
-    /// Measures one server once.
+    /// How often a disturbed measurement is made again at once, so that a round stays close in time; a search sees to that itself, trial by trial.
+    pub(crate) fn repeats(&self) -> usize {
+        match self.kind {
+            Kind::HighestRate(_) => 0,
+            _ => 2,
+        }
+    }
+
+    /// Measures one server once; `before` is its measurement of an earlier round.
     ///
     /// # Errors
     /// The server is gone or refuses.
-    pub(crate) fn measure(&self, server: &Running, scale: &Scale) -> Result<Measurement> {
+    pub(crate) fn measure(
+        &self,
+        server: &Running,
+        scale: &Scale,
+        before: Option<&Measurement>,
+    ) -> Result<Measurement> {
+        let known = before.and_then(|before| before.figure(Metric::HighestRate));
         match &self.kind {
             Kind::Relay(load) => relay::at_rate(server, load, scale),
-            Kind::HighestRate(load) => relay::highest_rate(server, load, scale),
+            Kind::HighestRate(load) => {
+                relay::highest_rate(server, load, scale, known.map(|rate| rate as u64))
+            }
             Kind::Cycles => cycles::measure(server, scale),
             Kind::Binding => binding::measure(server, scale),
             Kind::Memory(sessions) => memory::measure(server, *sessions),

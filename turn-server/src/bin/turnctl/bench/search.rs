@@ -1,9 +1,39 @@
 //! The highest rate that still passes: up by steps, then halving between the last pass and the first failure.
 
-/// Step upwards while everything passes.
-const STEP: f64 = 1.3;
+/// Step upwards while everything passes and nothing is known.
+const WIDE_STEP: f64 = 1.3;
+/// Step around a rate that an earlier search found.
+const NARROW_STEP: f64 = 1.06;
 /// Close enough: rounds differ by more.
 const PRECISION: f64 = 1.03;
+
+/// Where a search begins and how it proceeds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    start: u64,
+    step: f64,
+    trials: usize,
+}
+
+impl Range {
+    /// From a rate that is only a guess.
+    pub(crate) fn from(start: u64, trials: usize) -> Self {
+        Self {
+            start,
+            step: WIDE_STEP,
+            trials,
+        }
+    }
+
+    /// Around a rate that was found before.
+    pub(crate) fn around(known: u64, trials: usize) -> Self {
+        Self {
+            start: known,
+            step: NARROW_STEP,
+            trials,
+        }
+    }
+}
 
 /// How one trial at a rate went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +52,18 @@ pub(crate) struct Found {
     pub(crate) generator_limited: bool,
 }
 
-/// Searches from `start` upwards or downwards, in at most `trials` steps. A failure is believed when it happens twice.
+/// Searches upwards or downwards. A failure is believed when it happens twice.
 ///
 /// # Errors
 /// Those of `trial`.
 pub(crate) fn highest_rate<E>(
-    start: u64,
-    trials: usize,
+    range: Range,
     mut trial: impl FnMut(u64) -> Result<Trial, E>,
 ) -> Result<Found, E> {
     // The lowest rate that failed, and whether it was the generator that failed.
     let (mut passed, mut failed) = (0_u64, None::<(u64, bool)>);
-    let mut rate = start.max(1);
-    for _ in 0..trials {
+    let mut rate = range.start.max(1);
+    for _ in 0..range.trials {
         let mut outcome = trial(rate)?;
         if outcome == Trial::Failed {
             outcome = trial(rate)?;
@@ -49,8 +78,8 @@ pub(crate) fn highest_rate<E>(
                 break;
             }
             Some((failed, _)) if passed > 0 => u64::midpoint(passed, failed),
-            Some((failed, _)) => (failed as f64 / STEP / STEP) as u64,
-            None => (passed as f64 * STEP) as u64,
+            Some((failed, _)) => (failed as f64 / range.step / range.step) as u64,
+            None => (passed as f64 * range.step) as u64,
         }
         .max(1);
     }
@@ -67,7 +96,9 @@ mod tests {
 
     fn search(start: u64, trial: impl FnMut(u64) -> Trial) -> Found {
         let mut trial = trial;
-        let Ok(found) = highest_rate(start, 16, |rate| Ok::<_, Infallible>(trial(rate)));
+        let Ok(found) = highest_rate(Range::from(start, 16), |rate| {
+            Ok::<_, Infallible>(trial(rate))
+        });
         found
     }
 
@@ -128,6 +159,25 @@ mod tests {
             }
         });
         assert!(found.rate > 190_000, "{found:?}");
+    }
+
+    #[test]
+    fn a_known_rate_takes_few_trials() {
+        let mut trials = 0;
+        let Ok(found) = highest_rate(Range::around(203_000, 16), |rate| {
+            trials += 1;
+            Ok::<_, Infallible>(below(206_000)(rate))
+        });
+        assert!((200_000..=206_000).contains(&found.rate), "{found:?}");
+        assert!(trials <= 5, "{trials}");
+    }
+
+    #[test]
+    fn a_known_rate_that_is_no_longer_reached_is_left() {
+        let Ok(found) = highest_rate(Range::around(300_000, 16), |rate| {
+            Ok::<_, Infallible>(below(200_000)(rate))
+        });
+        assert!((190_000..=200_000).contains(&found.rate), "{found:?}");
     }
 
     #[test]
