@@ -13,6 +13,7 @@ pub mod hub;
 mod ice;
 mod outbox;
 mod pages;
+pub mod program;
 mod router;
 mod session;
 mod switchboard;

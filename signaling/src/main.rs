@@ -1,2 +1,7 @@
-//! stub
-fn main() {}
+//! The signaling service as a program of its own; see `signaling --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signaling::program::main(std::env::args_os().skip(1))
+}

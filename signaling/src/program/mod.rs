@@ -1,0 +1,69 @@
+//! The program `signaling`: the service with its own listening sockets.
+//!
+//! In: options, settings, the life of the process. Not in: the service itself (the crate's root).
+
+mod endpoint;
+mod options;
+mod serve;
+mod settings;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::process::ExitCode;
+
+use tracing::level_filters::LevelFilter;
+use tracing::{info, warn};
+use turn_config::{Environment, Severity};
+
+pub use endpoint::{BadEndpointUrl, Endpoint, EndpointUrl};
+pub use options::SIGNALING;
+pub use settings::{IceSettings, Invocation, Settings, parse};
+
+/// Does what the arguments (without the program's name) ask for. Exit codes: 0 end, 1 cannot start, 2 usage, 3 failed
+/// while running.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let resolve =
+        |host: &str| -> Option<IpAddr> { Some((host, 0).to_socket_addrs().ok()?.next()?.ip()) };
+    match parse(args, &Environment::new(&resolve)) {
+        Ok(Invocation::Run(settings)) => run(*settings),
+        Ok(Invocation::Help(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Invocation::Version) => {
+            println!("{}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(settings: Settings) -> ExitCode {
+    let level = if settings.verbose {
+        LevelFilter::DEBUG
+    } else {
+        LevelFilter::INFO
+    };
+    // A host program may have set its own.
+    let _ = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .try_init();
+    for warning in &settings.warnings {
+        match warning.severity {
+            Severity::Note => info!("{warning}"),
+            Severity::Warning => warn!("{warning}"),
+        }
+    }
+    let served = tokio::runtime::Runtime::new().map_err(|error| serve::Failure(1, error.into()));
+    match served.and_then(|runtime| runtime.block_on(serve::run(settings))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(serve::Failure(code, error)) => {
+            eprintln!("signaling: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The options of the `signaling` program.
+//!
+//! In: their declarations, from which the readers and `--help` are made. Not in: how they depend on each other (`settings.rs`).
+
+use turn_config::Registry;
+use turn_config::option::{Group, Kind, flag, number, option};
+
+/// Lists every option of `signaling`.
+pub static SIGNALING: Registry = Registry {
+    program: "signaling",
+    about: "Brings WebRTC clients together: rooms, calls and presence over WebSockets.",
+    synopsis: "signaling [-c FILE] [FLAGS]",
+    groups: &[&SERVICE, &ICE, &PROCESS],
+};
+
+static SERVICE: Group = Group {
+    title: "Service",
+    options: &[
+        option(
+            "listen",
+            Kind::Endpoint,
+            "ADDRESS:PORT for pages and WebSockets; repeatable.",
+        )
+        .list()
+        .unset("0.0.0.0:8080")
+        .example("127.0.0.1:8080"),
+        option(
+            "auth",
+            Kind::Choice(&["anonymous", "jwt"]),
+            "Who clients are: anonymous (the token is the user's name), or jwt.",
+        )
+        .default("anonymous")
+        .example("anonymous"),
+        option(
+            "jwt-secret-file",
+            Kind::Path,
+            "File with the secret that tokens are signed with.",
+        )
+        .example("/etc/signaling/jwt-secret")
+        .not_yet("signed tokens are not checked yet"),
+        option(
+            "jwks-url",
+            Kind::Text,
+            "Where the keys are that tokens are signed with.",
+        )
+        .example("https://auth.example.org/jwks.json")
+        .not_yet("signed tokens are not checked yet"),
+        option(
+            "join-key-file",
+            Kind::Path,
+            "File with the key that clients on other machines must show.",
+        )
+        .unset("everybody may connect")
+        .example("/etc/signaling/join-key"),
+        option(
+            "allowed-origin",
+            Kind::WebOrigin,
+            "Web origin, besides our own pages, that may connect; repeatable.",
+        )
+        .list()
+        .unset("none")
+        .example("https://app.example.org"),
+        number(
+            "room-size",
+            2,
+            100,
+            "members",
+            "Members of a room, and of a call.",
+        )
+        .default("6")
+        .example("6"),
+    ],
+};
+
+static ICE: Group = Group {
+    title: "ICE servers that clients are given",
+    options: &[
+        option(
+            "ice-url",
+            Kind::Text,
+            "URL of a STUN or TURN server; repeatable.",
+        )
+        .list()
+        .unset("none: clients connect without STUN and TURN")
+        .example("turn:turn.example.org:3478?transport=udp"),
+        option(
+            "ice-secret-file",
+            Kind::Path,
+            "File with the secrets shared with the TURN server, one per line, newest first.",
+        )
+        .example("/etc/signaling/turn-secret"),
+        option(
+            "ice-endpoint",
+            Kind::Text,
+            "URL of a turnserver's HTTP endpoint, which is asked instead.",
+        )
+        .example("http://127.0.0.1:8081/v1/ice"),
+        option(
+            "ice-endpoint-key-file",
+            Kind::Path,
+            "File with the API key for that endpoint.",
+        )
+        .example("/etc/signaling/api-key"),
+    ],
+};
+
+static PROCESS: Group = Group {
+    title: "Process",
+    options: &[
+        option(
+            "config-file",
+            Kind::Path,
+            "File with options as lines: KEY=VALUE, without dashes.",
+        )
+        .short('c')
+        .unset("none")
+        .example("/etc/signaling.conf")
+        .command_line_only(),
+        flag("verbose", "Log connections.").short('v'),
+        flag("help", "Print this text and end.")
+            .short('h')
+            .command_line_only(),
+        flag("version", "Print the version number and end.").command_line_only(),
+    ],
+};

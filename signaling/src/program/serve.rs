@@ -1,0 +1,150 @@
+//! The running program: listens, serves, and ends when it is told to.
+//!
+//! In: sockets, signals, health. Not in: what is served (`router.rs`).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use ice_api::{Admission, ApiState, Issuer};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{info, warn};
+use turn_auth::Secret;
+
+use super::endpoint::Endpoint;
+use super::settings::{IceSettings, Settings};
+use crate::hub::Limits;
+use crate::{Config, Gate, IceSource, Signaling};
+
+/// How long connections may take to end once they are told to.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why the program ended badly, with the exit code.
+pub(super) struct Failure(pub(super) u8, pub(super) anyhow::Error);
+
+/// Runs until a signal ends it.
+pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
+    let Settings {
+        listen,
+        origins,
+        join_key,
+        room_size,
+        ice,
+        ..
+    } = settings;
+    let cannot_start = |error| Failure(1, error);
+    let mut listeners = Vec::new();
+    for address in listen {
+        listeners.push(bind(address).await.map_err(cannot_start)?);
+    }
+    let (source, issuer) = ice_source(ice);
+    // Whoever may join may as well fetch: with the same key, and from the machine itself without.
+    let api = join_key.as_ref().zip(issuer).map(|(key, issuer)| {
+        let admission = Admission::default().with_quickstart(Secret::new(key.expose().clone()));
+        ApiState::new(issuer, admission, origins.clone())
+    });
+    let mut gate = Gate::new(origins);
+    if let Some(key) = join_key {
+        gate = gate.with_join_key(key);
+    }
+    let limits = Limits {
+        members: room_size,
+        ..Limits::default()
+    };
+    let signaling = Signaling::start(Config {
+        limits,
+        gate,
+        ice: source,
+        api,
+    });
+    serve(listeners, &signaling)
+        .await
+        .map_err(|error| Failure(3, error))
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| {
+        format!("cannot listen on {address}; choose another with --listen=ADDRESS:PORT")
+    })?;
+    info!("listening http {}", listener.local_addr()?);
+    Ok(listener)
+}
+
+fn ice_source(settings: IceSettings) -> (Arc<dyn IceSource>, Option<Arc<Issuer>>) {
+    match settings {
+        IceSettings::Fixed { urls, secrets } => {
+            let issuer = Arc::new(Issuer::fixed(urls).with_secrets(secrets));
+            (Arc::clone(&issuer) as Arc<dyn IceSource>, Some(issuer))
+        }
+        IceSettings::Endpoint { url, key } => (Arc::new(Endpoint::new(url, key)), None),
+    }
+}
+
+async fn serve(listeners: Vec<TcpListener>, signaling: &Signaling) -> anyhow::Result<()> {
+    let ready = Arc::new(AtomicBool::new(true));
+    let stop = watch::Sender::new(false);
+    let routes = signaling.router().merge(health(Arc::clone(&ready)));
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        let service = routes
+            .clone()
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let mut stopping = stop.subscribe();
+        let stopped = async move {
+            // An error means that the sender is gone, which is a stop as well.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        servers.spawn(async move {
+            axum::serve(listener, service)
+                .with_graceful_shutdown(stopped)
+                .await
+        });
+    }
+    tokio::select! {
+        ended = told_to_end() => ended?,
+        Some(ended) = servers.join_next() => ended.context("a listener's task failed")?.context("a listener failed")?,
+    }
+    ready.store(false, Ordering::Relaxed);
+    stop.send_replace(true);
+    let ended = timeout(STOP_LIMIT, async {
+        signaling.stop().await;
+        while servers.join_next().await.is_some() {}
+    });
+    if ended.await.is_err() {
+        warn!("some connections did not end in time and are cut");
+    }
+    Ok(())
+}
+
+fn health(ready: Arc<AtomicBool>) -> Router {
+    let readyz = move || async move {
+        match ready.load(Ordering::Relaxed) {
+            true => (StatusCode::OK, "ready\n"),
+            false => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        }
+    };
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+}
+
+async fn told_to_end() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!("ending on {name}");
+    Ok(())
+}

@@ -1,0 +1,434 @@
+//! From arguments and a file to settings that can be run.
+//!
+//! In: how options depend on each other, and the files they name. Not in: declarations (`options.rs`), sockets (`serve.rs`).
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use ice_api::{IceUrl, Origins};
+use turn_auth::Secret;
+use turn_config::{
+    Environment, Error, Origin, Raw, Report, Values, Warning, read_command_line, read_file,
+};
+
+use super::endpoint::EndpointUrl;
+use super::options::SIGNALING;
+
+/// What the command line asks for.
+pub enum Invocation {
+    /// Run with these settings.
+    Run(Box<Settings>),
+    /// Print this text and end.
+    Help(String),
+    /// Print the version number and end.
+    Version,
+}
+
+/// What the program runs with.
+pub struct Settings {
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// Pages of other hosts that may connect.
+    pub origins: Origins,
+    /// What clients on other machines must show.
+    pub join_key: Option<Secret<String>>,
+    /// Members of a room, and of a call.
+    pub room_size: usize,
+    /// Where ICE servers come from.
+    pub ice: IceSettings,
+    /// Whether connections are logged.
+    pub verbose: bool,
+    /// What the operator should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// Where ICE servers come from.
+pub enum IceSettings {
+    /// These, with credentials minted here.
+    Fixed {
+        /// The servers.
+        urls: Vec<IceUrl>,
+        /// The secrets shared with the relays among them, newest first.
+        secrets: Vec<Secret<Vec<u8>>>,
+    },
+    /// A `turnserver` is asked.
+    Endpoint {
+        /// Its address.
+        url: EndpointUrl,
+        /// The API key.
+        key: Option<Secret<String>>,
+    },
+}
+
+/// Reads the arguments, without the program's name, and the file that they name.
+///
+/// # Errors
+/// [`Error::Usage`] for flags that are not understood, [`Error::Config`] for values that cannot be used.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    environment: &Environment<'_>,
+) -> Result<Invocation, Error> {
+    let flags = read_command_line(&SIGNALING, args)?;
+    if flags.asks_for("help") {
+        return Ok(Invocation::Help(SIGNALING.help_text()));
+    }
+    if flags.asks_for("version") {
+        return Ok(Invocation::Version);
+    }
+    let mut problems = Report::default();
+    let file = configuration_file(&flags, environment, &mut problems);
+    let (values, mut report) = Values::read(&SIGNALING, file.then(flags), environment.resolve);
+    report.append(problems);
+    let settings = Reader {
+        values: &values,
+        environment,
+        report: &mut report,
+    }
+    .settings();
+    let warnings = report.finish()?;
+    Ok(Invocation::Run(Box::new(Settings {
+        warnings,
+        ..settings
+    })))
+}
+
+fn configuration_file(flags: &Raw, environment: &Environment<'_>, report: &mut Report) -> Raw {
+    let Some(name) = flags.last_text("config-file") else {
+        return Raw::default();
+    };
+    match (environment.read)(Path::new(name)) {
+        Ok(bytes) => read_file(&SIGNALING, name, &bytes),
+        Err(error) => {
+            let origin = Origin::CommandLine { flag: "-c".into() };
+            report.problem(
+                origin,
+                format!("{name} cannot be read: {error}"),
+                "Name a file that this user may read.",
+            );
+            Raw::default()
+        }
+    }
+}
+
+struct Reader<'a> {
+    values: &'a Values,
+    environment: &'a Environment<'a>,
+    report: &'a mut Report,
+}
+
+impl Reader<'_> {
+    fn settings(mut self) -> Settings {
+        if self.values.text("auth").as_deref() == Some("jwt") {
+            self.problem(
+                "auth",
+                "jwt is not available yet",
+                "Write --auth=anonymous, and --join-key-file=FILE to keep strangers out.",
+            );
+        }
+        let mut listen = self.values.endpoints("listen");
+        if listen.is_empty() {
+            listen.push((Ipv4Addr::UNSPECIFIED, 8080).into());
+        }
+        Settings {
+            listen,
+            origins: self.origins(),
+            join_key: self.join_key(),
+            room_size: self
+                .values
+                .number("room-size")
+                .and_then(|size| size.try_into().ok())
+                .unwrap_or(6),
+            ice: self.ice(),
+            verbose: self.values.flag("verbose"),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn origins(&mut self) -> Origins {
+        Origins::new(self.values.texts("allowed-origin")).unwrap_or_else(|error| {
+            self.problem(
+                "allowed-origin",
+                error.to_string(),
+                "Write what the browser sends, for example https://app.example.org.",
+            );
+            Origins::default()
+        })
+    }
+
+    fn join_key(&mut self) -> Option<Secret<String>> {
+        let key = self
+            .lines("join-key-file")
+            .into_iter()
+            .next()
+            .map(Secret::new);
+        if key.is_none() {
+            let text = "join-key-file: not given, so everybody who reaches this service may use it and the ICE servers it hands out";
+            self.report.warn(Origin::Default, text);
+        }
+        key
+    }
+
+    fn ice(&mut self) -> IceSettings {
+        if let Some(text) = self.values.text("ice-endpoint") {
+            let url = text.parse().unwrap_or_else(|error| {
+                self.problem(
+                    "ice-endpoint",
+                    format!("{error}"),
+                    "Write for example http://127.0.0.1:8081/v1/ice.",
+                );
+                EndpointUrl::default()
+            });
+            if self.values.is_given("ice-url") {
+                self.problem(
+                    "ice-url",
+                    "cannot stand beside ice-endpoint",
+                    "Remove one of the two.",
+                );
+            }
+            let key = self
+                .lines("ice-endpoint-key-file")
+                .into_iter()
+                .next()
+                .map(Secret::new);
+            return IceSettings::Endpoint { url, key };
+        }
+        let mut urls = Vec::new();
+        for text in self.values.texts("ice-url") {
+            match text.parse::<IceUrl>() {
+                Ok(url) => urls.push(url),
+                Err(error) => self.problem(
+                    "ice-url",
+                    format!("{text:?} is {error}"),
+                    "Write one of these forms.",
+                ),
+            }
+        }
+        let secrets: Vec<_> = self
+            .lines("ice-secret-file")
+            .into_iter()
+            .map(|line| Secret::new(line.into_bytes()))
+            .collect();
+        if secrets.is_empty() && urls.iter().any(|url| url.scheme.is_turn()) {
+            self.problem(
+                "ice-url",
+                "names a relay, for which clients need credentials",
+                "Write --ice-secret-file=FILE with its static-auth-secret.",
+            );
+        }
+        if urls.is_empty() {
+            self.report.note(
+                Origin::Default,
+                "ice-url: none given; clients behind NATs will not reach each other",
+            );
+        }
+        IceSettings::Fixed { urls, secrets }
+    }
+
+    /// The lines of the file that an option names; it must have one.
+    fn lines(&mut self, long: &str) -> Vec<String> {
+        let Some(name) = self.values.text(long) else {
+            return Vec::new();
+        };
+        let bytes = match (self.environment.read)(Path::new(&name)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.problem(
+                    long,
+                    format!("{name} cannot be read: {error}"),
+                    "Name a file that this user may read.",
+                );
+                return Vec::new();
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<String> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if lines.is_empty() {
+            self.problem(
+                long,
+                format!("{name} is empty"),
+                "Put the secret on its first line, for example from `openssl rand -hex 32`.",
+            );
+        }
+        lines
+    }
+
+    fn problem(&mut self, long: &str, text: impl std::fmt::Display, remedy: &str) {
+        self.report
+            .problem(self.values.origin(long), format!("{long}: {text}"), remedy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Parses with files that hold their own names, but `empty`, which is, and `missing`, which is not there.
+    fn try_parse(args: &[&str]) -> Result<Invocation, Error> {
+        let read = |path: &Path| match path.to_str() {
+            Some("missing") => Err(io::ErrorKind::NotFound.into()),
+            Some("empty") => Ok(b"\n \n".to_vec()),
+            Some("conf") => Ok(b"listen=127.0.0.1:9000\nroom-size=4\nunknown=1\n".to_vec()),
+            name => Ok(format!("{}\nolder\n", name.unwrap_or_default()).into_bytes()),
+        };
+        let environment = Environment {
+            resolve: &|_| None,
+            read: &read,
+            program_folder: None,
+        };
+        parse(args.iter().map(OsString::from), &environment)
+    }
+
+    fn settings(args: &[&str]) -> Settings {
+        match try_parse(args) {
+            Ok(Invocation::Run(settings)) => *settings,
+            Ok(_) => panic!("not to be run"),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn error(args: &[&str]) -> (u8, String) {
+        let error = try_parse(args).err().expect("a mistake");
+        (error.exit_code(), error.to_string())
+    }
+
+    #[test]
+    fn without_arguments_it_listens_on_8080_and_says_what_is_open() {
+        let settings = settings(&[]);
+        assert_eq!(settings.listen, ["0.0.0.0:8080".parse().unwrap()]);
+        assert_eq!(settings.room_size, 6);
+        assert!(settings.join_key.is_none());
+        assert!(
+            settings
+                .warnings
+                .iter()
+                .any(|warning| warning.text.contains("join-key-file"))
+        );
+        assert!(
+            settings
+                .warnings
+                .iter()
+                .any(|warning| warning.text.contains("ice-url"))
+        );
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let settings = settings(&[
+            "--listen=127.0.0.1:1",
+            "--listen=[::1]:2",
+            "--auth=anonymous",
+            "--allowed-origin=https://app.example.org",
+            "--join-key-file=key",
+            "--room-size=3",
+            "--ice-url=stun:s.example.org",
+            "--ice-url=turn:t.example.org:3478?transport=tcp",
+            "--ice-secret-file=secret",
+            "-v",
+        ]);
+        assert_eq!(settings.listen.len(), 2);
+        assert!(settings.origins.allows("https://app.example.org"));
+        assert_eq!(
+            settings.join_key.map(|key| key.expose().clone()).as_deref(),
+            Some("key")
+        );
+        assert_eq!(settings.room_size, 3);
+        assert!(settings.verbose);
+        let IceSettings::Fixed { urls, secrets } = settings.ice else {
+            panic!("not fixed")
+        };
+        assert_eq!(urls.len(), 2);
+        let secrets: Vec<&[u8]> = secrets
+            .iter()
+            .map(|secret| secret.expose().as_slice())
+            .collect();
+        assert_eq!(secrets, [b"secret", b"older".as_slice()]);
+    }
+
+    #[test]
+    fn an_endpoint_is_read_with_its_key() {
+        let settings = settings(&[
+            "--ice-endpoint=http://127.0.0.1:8081/v1/ice",
+            "--ice-endpoint-key-file=key",
+        ]);
+        let IceSettings::Endpoint { url, key } = settings.ice else {
+            panic!("no endpoint")
+        };
+        assert_eq!(url.to_string(), "http://127.0.0.1:8081/v1/ice");
+        assert!(key.is_some());
+    }
+
+    #[test]
+    fn a_file_is_read_and_flags_override_it() {
+        let settings = settings(&["-c", "conf", "--room-size=5"]);
+        assert_eq!(settings.listen, ["127.0.0.1:9000".parse().unwrap()]);
+        assert_eq!(settings.room_size, 5);
+        assert!(
+            settings
+                .warnings
+                .iter()
+                .any(|warning| warning.to_string().starts_with("conf:3:"))
+        );
+    }
+
+    #[test]
+    fn unusable_values_end_the_start_with_a_remedy() {
+        for (args, words) in [
+            (
+                &["--auth=jwt"][..],
+                "not available yet. Write --auth=anonymous",
+            ),
+            (
+                &["--ice-url=turn:t.example.org"],
+                "Write --ice-secret-file=FILE",
+            ),
+            (
+                &["--ice-url=t.example.org"],
+                "turn:192.0.2.1:3478?transport=udp",
+            ),
+            (
+                &["--ice-url=stun:s", "--ice-endpoint=http://h/"],
+                "Remove one of the two",
+            ),
+            (
+                &["--ice-endpoint=https://h/v1/ice"],
+                "http://127.0.0.1:8081/v1/ice",
+            ),
+            (&["--join-key-file=missing"], "cannot be read"),
+            (&["--join-key-file=empty"], "openssl rand -hex 32"),
+            (
+                &["--allowed-origin=app.example.org"],
+                "https://app.example.org",
+            ),
+            (&["--listen=8080"], "listen"),
+            (&["--room-size=1"], "room-size"),
+            (&["-c", "missing"], "cannot be read"),
+        ] {
+            let (code, text) = error(args);
+            assert_eq!(code, 1, "{args:?}");
+            assert!(text.contains(words), "{args:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_flag_is_a_usage_error() {
+        assert_eq!(error(&["--lisen=1"]).0, 2);
+    }
+
+    #[test]
+    fn help_names_every_option() {
+        let Ok(Invocation::Help(text)) = try_parse(&["--help"]) else {
+            panic!("no help")
+        };
+        for option in SIGNALING.options() {
+            assert!(text.contains(option.long), "{}", option.long);
+        }
+    }
+}
