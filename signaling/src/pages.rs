@@ -66,7 +66,7 @@ fn is_known(request: &HeaderMap, tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn field<'a>(response: &'a Response, name: HeaderName) -> &'a str {
+    fn field(response: &Response, name: HeaderName) -> &str {
         response.headers()[name].to_str().unwrap()
     }
 

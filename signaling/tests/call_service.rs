@@ -1,5 +1,12 @@
 //! Clients of the older call service, over sockets: exactly the messages that its own client code sends and understands.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is the report"
+)]
+
 mod common;
 
 use common::{Server, config};

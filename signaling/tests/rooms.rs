@@ -1,5 +1,12 @@
 //! Rooms, over sockets.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is the report"
+)]
+
 mod common;
 
 use common::{Server, config};

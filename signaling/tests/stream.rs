@@ -1,5 +1,12 @@
 //! One sender and its receivers, over sockets, as a client knows them that was written for one receiver.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is the report"
+)]
+
 mod common;
 
 use common::{Client, Server};
