@@ -38,6 +38,8 @@ const FIREFOX_PREFS = {
   'media.autoplay.default': 0,
 };
 
+const START_MS = 55_000; // for the browser, and once more for the page: nothing else may be running, or everything
+
 const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 const journal = [];
 let browser;
@@ -51,12 +53,13 @@ async function open() {
     userDataDir: profile,
     args: browserName === 'chrome' ? CHROMIUM_FLAGS : [],
     extraPrefsFirefox: FIREFOX_PREFS,
+    timeout: START_MS,
   });
   page = await browser.newPage();
   page.on('console', (message) => journal.push(`console ${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => journal.push(`uncaught: ${error.message}`));
   page.on('requestfailed', (request) => journal.push(`request failed: ${request.url()} ${request.failure()?.errorText ?? ''}`));
-  const response = await page.goto(url, { waitUntil: 'load', timeout: 30_000 });
+  const response = await page.goto(url, { waitUntil: 'load', timeout: START_MS });
   if (response && !response.ok()) throw new Error(`${url} answered ${response.status()}`);
   return true;
 }

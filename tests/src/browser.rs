@@ -19,6 +19,8 @@ use crate::process::{scratch_file, tests_folder};
 
 /// How long a browser may take to answer what does not wait for the network.
 const ANSWER: Duration = Duration::from_secs(60);
+/// How long it may take to start and to show a page; Firefox makes a profile first, which is slow on a busy machine.
+const OPEN: Duration = Duration::from_secs(120);
 
 /// Which browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl Page {
             profile,
             name: format!("{kind:?} in {}", space.name()),
         };
-        page.answer(ANSWER)
+        page.answer(OPEN)
             .with_context(|| format!("{} did not open {url}", page.name))?;
         Ok(page)
     }

@@ -136,7 +136,7 @@ fn unparsable_datagrams_are_dropped_in_silence() {
 fn an_unparsable_stream_ends_without_an_answer_and_alone() {
     let alone = Alone::new(&[]).unwrap();
     for garbage in [
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".as_slice(),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice(), // a TLS client
         &[0xff; 64],
         &[0; 64],
     ] {
