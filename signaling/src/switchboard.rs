@@ -42,7 +42,7 @@ impl Switchboard {
     /// Starts an empty one, and the task that wakes it. Must be called inside a tokio runtime.
     pub(crate) fn start(limits: Limits) -> Switchboard {
         let state = State {
-            hub: Hub::new(limits.clone()),
+            hub: Hub::new(limits),
             outboxes: HashMap::new(),
             alarm: None,
         };

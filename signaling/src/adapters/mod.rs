@@ -128,6 +128,21 @@ mod tests {
         assert_eq!(kind_of(&deep), Ok("x".to_owned()));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_clients_send_breaks_an_adapter(
+            kind in "[a-z-]{0,14}|join|signal|offer|answer|ice-candidate|register|call-initiate|presence",
+            rest in r#"(,"(room|name|to|data|sdp|role|callId|recipientId|recipientIds|receiverId|watch)":("[^"]{0,20}"|[0-9]{1,30}|null|\[\]|\{\}|true)){0,4}"#,
+            noise in ".{0,40}",
+        ) {
+            for text in [format!(r#"{{"type":"{kind}"{rest}}}"#), noise] {
+                Opening::read(&text);
+                let _ = native::Native.read(&text);
+                let _ = stream::Stream::default().read(&text);
+            }
+        }
+    }
+
     #[test]
     fn an_opening_takes_what_it_can_read() {
         let opening = Opening::read(r#"{"type": "join", "token": "ann", "key": 5}"#);

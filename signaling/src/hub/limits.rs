@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 /// Bounds of a hub and of the connections to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Connections in all; beyond that new ones are turned away.
     pub connections: usize,

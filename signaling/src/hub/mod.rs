@@ -6,6 +6,7 @@
 mod call;
 mod call_pair;
 mod call_signals;
+mod call_silence;
 mod calls;
 mod command;
 mod event;

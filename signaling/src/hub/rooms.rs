@@ -277,20 +277,14 @@ impl Hub {
             .get(&from)
             .and_then(|connection| connection.place.clone());
         let (id, own) = place.ok_or(Refusal::NotJoined)?;
-        let limits = self.limits.clone();
+        let limits = self.limits;
         let Some(room) = self.rooms.get_mut(&id) else {
             return Err(Refusal::NotJoined);
         };
         let Some(sender) = room.occupant(own).map(|occupant| occupant.member.clone()) else {
             return Err(Refusal::NotJoined);
         };
-        match (kind, sender.role) {
-            (SignalKind::Offer | SignalKind::Renegotiate, Role::Receiver) => {
-                return Err(Refusal::OnlySenderOffers);
-            }
-            (SignalKind::Answer, Role::Sender) => return Err(Refusal::OnlyReceiverAnswers),
-            _ => {}
-        }
+        may_say(kind, sender.role)?;
         let target = room
             .counterparts(&sender)
             .rev()
@@ -329,5 +323,16 @@ impl Hub {
             self.remove_member(&id, target, LeaveReason::Lost, out);
         }
         Ok(())
+    }
+}
+
+/// Streams have roles: the sender offers, receivers answer.
+fn may_say(kind: SignalKind, role: Role) -> Result<(), Refusal> {
+    match (kind, role) {
+        (SignalKind::Offer | SignalKind::Renegotiate, Role::Receiver) => {
+            Err(Refusal::OnlySenderOffers)
+        }
+        (SignalKind::Answer, Role::Sender) => Err(Refusal::OnlyReceiverAnswers),
+        _ => Ok(()),
     }
 }

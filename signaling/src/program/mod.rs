@@ -8,11 +8,15 @@ mod serve;
 mod settings;
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use turn_config::{Environment, Severity};
 
 pub use endpoint::{BadEndpointUrl, Endpoint, EndpointUrl};
@@ -42,16 +46,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(settings: Settings) -> ExitCode {
-    let level = if settings.verbose {
-        LevelFilter::DEBUG
-    } else {
-        LevelFilter::INFO
-    };
-    // A host program may have set its own.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .try_init();
+    log(settings.verbose);
     for warning in &settings.warnings {
         match warning.severity {
             Severity::Note => info!("{warning}"),
@@ -66,4 +61,24 @@ fn run(settings: Settings) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// Writes our own lines to standard output, and of what lies below only what hurts: messages are nobody's business.
+fn log(verbose: bool) {
+    let level = if verbose {
+        LevelFilter::DEBUG
+    } else {
+        LevelFilter::INFO
+    };
+    let ours = Targets::new()
+        .with_target("signaling", level)
+        .with_default(LevelFilter::WARN);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(io::stdout().is_terminal())
+        .with_target(false);
+    // A host program may have set its own.
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(ours)
+        .try_init();
 }

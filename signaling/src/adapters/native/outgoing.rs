@@ -166,6 +166,24 @@ fn outgoing<'a>(event: &'a Event, ice: Option<&'a IceConfig>) -> Option<Outgoing
         Event::PeerAway(id) => Outgoing::PeerAway { id: *id },
         Event::PeerBack(id) => Outgoing::PeerBack { id: *id },
         Event::Signal { from, data, .. } => Outgoing::Signal { from: *from, data },
+        Event::IncomingCall { .. }
+        | Event::CallAnswered { .. }
+        | Event::CallRejected { .. }
+        | Event::CallEnded { .. }
+        | Event::CallSignal { .. } => call_event(event)?,
+        Event::Presence { users, total } => Outgoing::Presence {
+            users,
+            total: *total,
+        },
+        Event::PresenceChanged { online, offline } => Outgoing::PresenceChanged { online, offline },
+        Event::Refused(refusal) => error(refusal),
+        // A close frame says it.
+        Event::Closed(_) => return None,
+    })
+}
+
+fn call_event(event: &Event) -> Option<Outgoing<'_>> {
+    Some(match event {
         Event::IncomingCall {
             call,
             initiator,
@@ -201,14 +219,7 @@ fn outgoing<'a>(event: &'a Event, ice: Option<&'a IceConfig>) -> Option<Outgoing
             from,
             data,
         } => call_signal(*kind, call, from, data)?,
-        Event::Presence { users, total } => Outgoing::Presence {
-            users,
-            total: *total,
-        },
-        Event::PresenceChanged { online, offline } => Outgoing::PresenceChanged { online, offline },
-        Event::Refused(refusal) => error(refusal),
-        // A close frame says it.
-        Event::Closed(_) => return None,
+        _ => return None,
     })
 }
 
