@@ -26,7 +26,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use turn_auth::Secret;
 
 /// How long something that should come may take, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long nothing has to come to be believed.
 pub const SILENCE: Duration = Duration::from_millis(200);
