@@ -25,6 +25,8 @@ use turn_wire::{HEADROOM, TAILROOM, write_channel_data};
 use udp_batch::{Arena, Backend, Outgoing, Sender};
 
 const BATCH: usize = 64;
+/// An error is about an earlier packet, and is taken off the socket by being told: the socket may hold more.
+const AGAIN: usize = BATCH;
 const OPEN: u8 = 0xc0;
 const CLOSE: u8 = 0xc1;
 const FIRST_CHANNEL: u16 = 0x4000;
@@ -106,11 +108,28 @@ struct Session {
     peer: SocketAddr,
 }
 
-/// The way of one packet of a batch: its session, its slot and what of the slot is payload.
+/// Where one packet of a batch goes, its slot, and what of the slot is sent.
 struct Hop {
-    session: usize,
+    way: Way,
     slot: usize,
     payload: Range<usize>,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Session(usize),
+    Back(SocketAddr),
+}
+
+impl Way {
+    /// Whether two packets leave by the same socket, and so in one batch.
+    fn joins(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(one), Self::Session(other)) => one == other,
+            (Self::Back(_), Self::Back(_)) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Forwarder {
@@ -162,11 +181,9 @@ impl Forwarder {
     }
 
     fn move_to_peers(&mut self) -> usize {
-        // An error is about an earlier packet, and is taken off the socket by being told.
-        let count = self
-            .arena
-            .receive(self.listener.as_fd(), 0, BATCH)
-            .unwrap_or(BATCH);
+        let Ok(count) = self.arena.receive(self.listener.as_fd(), 0, BATCH) else {
+            return AGAIN;
+        };
         let mut hops = std::mem::take(&mut self.hops);
         hops.clear();
         for slot in 0..count {
@@ -175,47 +192,64 @@ impl Forwarder {
                 None => self.answer(slot).unwrap_or_default(),
             }
         }
-        for run in hops.chunk_by(|one, next| one.session == next.session) {
-            self.send_to_peer(run);
+        for run in hops.chunk_by(|one, next| one.way.joins(&next.way)) {
+            self.send(run);
         }
         self.hops = hops;
         count
     }
 
-    /// Sends packets of one session as one batch.
-    fn send_to_peer(&mut self, run: &[Hop]) {
-        let Some(Some(session)) = run.first().and_then(|hop| self.sessions.get(hop.session)) else {
-            return;
+    /// Sends packets that leave by the same socket as one batch.
+    fn send(&mut self, run: &[Hop]) {
+        let Self {
+            sessions,
+            arena,
+            sender,
+            listener,
+            ..
+        } = self;
+        let session = match run.first().map(|hop| hop.way) {
+            Some(Way::Session(index)) => match sessions.get(index) {
+                Some(Some(session)) => Some(session),
+                _ => return,
+            },
+            _ => None,
         };
-        let arena = &self.arena;
         let packets = run.iter().filter_map(|hop| {
+            let to = match hop.way {
+                Way::Session(_) => session?.peer,
+                Way::Back(client) => client,
+            };
             let bytes = arena.bytes(hop.slot, hop.payload.clone())?;
-            Some(Outgoing {
-                to: session.peer,
-                bytes,
-            })
+            Some(Outgoing { to, bytes })
         });
+        let socket = session.map_or(listener.as_fd(), |session| session.relay.as_fd());
         // What the kernel does not take is lost, as in any relay.
-        let _ = self.sender.send(session.relay.as_fd(), packets);
+        let _ = sender.send(socket, packets);
     }
 
-    /// Where a packet from a client goes; `None` when it is not relayed data.
+    /// Where a packet from a client goes; `None` when it is neither relayed data nor a Binding request.
     fn hop(&mut self, index: usize) -> Option<Hop> {
         let slot = self.arena.slot_mut(index)?;
-        let (session, header) = match slot.buf.get(slot.payload.clone())? {
+        let (way, header) = match slot.buf.get_mut(slot.payload.clone())? {
             [high @ 0x40..=0x7f, low, ..] => {
                 let number = u16::from_be_bytes([*high, *low]);
-                (
-                    usize::from(number.checked_sub(FIRST_CHANNEL)?),
-                    CHANNEL_HEADER,
-                )
+                let session = usize::from(number.checked_sub(FIRST_CHANNEL)?);
+                (Way::Session(session), CHANNEL_HEADER)
             }
-            [0x00, 0x16, ..] => (*self.by_client.get(&slot.from)?, INDICATION_HEADER),
+            [0x00, 0x16, ..] => (
+                Way::Session(*self.by_client.get(&slot.from)?),
+                INDICATION_HEADER,
+            ),
+            [class @ 0x00, 0x01, ..] => {
+                *class = 0x01;
+                (Way::Back(slot.from), 0)
+            }
             _ => return None,
         };
         let payload = slot.payload.start.checked_add(header)?..slot.payload.end;
         (payload.start <= payload.end).then_some(Hop {
-            session,
+            way,
             slot: index,
             payload,
         })
@@ -225,10 +259,10 @@ impl Forwarder {
         let Some(Some(session)) = self.sessions.get(index) else {
             return 0;
         };
-        let count = self
-            .arena
-            .receive(session.relay.as_fd(), 0, BATCH)
-            .unwrap_or(BATCH);
+        let client = session.client;
+        let Ok(count) = self.arena.receive(session.relay.as_fd(), 0, BATCH) else {
+            return AGAIN;
+        };
         self.hops.clear();
         for slot in 0..count {
             let framed = self.arena.slot_mut(slot).and_then(|slot| {
@@ -240,20 +274,14 @@ impl Forwarder {
                 )
             });
             self.hops.extend(framed.map(|payload| Hop {
-                session: index,
+                way: Way::Back(client),
                 slot,
                 payload,
             }));
         }
-        let arena = &self.arena;
-        let packets = self.hops.iter().filter_map(|hop| {
-            let bytes = arena.bytes(hop.slot, hop.payload.clone())?;
-            Some(Outgoing {
-                to: session.client,
-                bytes,
-            })
-        });
-        let _ = self.sender.send(self.listener.as_fd(), packets);
+        let hops = std::mem::take(&mut self.hops);
+        self.send(&hops);
+        self.hops = hops;
         count
     }
 
@@ -267,7 +295,6 @@ impl Forwarder {
             slot.buf.get(slot.payload).unwrap_or_default().to_vec(),
         );
         let answer = match request.as_slice() {
-            [0x00, 0x01, rest @ ..] => [&[0x01, 0x01], rest].concat(),
             [OPEN, peer @ ..] => {
                 let (number, relayed) = self.open(client, std::str::from_utf8(peer)?.parse()?)?;
                 [

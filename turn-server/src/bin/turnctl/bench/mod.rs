@@ -42,7 +42,7 @@ mod target;
 pub(crate) mod webrtc;
 
 use args::Command;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 /// The command line cannot be used.
 const USAGE: u8 = 2;
@@ -62,11 +62,7 @@ pub(crate) fn run(arguments: Vec<String>) -> ExitCode {
         Ok(Command::Compare(_)) => {
             let arguments = std::iter::once(OWN_SESSION.to_owned()).chain(arguments);
             match placement::in_own_session(arguments) {
-                Ok(status) => status
-                    .code()
-                    .and_then(|code| u8::try_from(code).ok())
-                    .unwrap_or(FAILED)
-                    .into(),
+                Ok(status) => exit_code(status),
                 Err(error) => failed(&error),
             }
         }
@@ -82,6 +78,15 @@ pub(crate) fn run_session(arguments: Vec<String>) -> ExitCode {
         Ok(Command::Help | Command::Against(_)) => ExitCode::from(USAGE),
         Err(problem) => misused(&problem),
     }
+}
+
+/// Passes on how the session ended; one that was killed could not say so itself.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    if let Some(code) = status.code().and_then(|code| u8::try_from(code).ok()) {
+        return ExitCode::from(code);
+    }
+    eprintln!("turnctl bench: ended from outside ({status})");
+    ExitCode::from(FAILED)
 }
 
 fn finished(outcome: anyhow::Result<bool>) -> ExitCode {

@@ -180,6 +180,7 @@ fn legend(text: &mut String, report: &Report) {
         .iter()
         .flat_map(|row| row.servers.iter().filter_map(|server| row.ratio(server)))
         .map(|ratio| ratio.coverage)
+        .filter(|coverage| *coverage > 0.0)
         .fold(None, |least: Option<f64>, coverage| {
             Some(least.map_or(coverage, |least| least.min(coverage)))
         });
