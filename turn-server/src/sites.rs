@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
-use ice_api::{Admission, ApiState, Origins};
+use ice_api::{Admission, ApiState, Issuer, Origins};
 use signaling::{Gate, Signaling};
 use turn_auth::Secret;
 use turn_config::settings::{self, Settings};
@@ -120,7 +120,7 @@ fn http_routes(
     made: Option<Made>,
     relay_port: u16,
 ) -> anyhow::Result<(Router, Option<Signaling>)> {
-    let issuer = http::issuer(settings, relay_port)?;
+    let issuer = Arc::new(http::issuer(settings, relay_port)?);
     let keys = settings.http.api_keys.iter();
     let admission = Admission::keys(keys.map(|key| Secret::new(key.expose().clone())));
     let origins = Origins::new(&settings.http.allowed_origins).map_err(|error| {
@@ -137,7 +137,7 @@ fn http_routes(
     let signaling = Signaling::start(signaling::Config {
         limits: signaling::hub::Limits::default(),
         gate: Gate::new(origins.clone()).with_join_key(Secret::new(made.token)),
-        ice: Arc::new(http::issuer(settings, relay_port)?),
+        ice: Arc::<Issuer>::clone(&issuer),
         api: Some(ApiState::new(issuer, admission, origins)),
     });
     Ok((

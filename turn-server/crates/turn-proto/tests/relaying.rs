@@ -111,6 +111,19 @@ fn an_indication_with_an_attribute_that_must_be_understood_is_dropped() {
 }
 
 #[test]
+fn an_indication_that_must_not_be_fragmented_is_dropped() {
+    let mut world = World::new(config());
+    let mut client = Client::ann(CLIENT);
+    client.allocate(&mut world);
+    client.permit(&mut world, PEER);
+    let send = RequestBuilder::indication(turn_wire::Method::SEND, [1; 12])
+        .xor_peer_address(address(PEER))
+        .data(b"x");
+    let packet = send.dont_fragment().finish(None, false);
+    assert_eq!(world.send(&client.path, &packet), Got::Nothing);
+}
+
+#[test]
 fn a_frame_longer_than_its_packet_reaches_nobody() {
     let mut world = World::new(config());
     let mut client = Client::ann(CLIENT);

@@ -16,6 +16,11 @@ impl Relay {
             self.stats.dropped_malformed += 1;
             return Output::Nothing;
         };
+        // §11.2: what cannot be done is not done halfway. Allocate answers 420 to DONT-FRAGMENT, so nobody counts on it.
+        if send.dont_fragment {
+            self.stats.dropped_unexpected += 1;
+            return Output::Nothing;
+        }
         let permitted = self.find(path).and_then(|key| {
             let allocation = self
                 .allocations
