@@ -51,6 +51,14 @@ impl Credential {
 }
 
 fn server(transport: Transport, credential: Credential) -> Result<(Server, u16)> {
+    server_with(transport, credential, &[])
+}
+
+fn server_with(
+    transport: Transport,
+    credential: Credential,
+    more_flags: &[&str],
+) -> Result<(Server, u16)> {
     let port = free_port(V4)?;
     let port_flag = format!("--listening-port={port}");
     let other_transport = if transport == Transport::Udp {
@@ -70,7 +78,7 @@ fn server(transport: Transport, credential: Credential) -> Result<(Server, u16)>
         "--allow-loopback-peers",
         "--realm=example.org",
     ]);
-    flags.extend(credential.server_flags());
+    flags.extend(credential.server_flags().iter().chain(more_flags));
     Ok((Server::start(None, &flags)?, port))
 }
 
@@ -146,6 +154,26 @@ fn uclient_over_tcp_v6_as_a_static_user() {
 #[test]
 fn uclient_over_tcp_v6_with_a_rest_credential() {
     channels_and_indications(Transport::Tcp, V6, Credential::RestSecret).unwrap();
+}
+
+/// A client takes the new nonce out of a 438 and goes on.
+#[test]
+fn a_nonce_that_grows_stale_during_a_session_costs_no_message() {
+    let flags = ["--stale-nonce=1", "--verbose"];
+    let (server, port) = server_with(Transport::Udp, Credential::StaticUser, &flags).unwrap();
+    let peer = Peer::start(None, V4).unwrap();
+    let (port, peer_port) = (port.to_string(), peer.port.to_string());
+    // -G repeats CreatePermission and ChannelBind while the messages flow, for ten seconds.
+    let mut arguments = vec!["-G", "-c", "-n", "200", "-z", "50", "-p", &port];
+    arguments.extend(["-e", "127.0.0.1", "-r", &peer_port]);
+    arguments.extend(Credential::StaticUser.uclient_flags());
+    arguments.push("127.0.0.1");
+    let totals = uclient(None, &arguments).unwrap();
+    assert!(totals.all_returned(), "{totals:?}");
+    assert!(
+        server.output().contains("error 438"),
+        "no nonce ever grew stale"
+    );
 }
 
 /// Two relay-only agents of one stack connect to each other and send messages both ways; the script checks and fails.
