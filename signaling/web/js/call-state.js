@@ -41,6 +41,12 @@ export const STATE_TEXT = {
 export const SERVER_LOST = 'The server can\'t be reached; trying again. Check the network. '
   + 'If the link contains a key, it may be from an earlier run of the server.';
 
-/** Said when the server answers, and the other side can't be reached. */
-export const NO_PATH = 'No path to the other side was found. Trying again may help; so may another network. '
-  + 'The page “Diagnose” shows what gets through from here.';
+/**
+ * Says that the server answers, and somebody else can't be reached.
+ * @param {string} whom
+ * @returns {string}
+ */
+export function noPathTo(whom) {
+  return `No path to ${whom} was found. Trying again may help; so may another network. `
+    + 'The page “Diagnose” shows what gets through from here.';
+}

@@ -1,7 +1,7 @@
 // @ts-check
 // The call page: puts room, media, tiles and chat together and listens to its buttons.
 
-import { NO_PATH, SERVER_LOST, STATE_TEXT } from './call-state.js';
+import { SERVER_LOST, STATE_TEXT, noPathTo } from './call-state.js';
 import { Chat } from './chat.js';
 import { LocalMedia, canCapture, canShareScreen } from './media.js';
 import { Room } from './room.js';
@@ -19,6 +19,7 @@ const STATS_INTERVAL_MS = 1_000;
 /** @type {LocalMedia | null} */ let media = null;
 /** @type {Map<string, Meter>} */ const meters = new Map();
 /** @type {string[]} */ const received = [];
+/** The failure that was last shown. @type {string | null} */ let failure = null;
 
 const tiles = new Tiles(byId('tiles'), () => { byId('sound-on').hidden = false; });
 const chat = new Chat(sendChat);
@@ -37,6 +38,7 @@ function sendChat(text) {
  * @param {{audio: boolean, video: boolean}} want
  */
 function start(name, roomName, want) {
+  failure = null;
   showAlert(null);
   rememberInAddress(name, roomName);
   const local = new LocalMedia(() => mediaChanged(local));
@@ -80,7 +82,7 @@ async function muteInCrowd(local, others) {
 /** @param {LocalMedia} local */
 function mediaChanged(local) {
   if (local !== media) return;
-  tiles.showOwn(local);
+  tiles.showOwn(local, query.get('name') ?? '?');
   room?.setMedia(
     { audio: local.audio, video: local.video },
     { audio: local.micOn, video: Boolean(local.video), screen: local.sharing },
@@ -104,14 +106,31 @@ function render() {
   const peers = room?.peers ?? [];
   tiles.showPeers(peers);
   chat.enable(peers.some((peer) => peer.chatOpen));
-  byId('retry').hidden = !peers.some((peer) => peer.state === 'failed');
   document.querySelector('main')?.classList.toggle('refused', Boolean(room?.problem));
-  if (state === 'failed') showFailure();
+  showFailure(failureOf(state));
   if (state === 'ended' || room?.problem) leave();
 }
 
-function showFailure() {
-  showAlert(room?.problem ?? (room?.self ? NO_PATH : SERVER_LOST));
+/**
+ * What is to be said about this state; null when all is well.
+ * @param {string} state
+ */
+function failureOf(state) {
+  const unreached = (room?.peers ?? []).filter((peer) => peer.state === 'failed');
+  byId('retry').hidden = unreached.length === 0;
+  if (room?.problem) return room.problem;
+  if (state === 'failed' && !room?.self) return SERVER_LOST;
+  return unreached.length > 0 ? noPathTo(unreached.map((peer) => peer.name).join(', ')) : null;
+}
+
+/**
+ * Says it once: an alert that was closed stays closed until there is something new to say.
+ * @param {string | null} text
+ */
+function showFailure(text) {
+  if (text === failure) return;
+  failure = text;
+  showAlert(text);
 }
 
 /** Releases everything; the last state stays on the page. */

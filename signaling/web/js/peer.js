@@ -305,6 +305,7 @@ export class Peer {
   #armTimer(limit) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      if (this.#pc.connectionState === 'connected') return; // It was restarted without ever going down.
       this.#retry();
       this.#options.onChange();
     }, limit);

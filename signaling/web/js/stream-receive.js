@@ -1,7 +1,7 @@
 // @ts-check
 // The receiving page: waits for a sender, shows its picture and measures it.
 
-import { NO_PATH, SERVER_LOST } from './call-state.js';
+import { SERVER_LOST, noPathTo } from './call-state.js';
 import { Meter, describeReading } from './stats.js';
 import { Stream } from './stream.js';
 import { byId, fillRows, keepKey, play, query, relayOnly, showAlert, showState, wireAlert } from './ui.js';
@@ -34,7 +34,7 @@ function render() {
   if (video.srcObject !== source) video.srcObject = source;
   byId('video-empty').hidden = state === 'connected';
   if (!peer) byId('sound-on').hidden = true;
-  if (state === 'failed') showAlert(stream.problem ?? (stream.entered ? NO_PATH : SERVER_LOST));
+  if (state === 'failed') showAlert(stream.problem ?? (stream.entered ? noPathTo('the sender') : SERVER_LOST));
   else if (state === 'connected') showAlert(null);
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // The sending page: one camera, chosen size and rate, to every receiver that comes.
 
-import { NO_PATH, SERVER_LOST } from './call-state.js';
+import { SERVER_LOST, noPathTo } from './call-state.js';
 import { canCapture, explain } from './media.js';
 import { Meter, describePath } from './stats.js';
 import { Stream } from './stream.js';
@@ -110,7 +110,7 @@ function render() {
   const active = !['idle', 'ended'].includes(state) && !stream?.problem;
   startButton.hidden = active;
   byId('stop').hidden = !active;
-  if (state === 'failed') showAlert(stream?.problem ?? (stream?.entered ? NO_PATH : SERVER_LOST));
+  if (state === 'failed') showAlert(stream?.problem ?? (stream?.entered ? noPathTo('the receiver') : SERVER_LOST));
   if (stream?.problem && camera) closeCamera();
 }
 

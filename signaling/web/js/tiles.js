@@ -25,7 +25,8 @@ class Tile {
     this.video.playsInline = true;
     this.video.muted = own; // Nobody wants to hear themselves.
     this.video.setAttribute('aria-label', own ? 'Your own picture' : `Picture of ${name}`);
-    this.avatar = make('div', 'avatar', [...name][0]?.toUpperCase() ?? '?');
+    this.avatar = make('div', 'avatar');
+    this.nameInitial(name);
     this.avatar.setAttribute('aria-hidden', 'true');
     this.note = make('p', 'tile-note');
     this.note.hidden = true;
@@ -52,6 +53,11 @@ class Tile {
     this.element.classList.toggle('no-picture', !media.video);
     this.element.classList.toggle('screen', media.screen);
     this.muted.hidden = media.audio;
+  }
+
+  /** @param {string} name */
+  nameInitial(name) {
+    this.avatar.textContent = [...name][0]?.toUpperCase() ?? '?';
   }
 
   /** @param {string} text */
@@ -91,10 +97,12 @@ export class Tiles {
   }
 
   /**
-   * Shows our own picture.
+   * Shows our own picture, or the initial of our name.
    * @param {import('./media.js').LocalMedia} media
+   * @param {string} name
    */
-  showOwn(media) {
+  showOwn(media, name) {
+    this.#own.nameInitial(name);
     // A stream of its own, without the microphone: nothing to play, nothing to echo.
     const stream = media.video ? new MediaStream([media.video]) : null;
     this.#own.show(stream, { audio: media.micOn, video: Boolean(media.video), screen: media.sharing });
