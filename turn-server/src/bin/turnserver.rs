@@ -1,4 +1,5 @@
 //! The daemon: coturn's flags and files, Turnpike's relay.
+#![forbid(unsafe_code)]
 
 use std::{
     net::{IpAddr, ToSocketAddrs},
