@@ -1,4 +1,5 @@
 //! The signaling service as a program of its own; see `signaling --help`.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
