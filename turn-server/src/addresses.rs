@@ -23,6 +23,15 @@ pub fn of_this_machine() -> std::io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
+/// An address as it stands in a URL: IPv6 in brackets (RFC 3986 §3.2.2).
+pub(crate) fn in_url(ip: IpAddr) -> String {
+    if ip.is_ipv6() {
+        format!("[{ip}]")
+    } else {
+        ip.to_string()
+    }
+}
+
 /// Tells whether an address can be listened on without naming an interface.
 fn is_usable(ip: IpAddr) -> bool {
     match ip {

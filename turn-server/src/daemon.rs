@@ -91,14 +91,11 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     let server = Arc::new(server);
     let relay_port = server.udp_address().or(server.tcp_address());
     let relay_port = relay_port.map_or(settings.listening.port, |address| address.port());
-    if let Some(made) = &made {
-        let http_port = listeners.http_port()?;
-        print!(
-            "{}",
-            quickstart::banner(made, http_port, relay_port, &machine)
-        );
-    }
-    announce(&server, &listeners.addresses()?);
+    let http = listeners.addresses()?;
+    let banner = match &made {
+        Some(made) => quickstart::banner(made, listeners.http_port()?, relay_port, &machine),
+        None => String::new(),
+    };
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -109,6 +106,9 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     };
     let pid_file = settings.process.pid_file.as_deref();
     let pid_file = pid_file.map(PidFile::write).transpose()?;
+    // Last of all: whoever waits for these lines may count on everything that could have failed.
+    print!("{banner}");
+    announce(&server, &http);
     Ok(Started {
         server,
         sites,

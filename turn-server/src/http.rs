@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use turn_auth::Secret;
 use turn_config::settings::Settings;
 
-use crate::{Server, metrics_page::MetricsPage};
+use crate::{Server, addresses, metrics_page::MetricsPage};
 
 /// Makes the issuer of ICE configurations for a relay on `port`.
 ///
@@ -39,7 +39,7 @@ pub(crate) fn issuer(settings: &Settings, port: u16) -> anyhow::Result<Issuer> {
             .relay
             .external
             .first()
-            .map(|external| host_of(external.public))
+            .map(|external| addresses::in_url(external.public))
     };
     let advertised = settings.http.advertise.clone().or_else(external);
     let Some(advertised) = advertised else {
@@ -51,14 +51,6 @@ pub(crate) fn issuer(settings: &Settings, port: u16) -> anyhow::Result<Issuer> {
         )
     })?;
     Ok(issuer.with_advertised_host(host))
-}
-
-fn host_of(ip: std::net::IpAddr) -> String {
-    if ip.is_ipv6() {
-        format!("[{ip}]")
-    } else {
-        ip.to_string()
-    }
 }
 
 /// The routes of a configured server: the ICE endpoint, in both of its manners, and health.
@@ -97,9 +89,12 @@ pub(crate) fn metrics_routes(path: &str, server: Arc<Server>) -> Router {
             }
         }
     };
-    Router::new()
-        .route(path, get(show))
-        .route("/", get(|| async { "ok" }))
+    let routes = Router::new().route(path, get(show));
+    if path == "/" {
+        return routes;
+    }
+    // coturn answers so, and load balancers ask for it.
+    routes.route("/", get(|| async { "ok" }))
 }
 
 /// Serves until `stop` says so.

@@ -4,13 +4,11 @@ use std::{fmt::Write as _, net::IpAddr};
 
 use turn_config::settings::Settings;
 
-use crate::relay_config::{random_key, random_word};
+use crate::addresses;
+use crate::relay_config::{random_bytes, random_word};
 
 /// The port of pages, signaling and `/v1/ice`.
 pub(crate) const HTTP_PORT: u16 = 8080;
-
-/// Eight characters: the answer to an unauthenticated client stays short.
-const REALM: &str = "turnpike";
 
 /// What a quickstart makes up for its run.
 pub(crate) struct Made {
@@ -18,17 +16,14 @@ pub(crate) struct Made {
     pub(crate) token: String,
 }
 
-/// Fills in what quickstart makes up: a secret, a realm and a join token, all good for this run only.
+/// Fills in what quickstart makes up: a secret and a join token, all good for this run only.
 ///
 /// # Errors
 /// When the system gives no random numbers.
 pub(crate) fn fill(settings: &mut Settings) -> anyhow::Result<Made> {
     let auth = &mut settings.auth;
-    if auth.realm.is_empty() || auth.users.is_empty() && auth.secrets.is_empty() {
-        auth.realm = REALM.to_owned();
-    }
     if auth.secrets.is_empty() && !auth.anonymous {
-        let secret = [random_key()?, random_key()?].concat();
+        let secret = random_bytes::<32>()?.to_vec();
         auth.secrets.push(turn_config::Secret::new(secret));
     }
     // 28 letters to the 20th power: 96 bits.
@@ -44,14 +39,10 @@ pub(crate) fn banner(made: &Made, http_port: u16, relay_port: u16, machine: &[Ip
     let room = random_word(6);
     let _ = writeln!(
         text,
-        "  A call      open twice:  http://localhost:{http_port}/call?room={room}"
+        "  A call      open twice:  http://localhost:{http_port}/call?room={room}&name=guest"
     );
     for ip in machine.iter().filter(|ip| !ip.is_loopback()) {
-        let host = if ip.is_ipv6() {
-            format!("[{ip}]")
-        } else {
-            ip.to_string()
-        };
+        let host = addresses::in_url(*ip);
         let _ = writeln!(
             text,
             "              elsewhere:   http://{host}:{http_port}/call?room={room}&key={token}"

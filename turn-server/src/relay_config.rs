@@ -65,6 +65,7 @@ fn config(
     control: Vec<SocketAddr>,
 ) -> anyhow::Result<Config> {
     let externals = addresses::externals(&settings.relay.external, &relays.addresses);
+    let relay_ips = relays.addresses.clone();
     Ok(Config {
         credentials: Arc::new(credentials(&settings.auth)),
         access: if settings.auth.anonymous {
@@ -72,7 +73,7 @@ fn config(
         } else {
             Access::Authenticated
         },
-        nonce_key: NonceKey::new(random_key()?),
+        nonce_key: NonceKey::new(random_bytes()?),
         nonce_lifetime: settings.auth.nonce_lifetime.unwrap_or(Duration::ZERO),
         relays,
         externals,
@@ -88,7 +89,7 @@ fn config(
             ..Lifetimes::default()
         },
         limits: Limits::default(),
-        peers: peers(&settings.relay.peers, machine, control),
+        peers: peers(&settings.relay.peers, machine, relay_ips, control),
         channel_numbers: CHANNEL_NUMBERS,
         binding: settings.stun.binding,
         binding_needs_credentials: settings.stun.binding_needs_auth,
@@ -120,7 +121,12 @@ fn credentials(auth: &settings::Auth) -> Credentials {
     credentials
 }
 
-fn peers(peers: &settings::Peers, machine: &[IpAddr], control: Vec<SocketAddr>) -> PeerPolicy {
+fn peers(
+    peers: &settings::Peers,
+    machine: &[IpAddr],
+    relays: Vec<IpAddr>,
+    control: Vec<SocketAddr>,
+) -> PeerPolicy {
     let ranges = |list: &[turn_config::IpRange]| {
         list.iter()
             .filter_map(|range| IpRange::new(range.first(), range.last()))
@@ -132,16 +138,17 @@ fn peers(peers: &settings::Peers, machine: &[IpAddr], control: Vec<SocketAddr>) 
         allow_loopback: peers.loopback,
         allow_private: peers.private,
         own: machine.to_vec(),
+        relays,
         control,
     }
 }
 
-/// A key that nobody can guess.
+/// Bytes that nobody can guess.
 ///
 /// # Errors
 /// When the system gives no random numbers.
-pub fn random_key() -> anyhow::Result<[u8; 16]> {
-    let mut key = [0; 16];
+pub fn random_bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut key = [0; N];
     OsRng
         .try_fill_bytes(&mut key)
         .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use rand::{SeedableRng, TryRngCore, rngs::OsRng, rngs::StdRng};
+use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, NonceKey, Secret};
 use turn_io::{Listening, Stats, Workers};
 use turn_proto::{
@@ -10,7 +10,7 @@ use turn_proto::{
     RelayChoice, Shared, Transport,
 };
 
-use crate::relay_config::{Plan, random_key};
+use crate::relay_config::{Plan, random_bytes};
 
 /// A TURN server that runs until it is stopped or dropped.
 ///
@@ -37,7 +37,7 @@ impl Server {
     /// When an address cannot be listened on or relayed from; when the system gives no random numbers.
     pub(crate) fn start(plan: &Plan, io: turn_io::Config) -> anyhow::Result<Self> {
         let mut seeds = (0..io.workers.max(1))
-            .map(|_| seed())
+            .map(|_| random_bytes())
             .collect::<anyhow::Result<Vec<_>>>()?
             .into_iter();
         let workers = turn_io::start(io, |number| {
@@ -204,7 +204,7 @@ impl Builder {
         let relay = Config {
             credentials: Arc::new(credentials),
             access: Access::Authenticated,
-            nonce_key: NonceKey::new(random_key()?),
+            nonce_key: NonceKey::new(random_bytes()?),
             nonce_lifetime: Duration::from_secs(600),
             relays: RelayAddresses {
                 addresses: vec![ip],
@@ -221,6 +221,7 @@ impl Builder {
                 allow_loopback: self.allow_loopback,
                 allow_private: true,
                 own: vec![ip],
+                relays: vec![ip],
                 ..PeerPolicy::default()
             },
             channel_numbers: crate::relay_config::CHANNEL_NUMBERS,
@@ -249,14 +250,6 @@ pub mod danger {
         builder.allow_loopback = true;
         builder
     }
-}
-
-fn seed() -> anyhow::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    OsRng
-        .try_fill_bytes(&mut seed)
-        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
-    Ok(seed)
 }
 
 #[cfg(test)]

@@ -67,9 +67,14 @@ impl Relay {
     /// A request that would fail after authentication as well gets no challenge, which is three times as long: the address
     /// that asks may be a victim's (RFC 8656 §21.1.1).
     fn challenge(&self, view: &MessageView<'_>, has_allocation: bool) -> Reject {
-        const REQUESTED_TRANSPORT: u16 = 0x0019;
         match view.method() {
-            Method::ALLOCATE if view.attribute(REQUESTED_TRANSPORT).is_none() => Reject::BadRequest,
+            Method::ALLOCATE
+                if view
+                    .attribute(turn_wire::attr::REQUESTED_TRANSPORT)
+                    .is_none() =>
+            {
+                Reject::BadRequest
+            }
             Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND
                 if !has_allocation =>
             {

@@ -1,7 +1,7 @@
 //! Which peers a client may reach: the canonical form of an address, its scope, and the operator's lists.
 //!
-//! Order: never (unspecified, multicast, broadcast, cloud metadata, control ports) → own addresses (live relays only) →
-//! loopback → explicit allow → explicit deny → private ranges → allowed. Explicit allow beats explicit deny, as in coturn.
+//! Order: never (unspecified, multicast, broadcast, cloud metadata, control ports) → own addresses, loopback among them (live
+//! relays, or opened by name) → explicit allow → explicit deny → private ranges → allowed. Explicit allow beats explicit deny, as in coturn.
 
 use std::{
     fmt,
@@ -90,6 +90,8 @@ pub struct PeerPolicy {
     pub allow_private: bool,
     /// The addresses of this machine, as it knows them itself.
     pub own: Vec<IpAddr>,
+    /// Those of them that relays of ours are bound to: clients reach each other there.
+    pub relays: Vec<IpAddr>,
     /// Addresses of our control plane and backends; an unspecified address stands for all of `own`.
     pub control: Vec<SocketAddr>,
 }
@@ -103,9 +105,7 @@ impl PeerPolicy {
             .into_iter()
             .flatten()
         {
-            if matches!(scope, Scope::Nobody | Scope::Metadata)
-                && !(scope == Scope::Metadata && self.allows_exactly(ip))
-            {
+            if matches!(scope, Scope::Nobody | Scope::Metadata) {
                 return Err(PeerDenied::Never(scope));
             }
         }
@@ -117,10 +117,16 @@ impl PeerPolicy {
             }
         }
         if self.is_own(ip) {
-            return Ok(Standing::ByPort);
-        }
-        if scope == Scope::Loopback && !self.allow_loopback {
-            return Err(PeerDenied::Never(scope));
+            let opened = if ip.is_loopback() {
+                self.allow_loopback
+            } else {
+                self.allows_exactly(ip)
+            };
+            return if opened || self.relays.contains(&ip) {
+                Ok(Standing::ByPort)
+            } else {
+                Err(PeerDenied::Own)
+            };
         }
         let listed = |list: &[IpRange]| list.iter().any(|range| range.contains(ip));
         if !listed(&self.allow) {
@@ -283,6 +289,7 @@ mod tests {
     fn nobody_and_metadata_are_never_peers_in_any_clothes() {
         let all = PeerPolicy {
             allow: vec![
+                range("169.254.169.254", "169.254.169.254"),
                 range("0.0.0.0", "255.255.255.255"),
                 range("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
             ],
@@ -314,11 +321,14 @@ mod tests {
     #[test]
     fn loopback_is_a_peer_only_by_its_own_switch() {
         for ip in ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"] {
-            // An own address stands by port; without the switch only a live relay is admitted there.
-            assert_eq!(judge(&open(), ip), Ok(Standing::ByPort), "{ip}");
+            assert_eq!(judge(&open(), ip), Err(PeerDenied::Own), "{ip}");
             let peer = |ip: &str| std::net::SocketAddr::new(ip.parse().unwrap(), 80);
             assert!(!open().admits(peer(ip), false), "{ip}");
-            assert!(open().admits(peer(ip), true), "{ip}");
+            let switched = PeerPolicy {
+                allow_loopback: true,
+                ..open()
+            };
+            assert_eq!(judge(&switched, ip), Ok(Standing::ByPort), "{ip}");
             assert!(
                 PeerPolicy {
                     allow_loopback: true,
@@ -402,23 +412,33 @@ mod tests {
 
     #[test]
     fn own_addresses_are_live_relays_or_exactly_allowed() {
-        let policy = PeerPolicy {
-            own: vec!["198.51.100.1".parse().unwrap()],
+        let peer: SocketAddr = "198.51.100.1:22".parse().unwrap();
+        let own = PeerPolicy {
+            own: vec![peer.ip()],
             ..open()
         };
-        let peer: SocketAddr = "198.51.100.1:22".parse().unwrap();
-        assert_eq!(policy.judge(peer.ip()), Ok(Standing::ByPort));
-        assert!(!policy.admits(peer, false));
-        assert!(policy.admits(peer, true));
-        let wide = PeerPolicy {
-            allow: vec![range("198.51.100.0", "198.51.100.255")],
-            ..policy.clone()
+        assert_eq!(own.judge(peer.ip()), Err(PeerDenied::Own));
+        let relaying = PeerPolicy {
+            relays: vec![peer.ip()],
+            ..own.clone()
         };
-        assert!(!wide.admits(peer, false));
+        assert_eq!(relaying.judge(peer.ip()), Ok(Standing::ByPort));
+        assert!(!relaying.admits(peer, false));
+        assert!(relaying.admits(peer, true));
+        let wide = vec![range("198.51.100.0", "198.51.100.255")];
+        assert_eq!(
+            PeerPolicy {
+                allow: wide,
+                ..own.clone()
+            }
+            .judge(peer.ip()),
+            Err(PeerDenied::Own)
+        );
         let exact = PeerPolicy {
             allow: vec![range("198.51.100.1", "198.51.100.1")],
-            ..policy
+            ..own
         };
+        assert_eq!(exact.judge(peer.ip()), Ok(Standing::ByPort));
         assert!(exact.admits(peer, false));
     }
 

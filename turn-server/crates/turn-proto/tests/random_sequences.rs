@@ -10,7 +10,13 @@
 
 mod support;
 
-use std::{collections::BTreeMap, net::SocketAddr, panic, time::Duration};
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, Hasher, RandomState},
+    net::SocketAddr,
+    panic,
+    time::Duration,
+};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use support::{Client, Got, World, address, behind_nat, config};
@@ -38,9 +44,13 @@ const PEERS: [&str; 5] = [
 fn the_books_balance_after_every_step() {
     let seeds = match std::env::var("SEED") {
         Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => (0..std::env::var("SEEDS")
-            .map_or(300, |n| n.parse().expect("SEEDS is a number")))
-            .collect(),
+        Err(_) => {
+            let count =
+                std::env::var("SEEDS").map_or(300, |n| n.parse().expect("SEEDS is a number"));
+            // Other seeds in every run: the hasher's keys are the randomness at hand.
+            let first = RandomState::new().build_hasher().finish() >> 1;
+            (first..first + count).collect()
+        }
     };
     for seed in seeds {
         let run = panic::catch_unwind(|| simulate(seed));

@@ -61,6 +61,10 @@ pub fn config() -> Config {
                 address("198.51.100.1:0").ip(),
                 "2001:db8::1".parse().unwrap(),
             ],
+            relays: vec![
+                address("198.51.100.1:0").ip(),
+                "2001:db8::1".parse().unwrap(),
+            ],
             allow_private: true,
             ..PeerPolicy::default()
         },
