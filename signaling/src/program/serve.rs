@@ -110,11 +110,14 @@ async fn serve(listeners: Vec<TcpListener>, signaling: &Signaling) -> anyhow::Re
                 .await
         });
     }
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {
         ended = told_to_end() => ended?,
         Some(ended) = servers.join_next() => ended.context("a listener's task failed")?.context("a listener failed")?,
     }
     ready.store(false, Ordering::Relaxed);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     stop.send_replace(true);
     let ended = timeout(STOP_LIMIT, async {
         signaling.stop().await;

@@ -12,7 +12,7 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("HTTP is off")
-        .example("127.0.0.1:8080")
+        .example("127.0.0.1:8081")
         .ours(),
         option(
             "http-api-key",

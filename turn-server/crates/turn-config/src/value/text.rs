@@ -132,7 +132,11 @@ pub(super) fn url_path(text: &str) -> Result<String, Fault> {
     if text.is_empty() {
         return Err(Fault::new("a path is missing", REMEDY));
     }
-    if !text.starts_with('/') || text.contains([' ', '?', '#', '{', '}']) {
+    // A segment that begins with a colon or a star would be a pattern and not a name.
+    let pattern = text
+        .split('/')
+        .any(|segment| segment.starts_with([':', '*']));
+    if !text.starts_with('/') || pattern || text.contains([' ', '?', '#', '{', '}']) {
         return Err(Fault::new(
             format!("{} is not a path that can be requested", quote(text)),
             REMEDY,
