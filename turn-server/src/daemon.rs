@@ -15,8 +15,9 @@ use tokio::{
     task::JoinSet,
 };
 use tracing::{info, warn};
+use turn_config::Origin;
 use turn_config::settings::{Settings, Verbosity};
-use turn_io::{Backend, WorkerFailure};
+use turn_io::{Backend, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
@@ -87,7 +88,13 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         !plan.listening.is_empty(),
         "this machine has no address to listen on; see --listening-ip"
     );
-    let (server, failures) = start_workers(settings, &plan)?;
+    let (server, failures) = start_workers(settings, &plan).map_err(|error| match mode {
+        // A flag alone would end quickstart.
+        Mode::Quickstart => {
+            error.context("quickstart: turnserver --quickstart takes flags beside it")
+        }
+        Mode::Configured => error,
+    })?;
     let server = Arc::new(server);
     let relay_port = server.udp_address().or(server.tcp_address());
     let relay_port = relay_port.map_or(settings.listening.port, |address| address.port());
@@ -154,7 +161,22 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
         })),
         ..turn_io::Config::default()
     };
-    Ok((Server::start(plan, io)?, failures))
+    let server = Server::start(plan, io).map_err(|error| located(settings, error))?;
+    Ok((server, failures))
+}
+
+/// Adds to an address that cannot be used where it was configured.
+fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    let option = match error.downcast_ref::<StartError>() {
+        Some(StartError::NotLocal(_)) => "listening-ip",
+        Some(StartError::InUse(_) | StartError::Denied(_)) => "listening-port",
+        Some(StartError::RelayNotLocal(_) | StartError::Relay { .. }) => "relay-ip",
+        _ => return error,
+    };
+    match settings.origin(option) {
+        Origin::Default => error,
+        origin => anyhow::anyhow!("{origin}: {option}: {error}"),
+    }
 }
 
 /// Starts the thread that writes sessions to the log: a slow disk holds up that thread and no worker.
@@ -251,8 +273,14 @@ async fn wait_for_signal() -> anyhow::Result<()> {
     };
     loop {
         let name = tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => {
+                info!("ending on SIGTERM");
+                return Ok(());
+            }
+            _ = interrupt.recv() => {
+                info!("ending on SIGINT");
+                return Ok(());
+            }
             _ = hangup.recv() => "SIGHUP",
             _ = first.recv() => "SIGUSR1",
             _ = second.recv() => "SIGUSR2",

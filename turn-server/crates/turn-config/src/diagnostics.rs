@@ -72,27 +72,35 @@ pub enum Error {
     /// The operator's flags are not understood.
     #[error("{0}")]
     Usage(String),
-    /// The configuration is understood, but unusable; every problem found is listed.
-    #[error("{}", list(.0))]
-    Config(Vec<Problem>),
+    /// The configuration is understood, but unusable; every problem found is listed, behind the warnings: a misspelt key or a
+    /// missing file is often the cause.
+    #[error("{}", list(.warnings, .problems))]
+    Config {
+        /// Why it is unusable.
+        problems: Vec<Problem>,
+        /// What else was odd.
+        warnings: Vec<Warning>,
+    },
 }
 
 impl Error {
     /// The exit code of the process: 1 for the configuration, 2 for usage.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Config(_) => 1,
+            Error::Config { .. } => 1,
             Error::Usage(_) => 2,
         }
     }
 }
 
-fn list(problems: &[Problem]) -> String {
-    problems
+fn list(warnings: &[Warning], problems: &[Problem]) -> String {
+    // Of the warnings, those about what was written: a general one explains no error.
+    let warnings = warnings
         .iter()
-        .map(Problem::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
+        .filter(|warning| warning.origin != Origin::Default)
+        .map(|warning| format!("warning: {warning}"));
+    let lines = warnings.chain(problems.iter().map(Problem::to_string));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Shows a piece of the operator's text in a message: quoted, on one line, and not longer than a line.
@@ -153,7 +161,10 @@ impl Report {
         if self.problems.is_empty() {
             Ok(self.warnings)
         } else {
-            Err(Error::Config(self.problems))
+            Err(Error::Config {
+                problems: self.problems,
+                warnings: self.warnings,
+            })
         }
     }
 }

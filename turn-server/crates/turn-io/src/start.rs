@@ -26,12 +26,13 @@ pub fn start(
     config: Config,
     mut relays: impl FnMut(usize) -> Relay,
 ) -> Result<Workers, StartError> {
+    let workers = config.workers.max(1);
+    let bound = Bound::all(&config, workers)?;
+    // After the listeners: where an address serves for both, the mistake is that of the listener's option.
     for &address in &config.relay_addresses {
         bind::bind_relay(SocketAddr::new(address, 0), 0)
             .map_err(|cause| StartError::relay(address, cause))?;
     }
-    let workers = config.workers.max(1);
-    let bound = Bound::all(&config, workers)?;
     let (clock, failures) = (Clock::new(), Failures::new(config.on_failure.clone()));
     let mut handles = Vec::with_capacity(workers);
     for (number, sockets) in bound.sockets.into_iter().enumerate() {

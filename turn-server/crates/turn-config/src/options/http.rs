@@ -30,7 +30,7 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("/etc/turnserver/api-keys")
+        .example("/etc/turnpike/api-keys")
         .ours(),
         option(
             "http-advertise",

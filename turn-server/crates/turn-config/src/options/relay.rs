@@ -72,7 +72,7 @@ pub(super) static GROUP: Group = Group {
             .example("256")
             .not_yet(NO_MULTIPLEX),
         flag("rfc5766-channel-numbers", "Accept channel numbers above 0x4FFF.")
-            .not_yet("channels are 0x4000 to 0x4FFF, as RFC 8656 says"),
+            .no_effect("channels 0x4000 to 0x7FFF are always accepted"),
         flag("no-loopback-peers", "Refuse peers on loopback addresses.")
             .removed("loopback peers are refused unless allow-loopback-peers is given"),
         option("udp-relay-servers", Kind::Text, "Number of UDP relay servers.")

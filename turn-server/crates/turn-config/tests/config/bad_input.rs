@@ -17,7 +17,7 @@ fn in_file(line: &str) -> Said {
     match parse_with(&["-c", FILE], &[(FILE, &content)]) {
         Ok(turn_config::Invocation::Run(settings)) => Said::Warnings(settings.warnings),
         Ok(_) => panic!("{line}: not a run"),
-        Err(Error::Config(problems)) => Said::Problems(problems),
+        Err(Error::Config { problems, .. }) => Said::Problems(problems),
         Err(error) => panic!("{line}: {error}"),
     }
 }
@@ -285,7 +285,7 @@ fn a_duplicate() {
 #[test]
 fn all_problems_are_told_at_once() {
     let content = "listening-port=x\nmin-port=0\nfingerprint=perhaps\n";
-    let Err(Error::Config(problems)) = parse_with(&["-c", FILE], &[(FILE, content)]) else {
+    let Err(Error::Config { problems, .. }) = parse_with(&["-c", FILE], &[(FILE, content)]) else {
         panic!("accepted")
     };
     let lines: Vec<String> = problems
@@ -342,4 +342,22 @@ fn long_and_odd_values_are_shown_short_and_on_one_line() {
     };
     let text = problems[0].to_string();
     assert!(text.len() < 250 && !text.contains('\x1b'), "{text}");
+}
+
+#[test]
+fn an_error_is_preceded_by_the_warnings_that_may_be_its_cause() {
+    let misspelt = parse_with(&["-c", FILE], &[(FILE, "static-auth-secrt=abc")]);
+    let Err(error) = misspelt else {
+        panic!("it was accepted")
+    };
+    let text = error.to_string();
+    let (cause, effect) = (
+        text.find("static-auth-secrt"),
+        text.find("no authentication"),
+    );
+    assert!(cause.is_some() && cause < effect, "{text}");
+    let Err(error) = parse_with(&["-c", "/nowhere.conf"], &[]) else {
+        panic!("it was accepted")
+    };
+    assert!(error.to_string().contains("/nowhere.conf"), "{error}");
 }

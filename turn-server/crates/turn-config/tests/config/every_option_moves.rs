@@ -339,7 +339,7 @@ fn flags_without_value_need_no_word_behind_them() {
             Ok(Invocation::Run(settings)) => {
                 assert_eq!(settings.quotas.per_user, Some(3), "{flag}")
             }
-            Ok(_) | Err(turn_config::Error::Config(_)) => {}
+            Ok(_) | Err(turn_config::Error::Config { .. }) => {}
             Err(error) => panic!("{flag}: {error}"),
         }
     }

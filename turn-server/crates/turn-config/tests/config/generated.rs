@@ -56,7 +56,7 @@ fn the_sample_uncommented_is_a_good_file() {
         .collect();
     let outcome = parse_with(
         &["-c", "/s"],
-        &[("/s", &uncommented), ("/etc/turnserver/api-keys", "key")],
+        &[("/s", &uncommented), ("/etc/turnpike/api-keys", "key")],
     );
     let settings = settings(outcome);
     assert!(

@@ -68,7 +68,7 @@ pub(crate) fn settings(outcome: Result<Invocation, Error>) -> Settings {
 
 pub(crate) fn problems(outcome: Result<Invocation, Error>) -> Vec<Problem> {
     match outcome {
-        Err(Error::Config(problems)) => problems,
+        Err(Error::Config { problems, .. }) => problems,
         Err(Error::Usage(text)) => panic!("a usage error: {text}"),
         Ok(_) => panic!("it was accepted"),
     }
