@@ -1,5 +1,5 @@
-# Random sequences against the invariants, a thousand times as many as usual, optimised.
+# Random sequences against the invariants, hundreds of times as many as usual, optimised.
 # budget: 3600
 # counts: tests
-export PROPTEST_CASES=${PROPTEST_CASES-100000}
-cargo test --locked --release -p turn-wire -p turn-auth -p turn-proto -p turn-config
+export PROPTEST_CASES=${PROPTEST_CASES-100000} SEEDS=${SEEDS-100000}
+cargo test --locked --release -p turn-wire -p turn-auth -p turn-proto -p turn-config -p signaling

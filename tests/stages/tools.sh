@@ -3,20 +3,22 @@
 # counts: itself
 fail() { echo "$1" >&2; exit 1; }
 
-[ "$(id -u)" = 0 ] || fail 'this needs root, for namespaces and apt-get: sudo tests/run (or tests/run --quick without)'
+[ "$(id -u)" = 0 ] || fail 'this needs root, for namespaces and apt-get: sudo env PATH="$PATH" tests/run (or tests/run --quick without)'
 major=$(node --version | sed 's/^v\([0-9]*\).*/\1/') || fail 'node is missing: install node 20 or later'
 [ "$major" -ge 20 ] || fail "node $(node --version) is too old: install node 20 or later"
 
 # Debian's own versions: the release is the pin, because a security update removes the version before it.
-packages=(chromium coturn firefox-esr iproute2 nftables procps)
+packages=(chromium coturn firefox-esr iproute2 nftables procps systemd)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
 if [ "${#missing[@]}" -gt 0 ]; then
-  # coturn is here for its client; its server must not take the port.
-  [ ! -d /run/systemd/system ] || systemctl mask coturn.service
+  # coturn is here for its client; its server must not take the port. Where it was installed before, it is somebody's.
+  if [ -d /run/systemd/system ] && [[ " ${missing[*]} " = *' coturn '* ]]; then
+    systemctl mask coturn.service
+  fi
   apt-get update
   DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}" ||
     fail "this failed: apt-get install ${missing[*]}"

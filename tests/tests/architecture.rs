@@ -201,3 +201,27 @@ fn crate_roots(source: &Path) -> Vec<PathBuf> {
         .filter(|path| path.is_file())
         .collect()
 }
+
+/// A stage that no tier lists is a test that nobody runs.
+#[test]
+fn every_stage_belongs_to_a_tier() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let run = std::fs::read_to_string(tests.join("run")).unwrap();
+    let tiers: Vec<&str> = run
+        .lines()
+        .filter(|line| {
+            ["quick=(", "full=(", "deep=("]
+                .iter()
+                .any(|tier| line.starts_with(tier))
+        })
+        .flat_map(|line| line.split(['(', ')', ' ']))
+        .collect();
+    for stage in std::fs::read_dir(tests.join("stages")).unwrap() {
+        let path = stage.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(
+            tiers.contains(&name.as_str()),
+            "{name} is in no tier of tests/run"
+        );
+    }
+}

@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use e2e::process::{Process, scratch_file};
+use e2e::process::{Process, scratch_file, target_folder};
 use e2e::server::{command, free_port};
 
 /// A deadline for what takes a moment when the machine is idle.
 const GENEROUS: Duration = Duration::from_secs(60);
 
-/// What `systemd-analyze` calls 1.3; lower is better. Debian's coturn is at 9.0.
-const EXPOSURE: &str = "13";
+/// What `systemd-analyze` calls 1.1, as the README says; lower is better. Debian's coturn is at 9.0.
+const EXPOSURE: &str = "11";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -37,29 +37,40 @@ fn systemd_analyze(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn systemd_is_told_when_the_server_is_ready_and_when_it_stops() {
-    let path = scratch_file("notify").unwrap();
-    let systemd = UnixDatagram::bind(&path).unwrap();
-    systemd.set_read_timeout(Some(GENEROUS)).unwrap();
+fn systemd_is_told_when_the_relay_is_ready_and_when_it_stops() {
     let port = free_port([127, 0, 0, 1].into()).unwrap();
     let mut command = command(None).unwrap();
     command
-        .env("NOTIFY_SOCKET", &path)
         .args(["-n", "--log-file=stdout", "--listening-ip=127.0.0.1"])
         .args(["--lt-cred-mech", "--user=ann:secret"])
         .arg(format!("--listening-port={port}"));
-    let mut server = Process::start(&mut command, "notifying").unwrap();
+    tells_systemd(&mut command);
+}
+
+#[test]
+fn systemd_is_told_when_signaling_is_ready_and_when_it_stops() {
+    let port = free_port([127, 0, 0, 1].into()).unwrap();
+    let mut command = Command::new(target_folder().join("release/signaling"));
+    command.arg(format!("--listen=127.0.0.1:{port}"));
+    command.arg("--ice-url=stun:stun.example.org");
+    tells_systemd(&mut command);
+}
+
+/// Starts a program with a socket in systemd's place, ends it, and looks at what the socket was told.
+fn tells_systemd(command: &mut Command) {
+    let path = scratch_file("notify").unwrap();
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(GENEROUS)).unwrap();
+    let mut program = Process::start(command.env("NOTIFY_SOCKET", &path), "notifying").unwrap();
     let mut message = [0; 256];
     let length = systemd.recv(&mut message).unwrap();
     assert_eq!(message[..length].trim_ascii(), b"READY=1");
-    let terminate = Command::new("kill")
-        .args(["-TERM", &server.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(terminate.success());
+    let terminate = ["-TERM".to_owned(), program.id().to_string()];
+    let killed = Command::new("kill").args(terminate).status().unwrap();
+    assert!(killed.success());
     let length = systemd.recv(&mut message).unwrap();
     assert_eq!(message[..length].trim_ascii(), b"STOPPING=1");
-    assert_eq!(server.wait(GENEROUS).unwrap().code(), Some(0));
+    assert_eq!(program.wait(GENEROUS).unwrap().code(), Some(0));
 }
 
 #[test]
@@ -109,13 +120,16 @@ fn systemd_understands_every_line_of_the_units() {
     for unit in ["turnserver.service", "signaling.service"] {
         let output = systemd_analyze(&["verify", "--man=no", &format!("./{unit}")]);
         let text = String::from_utf8_lossy(&output.stderr);
+        // The programs are installed by whoever installs the units; that is the one complaint to expect here.
         let complaints: Vec<_> = text
             .lines()
-            .filter(|line| line.contains(unit))
-            // The programs are installed by whoever installs the units.
-            .filter(|line| !line.contains("is not executable"))
+            .filter(|line| !line.contains(&format!("/usr/local/bin/{}", &unit[..unit.len() - 8])))
             .collect();
         assert!(complaints.is_empty(), "{complaints:#?}");
+        assert!(
+            output.status.success() || text.contains("is not executable"),
+            "{text}"
+        );
     }
 }
 
