@@ -44,8 +44,14 @@ const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 const journal = [];
 let browser;
 let page;
+let phase;
 
 async function open() {
+  const hanging = setTimeout(() => {
+    say({ error: `the browser hangs while ${phase}\n${journal.join('\n')}` });
+    process.exit(1);
+  }, 2 * START_MS);
+  phase = 'it starts';
   browser = await puppeteer.launch({
     browser: browserName,
     executablePath,
@@ -55,12 +61,15 @@ async function open() {
     extraPrefsFirefox: FIREFOX_PREFS,
     timeout: START_MS,
   });
+  phase = 'it makes a tab';
   page = await browser.newPage();
   page.on('console', (message) => journal.push(`console ${message.type()}: ${message.text()}`));
   page.on('pageerror', (error) => journal.push(`uncaught: ${error.message}`));
   page.on('requestfailed', (request) => journal.push(`request failed: ${request.url()} ${request.failure()?.errorText ?? ''}`));
+  phase = 'it loads the page';
   const response = await page.goto(url, { waitUntil: 'load', timeout: START_MS });
   if (response && !response.ok()) throw new Error(`${url} answered ${response.status()}`);
+  clearTimeout(hanging);
   return true;
 }
 
