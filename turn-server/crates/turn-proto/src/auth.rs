@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use turn_wire::{IntegrityKey, MessageView, Method};
+use turn_wire::{IntegrityKey, MessageView, Method, attr};
 
 use crate::{Access, Now, Path, reject::Reject, relay::Relay, slab::Key};
 use turn_auth::NonceVerdict;
@@ -68,19 +68,18 @@ impl Relay {
     /// that asks may be a victim's (RFC 8656 §21.1.1).
     fn challenge(&self, view: &MessageView<'_>, has_allocation: bool) -> Reject {
         match view.method() {
-            Method::ALLOCATE
-                if view
-                    .attribute(turn_wire::attr::REQUESTED_TRANSPORT)
-                    .is_none() =>
-            {
-                Reject::BadRequest
+            Method::BINDING => Reject::Unauthorized,
+            Method::ALLOCATE if view.attribute(attr::REQUESTED_TRANSPORT).is_some() => {
+                Reject::Unauthorized
             }
-            Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND
-                if !has_allocation =>
-            {
-                Reject::AllocationMismatch
+            Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND => {
+                if has_allocation {
+                    Reject::Unauthorized
+                } else {
+                    Reject::AllocationMismatch
+                }
             }
-            _ => Reject::Unauthorized,
+            _ => Reject::BadRequest,
         }
     }
 

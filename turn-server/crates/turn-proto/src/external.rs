@@ -30,18 +30,18 @@ pub(crate) fn inside(map: &[External], ports: &PortPool, peer: SocketAddr) -> So
         return peer;
     };
     // Several relay addresses may share one public address: the one that has this port is meant.
-    if ports.is_claimed(first) {
+    if ports.is_live(first) {
         first
     } else {
         local
-            .find(|address| ports.is_claimed(*address))
+            .find(|address| ports.is_live(*address))
             .unwrap_or(first)
     }
 }
 
 /// Whom a client believes to hear: a packet from one of our relays comes from its public address.
 pub(crate) fn outside(map: &[External], ports: &PortPool, from: SocketAddr) -> SocketAddr {
-    if map.is_empty() || !ports.is_claimed(from) {
+    if map.is_empty() || !ports.is_live(from) {
         from
     } else {
         advertised(map, from)
@@ -75,6 +75,7 @@ mod tests {
         ];
         let pool: Arc<PortPool> = PortPool::new(&[first, second], 50_000..=50_001);
         let claim = pool.claim(second, Want::Even, 0).unwrap();
+        claim.go_live();
         assert_eq!(claim.address(), Some(address("10.0.0.2:50000")));
         assert_eq!(
             inside(&map, &pool, address("9.9.9.9:50000")),

@@ -32,7 +32,9 @@ pub struct PortPool {
 struct AddressPorts {
     ip: IpAddr,
     /// Bit `port % 64` of word `port / 64 - first / 64`: set while claimed.
-    words: Box<[AtomicU64]>,
+    claimed: Box<[AtomicU64]>,
+    /// The same for ports whose socket is bound. A claimed port may still be another program's: only a bound one is ours.
+    live: Box<[AtomicU64]>,
 }
 
 /// One claimed port; dropping it returns the port.
@@ -50,13 +52,13 @@ impl PortPool {
         } else {
             usize::from(range.end() / 64 - range.start() / 64) + 1
         };
-        let addresses = addresses
-            .iter()
-            .map(|ip| AddressPorts {
-                ip: *ip,
-                words: (0..words).map(|_| AtomicU64::new(0)).collect(),
-            })
-            .collect();
+        let bits = || (0..words).map(|_| AtomicU64::new(0)).collect();
+        let of = |ip: &IpAddr| AddressPorts {
+            ip: *ip,
+            claimed: bits(),
+            live: bits(),
+        };
+        let addresses = addresses.iter().map(of).collect();
         Arc::new(Self { range, addresses })
     }
 
@@ -122,16 +124,16 @@ impl PortPool {
         None
     }
 
-    /// Tells whether a port of `ip` is claimed, that is, whether the address is a live relay of this server.
-    pub(crate) fn is_claimed(&self, address: SocketAddr) -> bool {
+    /// Tells whether an address is a live relay of this server: claimed and bound.
+    pub(crate) fn is_live(&self, address: SocketAddr) -> bool {
         let held = self.addresses.iter().find(|held| held.ip == address.ip());
-        held.and_then(|held| self.bit(held, address.port()))
+        held.and_then(|held| self.bit(&held.live, address.port()))
             .is_some_and(|(word, mask)| word.load(Ordering::Relaxed) & mask != 0)
     }
 
     /// How many ports are claimed on all addresses.
     pub fn claimed(&self) -> usize {
-        let words = self.addresses.iter().flat_map(|held| held.words.iter());
+        let words = self.addresses.iter().flat_map(|held| held.claimed.iter());
         words
             .map(|word| word.load(Ordering::Relaxed).count_ones() as usize)
             .sum()
@@ -143,10 +145,8 @@ impl PortPool {
     }
 
     fn take(&self, address: usize, port: u16) -> bool {
-        let bit = self
-            .addresses
-            .get(address)
-            .and_then(|held| self.bit(held, port));
+        let held = self.addresses.get(address);
+        let bit = held.and_then(|held| self.bit(&held.claimed, port));
         bit.is_some_and(|(word, mask)| {
             // A look before the write: a full range is searched without bouncing the line between cores.
             word.load(Ordering::Relaxed) & mask == 0
@@ -154,18 +154,24 @@ impl PortPool {
         })
     }
 
-    fn bit<'a>(&self, held: &'a AddressPorts, port: u16) -> Option<(&'a AtomicU64, u64)> {
+    fn bit<'a>(&self, words: &'a [AtomicU64], port: u16) -> Option<(&'a AtomicU64, u64)> {
         if !self.range.contains(&port) {
             return None;
         }
-        let word = held
-            .words
-            .get(usize::from(port / 64 - self.range.start() / 64))?;
+        let word = words.get(usize::from(port / 64 - self.range.start() / 64))?;
         Some((word, 1 << (port % 64)))
     }
 }
 
 impl PortClaim {
+    /// Marks the address as a live relay: its socket is bound.
+    pub(crate) fn go_live(&self) {
+        let held = self.pool.addresses.get(self.address);
+        if let Some((word, mask)) = held.and_then(|held| self.pool.bit(&held.live, self.port)) {
+            word.fetch_or(mask, Ordering::AcqRel);
+        }
+    }
+
     /// The claimed address and port.
     pub fn address(&self) -> Option<SocketAddr> {
         let held = self.pool.addresses.get(self.address)?;
@@ -175,13 +181,14 @@ impl PortClaim {
 
 impl Drop for PortClaim {
     fn drop(&mut self) {
-        let bit = self
-            .pool
-            .addresses
-            .get(self.address)
-            .and_then(|held| self.pool.bit(held, self.port));
-        if let Some((word, mask)) = bit {
-            word.fetch_and(!mask, Ordering::AcqRel);
+        let Some(held) = self.pool.addresses.get(self.address) else {
+            return;
+        };
+        // Not live any more before it is free: the next claim must not inherit it.
+        for words in [&held.live, &held.claimed] {
+            if let Some((word, mask)) = self.pool.bit(words, self.port) {
+                word.fetch_and(!mask, Ordering::AcqRel);
+            }
         }
     }
 }
@@ -246,13 +253,27 @@ mod tests {
     }
 
     #[test]
+    fn a_claimed_port_is_live_only_while_it_is_bound() {
+        let pool = PortPool::new(&[IP], 50_000..=50_010);
+        let claim = pool.claim(IP, Want::Any, 0).unwrap();
+        let address = claim.address().unwrap();
+        assert!(!pool.is_live(address));
+        claim.go_live();
+        assert!(pool.is_live(address));
+        drop(claim);
+        let again = pool.claim(IP, Want::Any, 0).unwrap();
+        assert_eq!(again.address(), Some(address));
+        assert!(!pool.is_live(address));
+    }
+
+    #[test]
     fn foreign_addresses_have_no_ports() {
         let pool = PortPool::new(&[IP], 50_000..=50_010);
         assert!(
             pool.claim("127.0.0.2".parse().unwrap(), Want::Any, 0)
                 .is_none()
         );
-        assert!(!pool.is_claimed("127.0.0.2:50000".parse().unwrap()));
-        assert!(!pool.is_claimed("127.0.0.1:1".parse().unwrap()));
+        assert!(!pool.is_live("127.0.0.2:50000".parse().unwrap()));
+        assert!(!pool.is_live("127.0.0.1:1".parse().unwrap()));
     }
 }

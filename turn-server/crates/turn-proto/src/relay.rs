@@ -15,6 +15,8 @@ use crate::{
     Action, Admin, Config, EndReason, Event, LinkId, Now, Output, Path, RelayId, Reply, SessionId,
     Shared, Stats, ToClient, Transport,
     allocation::Allocation,
+    external,
+    peers::Standing,
     recent::Recent,
     slab::{Key, Slab},
     timers::{Due, Timers},
@@ -146,7 +148,7 @@ impl Relay {
         while let Some(due) = self.timers.pop_due(now.mono) {
             match due {
                 Due::Allocation(key) => self.look_after(now, key),
-                Due::Reservations => self.shared.reservations.expire(now.mono),
+                Due::Reservation(token) => self.shared.reservations.expire(token, now.mono),
             }
         }
     }
@@ -254,6 +256,10 @@ impl Relay {
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;
         };
+        if allocation.wake_at > now.mono {
+            // An older entry of the heap; the one for `wake_at` follows.
+            return;
+        }
         if allocation.expires_at <= now.mono {
             return self.end(key, EndReason::Expired);
         }
@@ -276,23 +282,32 @@ impl Relay {
         }
     }
 
-    /// Drops permissions and channels that the peer policy denies by now.
+    /// Drops permissions and channels that the peer policy denies by now, and looks again how the others stand.
     fn purge_denied_peers(&mut self) {
         for key in self.allocations.keys() {
             let Some(allocation) = self.allocations.get_mut(key) else {
                 continue;
             };
             let policy = &self.config.peers;
-            let permissions = allocation
-                .permissions
-                .retain(|ip, _| policy.judge(*ip).is_ok());
-            let channels = allocation
-                .channels
-                .retain(|_, channel| policy.judge(channel.to.ip()).is_ok());
+            let judge = |ip, standing: &mut Standing| {
+                let verdict = policy.judge(ip);
+                *standing = verdict.unwrap_or(Standing::ByPort);
+                verdict.is_ok()
+            };
+            let inside = |ip| {
+                external::inside(
+                    &self.config.externals,
+                    &self.shared.ports,
+                    SocketAddr::new(ip, 0),
+                )
+                .ip()
+            };
+            let permissions = (allocation.permissions)
+                .retain(|ip, permission| judge(inside(*ip), &mut permission.standing));
+            let channels = (allocation.channels)
+                .retain(|_, channel| judge(channel.to.ip(), &mut channel.standing));
             let bound = &allocation.channels;
-            allocation
-                .numbers
-                .retain(|_, number| bound.get(number).is_some());
+            (allocation.numbers).retain(|_, number| bound.get(number).is_some());
             self.stats.permissions -= permissions as u64;
             self.stats.channels -= channels as u64;
         }

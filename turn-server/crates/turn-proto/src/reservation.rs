@@ -1,14 +1,15 @@
 //! Ports held for a second allocation (EVEN-PORT with R, RESERVATION-TOKEN; RFC 8656 §7.2).
 //!
-//! Shared by all workers: the second Allocate comes from another port of the client and may reach another worker.
+//! Shared by all workers: the second Allocate comes from another port of the client and may reach another worker. A
+//! reservation counts against its user's quota like the allocation that it becomes.
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use crate::PortClaim;
+use crate::{PortClaim, quota::Ticket};
 
 /// A reservation's name on the wire.
 pub(crate) type Token = [u8; 8];
@@ -19,26 +20,42 @@ pub(crate) struct Reservations {
     held: Mutex<HashMap<Token, Reservation>>,
 }
 
+/// A port that one user may take up.
 #[derive(Debug)]
-struct Reservation {
-    claim: PortClaim,
-    expires_at: Duration,
+pub(crate) struct Reservation {
+    pub(crate) user: Arc<str>,
+    pub(crate) claim: PortClaim,
+    pub(crate) ticket: Ticket,
+    pub(crate) expires_at: Duration,
 }
 
 impl Reservations {
-    pub(crate) fn hold(&self, token: Token, claim: PortClaim, expires_at: Duration) {
-        self.with(|held| held.insert(token, Reservation { claim, expires_at }));
+    pub(crate) fn hold(&self, token: Token, reservation: Reservation) {
+        self.with(|held| held.insert(token, reservation));
     }
 
-    /// Takes a port up, once.
-    pub(crate) fn take(&self, token: Token, now: Duration) -> Option<PortClaim> {
-        let found = self.with(|held| held.remove(&token))?;
-        (found.expires_at > now).then_some(found.claim)
+    /// Takes a port up, once, for the user who reserved it.
+    pub(crate) fn take(&self, token: Token, user: &str, now: Duration) -> Option<Reservation> {
+        self.with(|held| {
+            let good = |held: &Reservation| *held.user == *user && held.expires_at > now;
+            if held.get(&token).is_some_and(good) {
+                held.remove(&token)
+            } else {
+                None
+            }
+        })
     }
 
-    /// Returns the ports that nobody has taken up in time.
-    pub(crate) fn expire(&self, now: Duration) {
-        self.with(|held| held.retain(|_, reservation| reservation.expires_at > now));
+    /// Returns a port that nobody has taken up in time.
+    pub(crate) fn expire(&self, token: Token, now: Duration) {
+        self.with(|held| {
+            if held
+                .get(&token)
+                .is_some_and(|reservation| reservation.expires_at <= now)
+            {
+                held.remove(&token);
+            }
+        });
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<Token, Reservation>) -> T) -> T {
@@ -48,25 +65,37 @@ impl Reservations {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
-    use super::Reservations;
-    use crate::{PortPool, ports::Want};
+    use super::{Reservation, Reservations};
+    use crate::{PortPool, Quotas, ports::Want};
 
     #[test]
-    fn a_token_is_good_once_and_only_in_time() {
+    fn a_token_is_good_once_in_time_and_for_its_user() {
         let ip = "127.0.0.1".parse().unwrap();
-        let pool = PortPool::new(&[ip], 50_000..=50_001);
+        let (pool, quotas) = (PortPool::new(&[ip], 50_000..=50_001), Quotas::new(0, 0));
         let reservations = Reservations::default();
-        let at = Duration::from_secs;
-        reservations.hold([1; 8], pool.claim(ip, Want::Any, 0).unwrap(), at(30));
-        reservations.hold([2; 8], pool.claim(ip, Want::Any, 0).unwrap(), at(30));
-        assert!(reservations.take([1; 8], at(29)).is_some());
-        assert!(reservations.take([1; 8], at(29)).is_none());
-        assert_eq!(pool.claimed(), 1);
-        reservations.expire(at(29));
-        assert_eq!(pool.claimed(), 1);
-        reservations.expire(at(30));
-        assert_eq!(pool.claimed(), 0);
+        let (ann, at): (Arc<str>, _) = ("ann".into(), Duration::from_secs);
+        for token in [[1; 8], [2; 8]] {
+            let (claim, ticket) = (
+                pool.claim(ip, Want::Any, 0).unwrap(),
+                quotas.claim(&ann).unwrap(),
+            );
+            let reservation = Reservation {
+                user: ann.clone(),
+                claim,
+                ticket,
+                expires_at: at(30),
+            };
+            reservations.hold(token, reservation);
+        }
+        assert!(reservations.take([1; 8], "bob", at(29)).is_none());
+        assert!(reservations.take([1; 8], "ann", at(29)).is_some());
+        assert!(reservations.take([1; 8], "ann", at(29)).is_none());
+        reservations.expire([2; 8], at(29));
+        assert_eq!((pool.claimed(), quotas.count()), (1, 1));
+        assert!(reservations.take([2; 8], "ann", at(30)).is_none());
+        reservations.expire([2; 8], at(30));
+        assert_eq!((pool.claimed(), quotas.count()), (0, 0));
     }
 }

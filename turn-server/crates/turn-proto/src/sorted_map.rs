@@ -45,9 +45,9 @@ impl<K: Ord + Copy, V> SortedMap<K, V> {
     }
 
     /// Keeps what `keep` approves and returns how many entries went.
-    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) -> usize {
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) -> usize {
         let before = self.entries.len();
-        self.entries.retain(|(key, value)| keep(key, value));
+        self.entries.retain_mut(|(key, value)| keep(key, value));
         before - self.entries.len()
     }
 

@@ -2,15 +2,18 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use crate::slab::{Key, Slab};
+use crate::{
+    reservation::Token,
+    slab::{Key, Slab},
+};
 
 /// What falls due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
     /// Something of an allocation: itself, a permission or a channel.
     Allocation(Key),
-    /// Reservations of ports that nobody has taken up.
-    Reservations,
+    /// A reservation of a port, if nobody has taken it up.
+    Reservation(Token),
 }
 
 /// A heap of deadlines. Entries are not removed when a deadline moves: whoever is woken looks again.
@@ -43,7 +46,7 @@ impl Timers {
         if self.heap.len() > 2 * live.len() + 256 {
             self.heap.retain(|Reverse((_, due))| match due {
                 Due::Allocation(key) => live.get(*key).is_some(),
-                Due::Reservations => true,
+                Due::Reservation(_) => true,
             });
         }
     }

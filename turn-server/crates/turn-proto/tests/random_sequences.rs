@@ -274,7 +274,8 @@ fn balance(world: &World, promised: &[Promised]) {
     let stats = world.relay.stats();
     assert_eq!(world.bound.len(), alive);
     assert_eq!(stats.allocations_udp + stats.allocations_tcp, alive as u64);
-    assert_eq!(world.shared.quotas.count() as usize, alive);
+    // Reservations count as well.
+    assert!(world.shared.quotas.count() as usize >= alive);
     assert!(
         world.shared.ports.claimed() >= alive,
         "a live relay without its port"

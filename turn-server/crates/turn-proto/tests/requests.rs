@@ -555,6 +555,69 @@ fn even_ports_come_with_their_neighbour_reserved_for_any_worker() {
 }
 
 #[test]
+fn a_reservation_counts_against_the_quota_and_is_good_for_its_user_only() {
+    let mut world = World::with_quotas(config(), 2, 0);
+    let mut ann = Client::ann("192.0.2.10:1");
+    let pair = |request: RequestBuilder| request.requested_transport(17).even_port(true);
+    let answer = ann.ask(&mut world, Method::ALLOCATE, pair);
+    let token: [u8; 8] = answer.attribute(0x0022).unwrap().try_into().unwrap();
+    assert_eq!(world.shared.quotas.count(), 2);
+    let third = Client::ann("192.0.2.10:2").ask(&mut world, Method::ALLOCATE, pair);
+    assert_eq!(third.code(), Some(486));
+    let take = |request: RequestBuilder| request.requested_transport(17).reservation_token(token);
+    let thief = Client::bob("192.0.2.10:3").ask(&mut world, Method::ALLOCATE, take);
+    assert_eq!(thief.code(), Some(508));
+    ann.refresh(&mut world, 0);
+    assert_eq!(
+        (world.shared.quotas.count(), world.shared.ports.claimed()),
+        (1, 1)
+    );
+    let owner = Client::ann("192.0.2.10:4").ask(&mut world, Method::ALLOCATE, take);
+    assert_eq!(owner.code(), None);
+    assert_eq!(world.shared.quotas.count(), 1);
+}
+
+#[test]
+fn a_reserved_port_is_no_live_relay_until_it_is_bound() {
+    let mut world = World::new(config());
+    let mut ann = Client::ann("192.0.2.10:1");
+    let pair = |request: RequestBuilder| request.requested_transport(17).even_port(true);
+    let answer = ann.ask(&mut world, Method::ALLOCATE, pair);
+    let token: [u8; 8] = answer.attribute(0x0022).unwrap().try_into().unwrap();
+    let mut odd = answer.relayed();
+    odd.set_port(odd.port() + 1);
+    // Whatever listens there now is not ours: another program may have the port.
+    assert_eq!(
+        ann.bind(&mut world, 0x4000, &odd.to_string()).code(),
+        Some(403)
+    );
+    assert_eq!(ann.permit(&mut world, &odd.to_string()).code(), None);
+    assert_eq!(
+        ann.send_indication(&mut world, &odd.to_string(), b"x"),
+        Got::Nothing
+    );
+    let take = |request: RequestBuilder| request.requested_transport(17).reservation_token(token);
+    assert_eq!(
+        Client::ann("192.0.2.10:2")
+            .ask(&mut world, Method::ALLOCATE, take)
+            .relayed(),
+        odd
+    );
+    assert_eq!(ann.bind(&mut world, 0x4000, &odd.to_string()).code(), None);
+}
+
+#[test]
+fn a_method_that_nobody_knows_gets_no_challenge() {
+    let mut world = World::new(config());
+    for method in [[0x00, 0x0A], [0x3E, 0xEF]] {
+        let mut packet = RequestBuilder::new(Method::REFRESH, [2; 12]).finish(None, false);
+        packet[..2].copy_from_slice(&method);
+        let answer = Answer::of(world.send(&udp(CLIENT), &packet));
+        assert_eq!((answer.code(), answer.bytes.len()), (Some(400), 28));
+    }
+}
+
+#[test]
 fn an_even_port_without_reservation_holds_one_port() {
     let mut world = World::new(config());
     for client in 1..=10 {

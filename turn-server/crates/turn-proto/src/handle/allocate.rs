@@ -24,14 +24,6 @@ const UDP: u8 = 17;
 /// How many ports are tried when other programs hold them.
 const BIND_TRIES: u8 = 8;
 
-/// A port for a new allocation.
-struct Port {
-    claim: PortClaim,
-    may_move: bool,
-    /// The reservation of the next port.
-    token: Option<Token>,
-}
-
 impl Relay {
     /// Answers an Allocate request (RFC 8656 §7.2).
     pub(crate) fn allocate(
@@ -51,14 +43,8 @@ impl Relay {
             UDP => {}
             _ => return Err(Reject::UnsupportedTransport),
         }
-        // Steps 5 to 9: which address and port.
-        let port = self.choose_port(now, path, request)?;
-        // Step 10: quotas.
-        let ticket = self
-            .shared
-            .quotas
-            .claim(&requester.user)
-            .map_err(Reject::QuotaReached)?;
+        // Steps 5 to 10: which address and port, and whether the quota allows it.
+        let port = self.choose_port(now, path, request, requester)?;
         let local = port.claim.address().ok_or(Reject::InsufficientCapacity)?;
         let lifetime = self.grant(request.lifetime()?);
         let binding = Binding {
@@ -76,7 +62,7 @@ impl Relay {
             phase: Phase::Binding(binding),
             relay: RelayId(u32::MAX),
             claim: port.claim,
-            _ticket: ticket,
+            _ticket: port.ticket,
             local,
             relayed: external::advertised(&self.config.externals, local),
             lifetime,
@@ -124,112 +110,6 @@ impl Relay {
             .min(lifetimes.allocation_max)
     }
 
-    fn choose_port(&mut self, now: Now, path: &Path, request: &Request) -> Result<Port, Reject> {
-        let (even, token) = (request.even_port()?, request.reservation_token()?);
-        let (family, additional) = (request.requested_family()?, request.additional_family()?);
-        // Step 5: a token says which address and port, so nothing else may.
-        if let Some(token) = token {
-            if even.is_some() || family.is_some() || additional.is_some() {
-                return Err(Reject::BadRequest);
-            }
-            let claim = self
-                .shared
-                .reservations
-                .take(token, now.mono)
-                .ok_or(Reject::InsufficientCapacity)?;
-            return Ok(Port {
-                claim,
-                may_move: false,
-                token: None,
-            });
-        }
-        // Step 6: both family attributes contradict each other.
-        if family.is_some() && additional.is_some() {
-            return Err(Reject::BadRequest);
-        }
-        let ip = self.choose_address(path, family)?;
-        let random = self.rng.next_u32();
-        let ports = &self.shared.ports;
-        match even {
-            // Step 9: EVEN-PORT, with the next port reserved or not.
-            Some(true) => {
-                let (claim, next) = ports
-                    .claim_pair(ip, random)
-                    .ok_or(Reject::InsufficientCapacity)?;
-                let token = self.reserve(now, next);
-                Ok(Port {
-                    claim,
-                    may_move: false,
-                    token: Some(token),
-                })
-            }
-            Some(false) => {
-                let claim = ports
-                    .claim(ip, Want::Even, random)
-                    .ok_or(Reject::InsufficientCapacity)?;
-                Ok(Port {
-                    claim,
-                    may_move: false,
-                    token: None,
-                })
-            }
-            None => {
-                let claim = ports
-                    .claim(ip, Want::Any, random)
-                    .ok_or(Reject::InsufficientCapacity)?;
-                Ok(Port {
-                    claim,
-                    may_move: true,
-                    token: None,
-                })
-            }
-        }
-    }
-
-    fn reserve(&mut self, now: Now, claim: PortClaim) -> Token {
-        let mut token = Token::default();
-        self.rng.fill_bytes(&mut token);
-        let expires_at = now.mono + self.config.lifetimes.reservation;
-        self.shared.reservations.hold(token, claim, expires_at);
-        self.timers.arm(expires_at, Due::Reservations);
-        token
-    }
-
-    /// Chooses the relay address (RFC 8656 §7.2 steps 7 and 8).
-    fn choose_address(&mut self, path: &Path, family: Option<Family>) -> Result<IpAddr, Reject> {
-        let of = |v4: bool| move |ip: &&IpAddr| ip.is_ipv4() == v4;
-        let relays = &self.config.relays;
-        let has = |v4: bool| relays.addresses.iter().any(|ip| ip.is_ipv4() == v4);
-        let v4 = match family {
-            Some(Family::V4) => true,
-            Some(Family::V6) => false,
-            Some(Family::Other(_)) => return Err(Reject::UnsupportedFamily),
-            None => match self.config.default_family {
-                DefaultFamily::V4 => has(true),
-                DefaultFamily::V6 => !has(false),
-                DefaultFamily::Keep if has(path.client.is_ipv4()) => path.client.is_ipv4(),
-                DefaultFamily::Keep => has(true),
-            },
-        };
-        let candidates = relays.addresses.iter().filter(of(v4));
-        let count = candidates.clone().count();
-        if count == 0 {
-            return Err(Reject::UnsupportedFamily);
-        }
-        let chosen = match relays.choice {
-            RelayChoice::SameAsServer => candidates
-                .clone()
-                .find(|ip| **ip == path.server.ip())
-                .or_else(|| candidates.clone().find(|ip| !ip.is_loopback()))
-                .or_else(|| candidates.clone().next()),
-            RelayChoice::RoundRobin => {
-                self.next_relay = self.next_relay.wrapping_add(1);
-                candidates.clone().nth(self.next_relay % count)
-            }
-        };
-        chosen.copied().ok_or(Reject::UnsupportedFamily)
-    }
-
     /// The relay socket is bound: the allocation begins and its client is told.
     pub(crate) fn bound(&mut self, _now: Now, relay: RelayId) {
         let Some(allocation) = self.allocations.at_mut(relay.0 >> 1) else {
@@ -239,6 +119,7 @@ impl Relay {
             return;
         };
         allocation.phase = Phase::Active;
+        allocation.claim.go_live();
         let seconds = u32::try_from(allocation.lifetime.as_secs()).unwrap_or(u32::MAX);
         let mut answer = self
             .responder

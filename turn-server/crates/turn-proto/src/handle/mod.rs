@@ -5,6 +5,7 @@ mod binding;
 mod channel_bind;
 mod channel_data;
 mod create_permission;
+mod port;
 mod refresh;
 mod send;
 
@@ -87,10 +88,6 @@ impl Relay {
 
     /// Decides about one packet to a peer whose address stands [`Standing::ByPort`].
     pub(crate) fn admits(&self, to: SocketAddr, standing: Standing) -> bool {
-        standing == Standing::Free
-            || self
-                .config
-                .peers
-                .admits(to, self.shared.ports.is_claimed(to))
+        standing == Standing::Free || self.config.peers.admits(to, self.shared.ports.is_live(to))
     }
 }
