@@ -1,21 +1,19 @@
 //! Allocate (RFC 8656 §7): makes an allocation once its relay socket is bound.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
-use turn_wire::{Family, MessageView, Request};
+use turn_wire::{MessageView, Request};
 
 use crate::{
-    Action, BindFailure, DefaultFamily, Event, Now, Path, PortClaim, RelayChoice, RelayId,
+    Action, BindFailure, Event, Now, Path, RelayId,
     allocation::{Allocation, Binding, Phase},
     auth::Requester,
     external,
     ports::Want,
     reject::Reject,
     relay::Relay,
-    reservation::Token,
     respond::Done,
     slab::Key,
-    timers::Due,
 };
 
 /// UDP's protocol number, the only transport of relay sockets here.
