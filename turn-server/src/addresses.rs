@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use turn_config::settings;
 use turn_proto::{External, RelayAddresses, RelayChoice};
 
-/// The addresses of this machine's interfaces, without those that are good on one link only.
+/// All addresses of this machine's interfaces.
 ///
 /// # Errors
 /// What the kernel says when it does not tell.
@@ -16,7 +16,7 @@ pub fn of_this_machine() -> std::io::Result<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = interfaces
         .into_iter()
         .filter_map(|interface| Some(interface.addr?.ip()))
-        .filter(|ip| is_usable(*ip))
+        .filter(|ip| !ip.is_unspecified())
         .collect();
     addresses.sort_unstable();
     addresses.dedup();
@@ -35,15 +35,19 @@ pub(crate) fn in_url(ip: IpAddr) -> String {
 /// Tells whether an address can be listened on without naming an interface.
 fn is_usable(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => !ip.is_unspecified() && !ip.is_link_local(),
-        IpAddr::V6(ip) => !ip.is_unspecified() && !ip.is_unicast_link_local(),
+        IpAddr::V4(ip) => !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_unicast_link_local(),
     }
 }
 
-/// Where to listen: where the operator says, else everywhere.
+/// Where to listen: where the operator says, else everywhere but on addresses that are good on one link only.
 pub fn to_listen_on(listening: &settings::Listening, machine: &[IpAddr]) -> Vec<IpAddr> {
     if listening.addresses.is_empty() {
-        machine.to_vec()
+        machine
+            .iter()
+            .copied()
+            .filter(|ip| is_usable(*ip))
+            .collect()
     } else {
         listening.addresses.clone()
     }

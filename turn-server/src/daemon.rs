@@ -21,7 +21,7 @@ use turn_io::{Backend, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
-    Server, addresses, http, logging, quickstart,
+    Server, addresses, descriptors, http, logging, quickstart,
     relay_config::{self, Plan},
     session_log::{SessionLine, level},
     sites::{Listeners, Sites},
@@ -81,6 +81,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     };
     logging::init(&settings.logging)?;
     warn_of(settings);
+    descriptors::raise();
     let machine = addresses::of_this_machine().context("cannot list this machine's addresses")?;
     let listeners = Listeners::bind(settings, made.is_some())?;
     let plan = relay_config::plan(settings, &machine, listeners.addresses()?)?;
@@ -100,7 +101,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     let relay_port = relay_port.map_or(settings.listening.port, |address| address.port());
     let http = listeners.addresses()?;
     let banner = match &made {
-        Some(made) => quickstart::banner(made, listeners.http_port()?, relay_port, &machine),
+        Some(made) => quickstart::banner(made, listeners.http_port()?, relay_port, &plan.listening),
         None => String::new(),
     };
     let runtime = Builder::new_multi_thread()
@@ -139,6 +140,7 @@ type Failures = async_mpsc::UnboundedReceiver<WorkerFailure>;
 fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Failures)> {
     let (failed, failures) = async_mpsc::unbounded_channel();
     let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = settings.process.workers.map_or(cores, usize::from);
     let listen = |on: bool| -> Vec<SocketAddr> {
         let at = |ip: &IpAddr| SocketAddr::new(*ip, settings.listening.port);
         if on {
@@ -151,9 +153,10 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
         udp: listen(settings.listening.udp),
         tcp: listen(settings.listening.tcp),
         relay_addresses: plan.relay.relays.addresses.clone(),
-        workers: settings.process.workers.map_or(cores, usize::from),
+        workers,
         socket_buffer: settings.listening.socket_buffer,
         backend: Backend::detect(),
+        max_streams: descriptors::streams_per_worker(workers),
         events: Some(log_events(settings)?),
         on_failure: Some(Arc::new(move |failure: &WorkerFailure| {
             // Nobody listens any more when the daemon is stopping.

@@ -6,6 +6,7 @@
 
 pub mod addresses;
 pub mod daemon;
+mod descriptors;
 mod http;
 mod listener;
 mod logging;

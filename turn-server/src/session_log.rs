@@ -13,6 +13,7 @@ pub(crate) struct SessionLine<'a> {
 }
 
 impl fmt::Display for SessionLine<'_> {
+    // A user's name may carry line ends; a log line is one line, so it is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let realm = self.realm;
         match self.event {
@@ -28,6 +29,7 @@ impl fmt::Display for SessionLine<'_> {
                 lifetime.as_secs(),
                 path.transport,
                 path.client,
+                user = user.escape_debug(),
             ),
             Event::Refreshed {
                 session,
@@ -37,6 +39,7 @@ impl fmt::Display for SessionLine<'_> {
                 f,
                 "session {session}: refreshed, realm=<{realm}>, username=<{user}>, lifetime={}",
                 lifetime.as_secs(),
+                user = user.escape_debug(),
             ),
             Event::Ended {
                 session,
@@ -59,6 +62,7 @@ impl fmt::Display for SessionLine<'_> {
                 traffic.peer_sent_bytes,
                 path.server,
                 path.client,
+                user = user.escape_debug(),
             ),
             Event::Refused {
                 path,
@@ -89,5 +93,32 @@ pub(crate) fn level(event: &Event) -> tracing::Level {
         Event::Started { .. } | Event::Refreshed { .. } | Event::Ended { .. } => {
             tracing::Level::INFO
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use turn_proto::{Event, SessionId};
+
+    use super::SessionLine;
+
+    #[test]
+    fn a_name_cannot_forge_a_line() {
+        let event = Event::Refreshed {
+            session: SessionId(1_000_000_000_000_007),
+            user: "eve>\nsession 9: new".into(),
+            lifetime: Duration::from_secs(600),
+        };
+        let line = SessionLine {
+            event: &event,
+            realm: "r",
+        }
+        .to_string();
+        assert_eq!(
+            line,
+            "session 001000000000000007: refreshed, realm=<r>, username=<eve>\\nsession 9: new>, lifetime=600"
+        );
     }
 }

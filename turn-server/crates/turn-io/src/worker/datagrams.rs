@@ -42,7 +42,8 @@ impl Worker {
             // behind it. No such error closes a socket: peers come and go.
             self.sockets.counters.receive_errors += 1;
             return Served {
-                packets: 0,
+                // Counts as work, so that an error that stays cannot hold the worker for ever.
+                packets: 1,
                 more: true,
             };
         };
