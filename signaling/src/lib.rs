@@ -15,6 +15,7 @@ mod outbox;
 mod pages;
 pub mod program;
 mod router;
+pub mod server;
 mod session;
 mod switchboard;
 

@@ -1,6 +1,6 @@
 //! The HTTP servers of the control plane, and their routes.
 
-use std::{net::SocketAddr, net::TcpListener, sync::Arc};
+use std::{net::TcpListener, sync::Arc};
 
 use axum::{
     Router,
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use turn_auth::Secret;
 use turn_config::settings::Settings;
 
-use crate::{Server, addresses, metrics_page::MetricsPage};
+use crate::{Server, addresses, descriptors, metrics_page::MetricsPage};
 
 /// Makes the issuer of ICE configurations for a relay on `port`.
 ///
@@ -104,15 +104,9 @@ pub(crate) fn metrics_routes(path: &str, server: Arc<Server>) -> Router {
 pub(crate) async fn serve(
     listener: TcpListener,
     routes: Router,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let stopped = async move {
-        // An error means that the sender is gone, which is a stop as well.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stopped)
-        .await
+    let most = descriptors::http_connections();
+    signaling::server::serve(listener, routes, most, stop).await
 }

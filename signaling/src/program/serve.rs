@@ -23,7 +23,7 @@ use turn_auth::Secret;
 use super::endpoint::Endpoint;
 use super::settings::{IceSettings, Settings};
 use crate::hub::Limits;
-use crate::{Config, Gate, IceSource, Signaling};
+use crate::{Config, Gate, IceSource, Signaling, server};
 
 /// How long connections may take to end once they are told to.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -95,20 +95,15 @@ async fn serve(listeners: Vec<TcpListener>, signaling: &Signaling) -> anyhow::Re
     let stop = watch::Sender::new(false);
     let routes = signaling.router().merge(health(Arc::clone(&ready)));
     let mut servers = JoinSet::new();
+    // All listeners share the descriptors.
+    let max_connections = (server::affordable_connections() / listeners.len().max(1)).max(1);
     for listener in listeners {
-        let service = routes
-            .clone()
-            .into_make_service_with_connect_info::<SocketAddr>();
-        let mut stopping = stop.subscribe();
-        let stopped = async move {
-            // An error means that the sender is gone, which is a stop as well.
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        servers.spawn(async move {
-            axum::serve(listener, service)
-                .with_graceful_shutdown(stopped)
-                .await
-        });
+        servers.spawn(server::serve(
+            listener,
+            routes.clone(),
+            max_connections,
+            stop.subscribe(),
+        ));
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use signaling::hub::Limits;
 use signaling::{Config, Gate, Signaling};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -77,13 +78,24 @@ impl Server {
     }
 
     pub async fn with(config: Config) -> Server {
+        Server::with_places(config, 1_000).await
+    }
+
+    /// With at most this many connections.
+    pub async fn capped(max_connections: usize) -> Server {
+        Server::with_places(config(), max_connections).await
+    }
+
+    async fn with_places(config: Config, max_connections: usize) -> Server {
         let signaling = Signaling::start(config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let service = signaling
-            .router()
-            .into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move { axum::serve(listener, service).await });
+        let routes = signaling.router();
+        tokio::spawn(async move {
+            // Kept here, so that it never stops.
+            let (_stop, stopping) = watch::channel(false);
+            signaling::server::serve(listener, routes, max_connections, stopping).await
+        });
         Server { address, signaling }
     }
 
