@@ -324,8 +324,6 @@ impl Watch {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
-
     #[test]
     fn no_sequence_breaks_membership_order_or_bounds(steps in prop::collection::vec(step(), 1..120)) {
         let mut watch = Watch::new();
