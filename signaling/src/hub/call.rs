@@ -86,6 +86,11 @@ impl Call {
         &mut self.pairs[index]
     }
 
+    /// Bytes of all candidates that wait.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.pairs.iter().map(Pair::held_bytes).sum()
+    }
+
     pub(super) fn remove(&mut self, user: &UserId) {
         self.parties.retain(|party| party.user != *user);
         self.pairs.retain(|pair| !pair.involves(user));

@@ -121,18 +121,21 @@ impl Pair {
         passing
     }
 
-    /// Notes a candidate and returns what passes now; what has to wait is kept within bounds.
+    /// Says whether a candidate of `from` would have to be kept now.
+    pub(super) fn keeps_candidates(&self, from: &UserId, ringing: bool) -> bool {
+        ringing || !self.has_described(from)
+    }
+
+    /// Notes a candidate and returns what passes now; what has to wait is kept within bounds, of which `free` bytes are left.
     pub(super) fn candidate(
         &mut self,
         candidate: Passing,
         ringing: bool,
+        free: usize,
         limits: &Limits,
     ) -> Vec<Passing> {
-        let described = self
-            .users
-            .iter()
-            .zip(self.described)
-            .any(|(user, described)| described && *user == candidate.from);
+        let waits = self.keeps_candidates(&candidate.from, ringing);
+        let described = self.has_described(&candidate.from);
         let kept = if described {
             &mut self.missed
         } else {
@@ -142,8 +145,9 @@ impl Pair {
             .iter()
             .filter(|kept| kept.from == candidate.from)
             .count()
-            < limits.held_candidates;
-        if room && (ringing || !described) {
+            < limits.held_candidates
+            && candidate.data.as_str().len() <= free;
+        if room && waits {
             kept.push(candidate.clone());
         }
         if described {
@@ -163,6 +167,30 @@ impl Pair {
         }
         passing.append(&mut self.early);
         passing
+    }
+
+    /// Bytes of the candidates that wait.
+    pub(super) fn held_bytes(&self) -> usize {
+        let held = self.early.iter().chain(&self.missed);
+        held.map(|candidate| candidate.data.as_str().len()).sum()
+    }
+
+    /// Says whether something is kept to be repeated to `user`.
+    pub(super) fn keeps_for(&self, user: &UserId) -> bool {
+        self.involves(user) && self.missed.iter().any(|missed| missed.from != *user)
+    }
+
+    /// Drops what is kept to be repeated to `user`.
+    pub(super) fn forget_missed(&mut self, user: &UserId) {
+        if self.involves(user) {
+            self.missed.retain(|missed| missed.from == *user);
+            self.missed.shrink_to_fit();
+        }
+    }
+
+    fn has_described(&self, user: &UserId) -> bool {
+        let mut users = self.users.iter().zip(self.described);
+        users.any(|(of, described)| described && of == user)
     }
 
     fn describe(&mut self, user: &UserId) {

@@ -22,7 +22,12 @@ impl Hub {
         let kind = signal.kind;
         match self.relay(now, from, user, signal, out) {
             // Clients send these by themselves, often after the other is gone: an error would only frighten people.
-            Err(_) if matches!(kind, SignalKind::Candidate | SignalKind::Renegotiate) => Ok(()),
+            Err(refusal)
+                if matches!(kind, SignalKind::Candidate | SignalKind::Renegotiate)
+                    && !matches!(refusal, Refusal::CandidateTooLarge { .. }) =>
+            {
+                Ok(())
+            }
             result => result,
         }
     }
@@ -37,7 +42,7 @@ impl Hub {
     ) -> Result<(), Refusal> {
         self.admit(now, from, user, &signal)?;
         if signal.kind == SignalKind::Answer {
-            self.accept(from, user, &signal.call, out);
+            self.accept(now, from, user, &signal.call, out);
         } else {
             self.take_seat(from, user, &signal);
         }
@@ -53,17 +58,27 @@ impl Hub {
         let ringing = call
             .party(&to)
             .is_some_and(|party| party.state == PartyState::Invited);
+        let free = self.limits.held_bytes.saturating_sub(call.held_bytes());
         let said = Passing {
             from: user.clone(),
             kind,
             data,
         };
         let pair = call.pair(user, &to);
+        if kind == SignalKind::Candidate
+            && said.data.as_str().len() > self.limits.held_candidate
+            && pair.keeps_candidates(user, ringing)
+        {
+            return Err(Refusal::CandidateTooLarge {
+                call: id,
+                limit: self.limits.held_candidate,
+            });
+        }
         let passing = match kind {
             SignalKind::Offer | SignalKind::Renegotiate => {
                 pair.offer(now, said, ringing, &self.limits)
             }
-            SignalKind::Candidate => pair.candidate(said, ringing, &self.limits),
+            SignalKind::Candidate => pair.candidate(said, ringing, free, &self.limits),
             SignalKind::Answer | SignalKind::Opaque => pair.answer(said),
         };
         let waiting = Deadline::Release(id.clone());
@@ -116,6 +131,18 @@ impl Hub {
         }
         for (one, other, passing) in released {
             self.pass(id, &one, &other, passing, out);
+        }
+    }
+
+    /// Drops what was kept to be repeated to somebody who accepted and never answered.
+    pub(super) fn forget_missed(&mut self, id: &CallId, user: &UserId) {
+        for pair in self
+            .calls
+            .get_mut(id)
+            .iter_mut()
+            .flat_map(|call| &mut call.pairs)
+        {
+            pair.forget_missed(user);
         }
     }
 

@@ -162,6 +162,7 @@ impl Hub {
 
     pub(super) fn call_answer(
         &mut self,
+        now: Duration,
         from: ConnectionId,
         user: &UserId,
         id: &CallId,
@@ -174,7 +175,7 @@ impl Hub {
         if party.state == PartyState::Caller {
             return Ok(());
         }
-        self.accept(from, user, id, out);
+        self.accept(now, from, user, id, out);
         let Some(call) = self.calls.get_mut(id) else {
             return Ok(());
         };
@@ -199,6 +200,7 @@ impl Hub {
     /// Gives the call to the connection that accepted it and stops the user's other ones ringing.
     pub(super) fn accept(
         &mut self,
+        now: Duration,
         from: ConnectionId,
         user: &UserId,
         id: &CallId,
@@ -219,6 +221,11 @@ impl Hub {
         };
         if !call.any(PartyState::Invited) {
             self.timers.cancel(&Deadline::Ring(id.clone()));
+        }
+        if was_ringing && call.pairs.iter().any(|pair| pair.keeps_for(user)) {
+            let at = now + self.limits.repeat;
+            self.timers
+                .set(Deadline::Repeat(id.clone(), user.clone()), at);
         }
         self.timers
             .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
@@ -310,8 +317,7 @@ impl Hub {
         if let Some(entry) = self.users.get_mut(user) {
             entry.calls.remove(id);
         }
-        self.timers
-            .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
+        self.cancel_waits(id, user);
         self.forget_if_idle(user);
         if alone {
             self.remove_call(id);
@@ -374,10 +380,17 @@ impl Hub {
             if let Some(entry) = self.users.get_mut(user) {
                 entry.calls.remove(id);
             }
-            self.timers
-                .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
+            self.cancel_waits(id, user);
             self.forget_if_idle(user);
         }
+    }
+
+    /// The call waits for nothing of this member any more.
+    fn cancel_waits(&mut self, id: &CallId, user: &UserId) {
+        self.timers
+            .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
+        self.timers
+            .cancel(&Deadline::Repeat(id.clone(), user.clone()));
     }
 
     /// The connections on which a member hears of the call: the one that has it, or all.

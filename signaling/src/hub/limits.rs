@@ -22,6 +22,13 @@ pub struct Limits {
     pub hold: Duration,
     /// Candidates kept per direction of a pair in a call; browsers gather fewer than 40.
     pub held_candidates: usize,
+    /// Bytes of a candidate that is kept; browsers' have fewer than 400.
+    pub held_candidate: usize,
+    /// Bytes of all candidates kept in a call.
+    pub held_bytes: usize,
+    /// How long candidates are kept for whoever has accepted a call and not sent an answer yet; covers a browser's question
+    /// whether the page may use the camera.
+    pub repeat: Duration,
     /// Signals kept for a member that lost its connection, and messages waiting for a connection to take them.
     pub outbox: usize,
     /// Bytes of one message.
@@ -48,6 +55,9 @@ impl Default for Limits {
             grace: Duration::from_secs(20),
             hold: Duration::from_secs(2),
             held_candidates: 64,
+            held_candidate: 4_096,
+            held_bytes: 65_536,
+            repeat: Duration::from_secs(20),
             outbox: 64,
             message: 65_536,
             rate: 20,

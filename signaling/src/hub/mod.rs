@@ -102,6 +102,8 @@ enum Deadline {
     Ring(CallId),
     /// What waits in the call waited long enough.
     Release(CallId),
+    /// The user accepted the call and had long enough to send an answer.
+    Repeat(CallId, UserId),
     /// The user did not come back to the call.
     CallGrace(CallId, UserId),
     /// The member did not come back to the room.
@@ -205,7 +207,7 @@ impl Hub {
                 recipients,
                 call_type,
             } => self.call_initiate(now, from, &user, call, &recipients, call_type, &mut out),
-            Command::CallAnswer(call) => self.call_answer(from, &user, &call, &mut out),
+            Command::CallAnswer(call) => self.call_answer(now, from, &user, &call, &mut out),
             Command::CallReject(call) => {
                 self.call_reject(&user, &call, from, &mut out);
                 Ok(())
@@ -238,6 +240,7 @@ impl Hub {
             match deadline {
                 Deadline::Ring(call) => self.ring_timeout(&call, &mut out),
                 Deadline::Release(call) => self.release_held(now, &call, &mut out),
+                Deadline::Repeat(call, user) => self.forget_missed(&call, &user),
                 Deadline::CallGrace(call, user) => {
                     self.end_call(&call, &user, Some(EndReason::Disconnected), None, &mut out)
                 }

@@ -35,6 +35,14 @@ pub enum Refusal {
         /// How many it may have.
         limit: usize,
     },
+    /// Nothing that long is kept for somebody who cannot have it yet.
+    #[error("A candidate that has to wait has at most {limit} bytes")]
+    CandidateTooLarge {
+        /// In which call.
+        call: CallId,
+        /// Bytes that it may have.
+        limit: usize,
+    },
     /// The user is in as many calls as one may be.
     #[error("You are in too many calls at once")]
     TooManyCalls(CallId),
@@ -82,6 +90,7 @@ impl Refusal {
             Refusal::CallNotFound(_) => "call-not-found",
             Refusal::CallExists(_) => "call-exists",
             Refusal::CallTooLarge { .. } => "call-too-large",
+            Refusal::CandidateTooLarge { .. } => "candidate-too-large",
             Refusal::TooManyCalls(_) => "too-many-calls",
             Refusal::RoomFull { .. } => "room-full",
             Refusal::AlreadyJoined(_) => "already-joined",
@@ -101,7 +110,9 @@ impl Refusal {
             Refusal::CallNotFound(call)
             | Refusal::CallExists(call)
             | Refusal::TooManyCalls(call) => Some(call),
-            Refusal::CallTooLarge { call, .. } => Some(call),
+            Refusal::CallTooLarge { call, .. } | Refusal::CandidateTooLarge { call, .. } => {
+                Some(call)
+            }
             _ => None,
         }
     }

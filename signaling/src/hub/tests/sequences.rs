@@ -315,9 +315,9 @@ impl Watch {
         let census = self.hub.census();
         assert_eq!(census.connections, self.open.len());
         assert!(census.calls <= 3 && census.rooms <= 2, "{census:?}");
-        // At most: two per call, one per member of a call, one per member of a room, one for presence.
+        // At most: two per call, two per member of a call, one per member of a room, one for presence.
         assert!(
-            census.timers <= census.calls * 8 + census.rooms * 6 + 1,
+            census.timers <= census.calls * 14 + census.rooms * 6 + 1,
             "{census:?}"
         );
     }

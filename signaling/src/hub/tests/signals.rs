@@ -245,6 +245,71 @@ fn candidates_that_wait_are_bounded() {
     assert_eq!(lab.read(2).len(), 1 + 64);
 }
 
+/// ann (1) rings bob (2), and everything that she offers so far is read.
+fn rung() -> Lab {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.offer(1, "bob", "o");
+    lab.initiate(1, "c", &["bob"]);
+    lab.clear();
+    lab
+}
+
+#[test]
+fn a_candidate_that_would_have_to_wait_is_refused_above_4_kib() {
+    let (fits, long) = ("x".repeat(4_094), "x".repeat(4_095));
+    let mut lab = rung();
+    lab.candidate(1, "bob", &fits);
+    lab.candidate(1, "bob", &long);
+    lab.candidate(2, "ann", &long);
+    assert_eq!(lab.read(1), ["refused candidate-too-large"]);
+    assert_eq!(lab.read(2).len(), 2, "one candidate and one refusal");
+    lab.answer(2, "ann", "a");
+    assert_eq!(lab.read(2).len(), 1);
+    lab.candidate(1, "bob", &long);
+    assert_eq!(lab.read(2).len(), 1, "what need not wait passes");
+}
+
+#[test]
+fn candidates_that_wait_in_a_call_have_64_kib_in_all() {
+    let mut lab = rung();
+    let kibibyte = "x".repeat(1_022);
+    for _ in 0..60 {
+        lab.candidate(1, "bob", &kibibyte);
+        lab.candidate(2, "ann", &kibibyte);
+    }
+    assert_eq!(
+        lab.read(2).len(),
+        60,
+        "those that pass at once are not bounded"
+    );
+    lab.answer(2, "ann", "a");
+    let (early, missed) = (lab.read(1).len() - 1, lab.read(2).len());
+    assert_eq!((early, missed), (32, 32));
+}
+
+#[test]
+fn candidates_for_somebody_who_accepted_are_kept_for_20_seconds() {
+    for (secs, kept) in [(19, 1), (20, 0)] {
+        let mut lab = rung();
+        lab.candidate(1, "bob", "k");
+        lab.send(2, Command::CallAnswer(call("c")));
+        lab.clear();
+        lab.wait_secs(secs);
+        lab.answer(2, "ann", "a");
+        assert_eq!(lab.read(2).len(), kept, "after {secs} s");
+    }
+}
+
+#[test]
+fn nothing_is_left_to_wait_for_when_an_accepted_call_ends() {
+    let mut lab = rung();
+    lab.candidate(1, "bob", "k");
+    lab.send(2, Command::CallAnswer(call("c")));
+    assert_eq!(lab.hub.census().timers, 1);
+    lab.send(2, Command::CallEnd(call("c")));
+    assert_eq!(lab.hub.census().timers, 0);
+}
+
 #[test]
 fn whoever_speaks_for_a_user_after_a_reconnect_has_the_call() {
     let mut lab = Lab::of(&["ann", "bob", "bob"]);
