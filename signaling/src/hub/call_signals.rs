@@ -170,7 +170,10 @@ impl Hub {
                 return Err(unavailable);
             }
             self.open_call(now, from, user, id)?;
-            return self.invite(id, to).map(|_| ());
+            return self
+                .invite(id, to)
+                .map(|_| ())
+                .inspect_err(|_| self.remove_call(id));
         };
         if call.party(user).is_none() {
             return Err(Refusal::CallNotFound(id.clone()));

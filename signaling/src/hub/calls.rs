@@ -89,12 +89,12 @@ impl Hub {
             }
             self.remove_call(id);
         }
+        if self.calls_of(user, |state| state != PartyState::Invited) >= self.limits.calls_per_user {
+            return Err(Refusal::TooManyCalls(id.clone()));
+        }
         let Some(entry) = self.users.get_mut(user) else {
             return Ok(());
         };
-        if entry.calls.len() >= self.limits.calls_per_user {
-            return Err(Refusal::TooManyCalls(id.clone()));
-        }
         entry.calls.insert(id.clone());
         self.calls.insert(id.clone(), Call::new(user, from, now));
         self.timers
@@ -105,6 +105,7 @@ impl Hub {
     /// Makes `recipient` a member; says whether that is new.
     pub(super) fn invite(&mut self, id: &CallId, recipient: &UserId) -> Result<bool, Refusal> {
         let online = self.is_online(recipient);
+        let invitations = self.calls_of(recipient, |state| state == PartyState::Invited);
         let Some(call) = self.calls.get_mut(id) else {
             return Err(Refusal::CallNotFound(id.clone()));
         };
@@ -123,12 +124,28 @@ impl Hub {
                 limit: self.limits.members,
             });
         }
+        if invitations >= self.limits.invitations_per_user {
+            return Err(Refusal::RecipientBusy {
+                call: id.clone(),
+                recipient: recipient.clone(),
+            });
+        }
         call.parties
             .push(Party::new(recipient, PartyState::Invited));
         if let Some(entry) = self.users.get_mut(recipient) {
             entry.calls.insert(id.clone());
         }
         Ok(true)
+    }
+
+    /// Counts the calls in which the user has come so far.
+    fn calls_of(&self, user: &UserId, so_far: impl Fn(PartyState) -> bool) -> usize {
+        let calls = self.users.get(user).into_iter();
+        calls
+            .flat_map(|entry| &entry.calls)
+            .filter_map(|id| self.calls.get(id)?.party(user))
+            .filter(|party| so_far(party.state))
+            .count()
     }
 
     pub(super) fn ring(

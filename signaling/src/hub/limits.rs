@@ -11,8 +11,11 @@ pub struct Limits {
     pub connections: usize,
     /// Members of a room, and of a call: a mesh of n members costs each of them n - 1 uploads.
     pub members: usize,
-    /// Calls that a user may be in at once, ringing ones included.
+    /// Calls that a user may have begun or accepted when beginning another.
     pub calls_per_user: usize,
+    /// Calls to which a user may be invited at once without having accepted; a user cannot help being called, so these are
+    /// bounded apart from the user's own.
+    pub invitations_per_user: usize,
     /// How long a call rings.
     pub ring: Duration,
     /// How long a member or a call waits for a lost connection to come back.
@@ -51,6 +54,7 @@ impl Default for Limits {
             connections: 20_000,
             members: 6,
             calls_per_user: 16,
+            invitations_per_user: 16,
             ring: Duration::from_secs(45),
             grace: Duration::from_secs(20),
             hold: Duration::from_secs(2),

@@ -21,6 +21,14 @@ pub enum Refusal {
         /// Who, if it is about a call.
         recipient: Option<UserId>,
     },
+    /// The recipient is being rung for as many calls as one may be.
+    #[error("Recipient is busy")]
+    RecipientBusy {
+        /// To which call.
+        call: CallId,
+        /// Who.
+        recipient: UserId,
+    },
     /// No such call, or somebody else's.
     #[error("Call not found")]
     CallNotFound(CallId),
@@ -87,6 +95,7 @@ impl Refusal {
             Refusal::InvalidMessage => "invalid-message",
             Refusal::UnknownType => "unknown-type",
             Refusal::RecipientUnavailable { .. } => "recipient-unavailable",
+            Refusal::RecipientBusy { .. } => "recipient-busy",
             Refusal::CallNotFound(_) => "call-not-found",
             Refusal::CallExists(_) => "call-exists",
             Refusal::CallTooLarge { .. } => "call-too-large",
@@ -107,6 +116,7 @@ impl Refusal {
     pub fn call(&self) -> Option<&CallId> {
         match self {
             Refusal::RecipientUnavailable { call, .. } => call.as_ref(),
+            Refusal::RecipientBusy { call, .. } => Some(call),
             Refusal::CallNotFound(call)
             | Refusal::CallExists(call)
             | Refusal::TooManyCalls(call) => Some(call),
@@ -121,6 +131,7 @@ impl Refusal {
     pub fn recipient(&self) -> Option<&UserId> {
         match self {
             Refusal::RecipientUnavailable { recipient, .. } => recipient.as_ref(),
+            Refusal::RecipientBusy { recipient, .. } => Some(recipient),
             _ => None,
         }
     }

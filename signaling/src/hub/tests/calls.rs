@@ -204,6 +204,62 @@ fn a_user_is_in_at_most_sixteen_calls_of_their_own() {
     assert_eq!(lab.hub.census().calls, 16);
 }
 
+/// ann (1) is invited to 16 calls of eve (2) and bob (3), by offers or by ringing.
+fn besieged() -> Lab {
+    let mut lab = Lab::of(&["ann", "eve", "bob"]);
+    for n in 0..16 {
+        let id = format!("siege{n}");
+        match n % 2 {
+            0 => lab.initiate(2, &id, &["ann"]),
+            _ => lab.send(
+                2,
+                Command::CallSignal(CallSignal {
+                    kind: SignalKind::Offer,
+                    call: call(&id),
+                    to: user("ann"),
+                    data: payload("o"),
+                }),
+            ),
+        }
+    }
+    lab.clear();
+    lab
+}
+
+#[test]
+fn invitations_do_not_count_as_calls_of_one_s_own() {
+    let mut lab = besieged();
+    lab.initiate(1, "mine", &["bob"]);
+    assert_eq!(lab.read(1).len(), 0);
+    assert_eq!(lab.read(3), ["incoming-call mine ann"]);
+}
+
+#[test]
+fn accepted_calls_count_as_one_s_own() {
+    let mut lab = besieged();
+    for n in 0..16 {
+        lab.send(1, Command::CallAnswer(call(&format!("siege{n}"))));
+    }
+    lab.initiate(1, "mine", &["bob"]);
+    assert_eq!(lab.read(1), ["refused too-many-calls"]);
+}
+
+#[test]
+fn whoever_is_invited_to_sixteen_calls_is_busy() {
+    let mut lab = besieged();
+    lab.initiate(3, "c", &["ann"]);
+    lab.offer(3, "ann", "o");
+    assert_eq!(
+        lab.read(3),
+        ["refused recipient-busy", "refused recipient-busy"]
+    );
+    assert_eq!(lab.read(1).len(), 0);
+    assert_eq!(lab.hub.census().calls, 16, "and nothing of it is left");
+    lab.send(1, Command::CallReject(call("siege0")));
+    lab.initiate(3, "c", &["ann"]);
+    assert_eq!(lab.read(1), ["incoming-call c bob"]);
+}
+
 #[test]
 fn further_people_can_be_invited_into_a_call() {
     let mut lab = talking();
