@@ -171,7 +171,7 @@ impl Hub {
             }
             self.open_call(now, from, user, id)?;
             return self
-                .invite(id, to)
+                .invite(now, id, to)
                 .map(|_| ())
                 .inspect_err(|_| self.remove_call(id));
         };
@@ -184,7 +184,7 @@ impl Hub {
         if call.party(to).is_none() {
             let invites = *kind == SignalKind::Offer && call.initiator == *user;
             return if invites {
-                self.invite(id, to).map(|_| ())
+                self.invite(now, id, to).map(|_| ())
             } else {
                 Err(unavailable)
             };

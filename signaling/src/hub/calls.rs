@@ -43,7 +43,7 @@ impl Hub {
             .is_some_and(|call| call.call_type.is_none());
         let mut rung = Vec::new();
         for recipient in recipients.iter().filter(|recipient| *recipient != user) {
-            match self.invite(&id, recipient) {
+            match self.invite(now, &id, recipient) {
                 Ok(new) if (new || was_provisional) && !rung.contains(recipient) => {
                     rung.push(recipient.clone())
                 }
@@ -102,8 +102,13 @@ impl Hub {
         Ok(())
     }
 
-    /// Makes `recipient` a member; says whether that is new.
-    pub(super) fn invite(&mut self, id: &CallId, recipient: &UserId) -> Result<bool, Refusal> {
+    /// Makes `recipient` a member, who has as long as the call rings to accept; says whether that is new.
+    pub(super) fn invite(
+        &mut self,
+        now: Duration,
+        id: &CallId,
+        recipient: &UserId,
+    ) -> Result<bool, Refusal> {
         let online = self.is_online(recipient);
         let invitations = self.calls_of(recipient, |state| state == PartyState::Invited);
         let Some(call) = self.calls.get_mut(id) else {
@@ -134,6 +139,11 @@ impl Hub {
             .push(Party::new(recipient, PartyState::Invited));
         if let Some(entry) = self.users.get_mut(recipient) {
             entry.calls.insert(id.clone());
+        }
+        // It rings no longer once somebody has accepted.
+        let ring = Deadline::Ring(id.clone());
+        if !self.timers.is_set(&ring) {
+            self.timers.set(ring, now + self.limits.ring);
         }
         Ok(true)
     }

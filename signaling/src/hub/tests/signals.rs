@@ -63,6 +63,20 @@ fn an_offer_and_its_answer_make_a_call_that_lasts() {
 }
 
 #[test]
+fn whoever_an_offer_invites_into_an_answered_call_has_45_seconds_to_come() {
+    let mut lab = connected();
+    lab.offer(1, "eve", "o");
+    lab.clear();
+    lab.wait(Duration::from_millis(44_999));
+    assert_eq!(lab.read(1).len(), 0);
+    lab.wait(Duration::from_millis(1));
+    assert_eq!(lab.read(1), ["call-rejected c eve Timeout"]);
+    assert_eq!(lab.read(3), ["call-ended c ann Timeout"]);
+    lab.candidate(2, "ann", "k");
+    assert_eq!(lab.read(1), ["Candidate c bob k"], "the others talk on");
+}
+
+#[test]
 fn an_announced_call_belongs_to_both_and_to_nobody_else() {
     let mut lab = Lab::of(&["ann", "bob", "eve"]);
     lab.offer(1, "bob", "o");
