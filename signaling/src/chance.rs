@@ -15,9 +15,12 @@ pub(crate) fn seat() -> Seat {
     }
 }
 
+/// How names begin that the server gives.
+pub(crate) const GUEST: &str = "guest-";
+
 /// A name for somebody who gave none.
 #[expect(clippy::disallowed_methods, reason = "the one place")]
 pub(crate) fn guest() -> Option<Name> {
     let number: u64 = rand::random();
-    Name::parse(&format!("guest-{number:016x}"))
+    Name::parse(&format!("{GUEST}{number:016x}"))
 }

@@ -115,7 +115,12 @@ async fn introduce(
         return Err(refused);
     }
     let named = visitor.token.as_deref().or(opening.token.as_deref());
-    let name = named.map_or_else(chance::guest, Name::parse);
+    // Guests are known to others by their names, and nobody else may have them.
+    let name = match named {
+        Some(named) if named.starts_with(chance::GUEST) => None,
+        Some(named) => Name::parse(named),
+        None => chance::guest(),
+    };
     let Some(name) = name else {
         return Err(refused);
     };

@@ -359,3 +359,20 @@ async fn the_start_page_is_not_posted_to() {
     let response = router(config()).oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
 }
+
+#[tokio::test]
+async fn nobody_takes_a_guest_s_name() {
+    let server = Server::start().await;
+    let mut guest = server.connect("/ws").await;
+    guest.send(json!({"type": "presence"})).await;
+    let connected = guest.expect("connected").await;
+    let name = connected["userId"].as_str().unwrap();
+    let refused = (1008, "Authentication failed".to_owned());
+    let mut by_address = server.connect(&format!("/ws?token={name}")).await;
+    assert_eq!(by_address.closed().await, refused);
+    let mut by_message = server.connect("/ws").await;
+    by_message
+        .send(json!({"type": "presence", "token": name}))
+        .await;
+    assert_eq!(by_message.closed().await, refused);
+}
