@@ -11,7 +11,7 @@ mod support;
 use std::time::Duration;
 
 use support::{Answer, Client, Got, World, address, config, udp};
-use turn_proto::{Access, BindFailure, Event, Transport};
+use turn_proto::{Access, Transport};
 use turn_wire::{Family, Method, RequestBuilder};
 
 const CLIENT: &str = "192.0.2.10:40000";
@@ -460,153 +460,6 @@ fn a_channel_and_its_peer_belong_together() {
 }
 
 #[test]
-fn quotas_refuse_with_486_and_are_returned() {
-    let mut world = World::with_quotas(config(), 2, 3);
-    let mut first = Client::ann("192.0.2.10:1");
-    first.allocate(&mut world);
-    Client::ann("192.0.2.10:2").allocate(&mut world);
-    let ask = |client: &mut Client, world: &mut World| {
-        client
-            .ask(world, Method::ALLOCATE, |request| {
-                request.requested_transport(17)
-            })
-            .code()
-    };
-    assert_eq!(ask(&mut Client::ann("192.0.2.10:3"), &mut world), Some(486));
-    assert_eq!(ask(&mut Client::bob("192.0.2.10:4"), &mut world), None);
-    assert_eq!(ask(&mut Client::bob("192.0.2.10:5"), &mut world), Some(486));
-    first.refresh(&mut world, 0);
-    assert_eq!(ask(&mut Client::ann("192.0.2.10:6"), &mut world), None);
-}
-
-#[test]
-fn the_quota_is_by_user_and_not_by_credential() {
-    let mut world = World::with_quotas(config(), 1, 0);
-    Client::timed("192.0.2.10:1", "carol", 100, &world).allocate(&mut world);
-    let mut second = Client::timed("192.0.2.10:2", "carol", 200, &world);
-    let answer = second.ask(&mut world, Method::ALLOCATE, |request| {
-        request.requested_transport(17)
-    });
-    assert_eq!(answer.code(), Some(486));
-}
-
-#[test]
-fn a_full_port_range_answers_508() {
-    let mut world = World::new(config());
-    for port in 1..=20 {
-        Client::ann(&format!("192.0.2.10:{port}")).allocate(&mut world);
-    }
-    let mut late = Client::ann("192.0.2.10:21");
-    let answer = late.ask(&mut world, Method::ALLOCATE, |request| {
-        request.requested_transport(17)
-    });
-    assert_eq!(answer.code(), Some(508));
-    assert_eq!(world.shared.quotas.count(), 20);
-}
-
-#[test]
-fn another_port_is_tried_when_one_is_taken_by_another_program() {
-    let mut world = World::new(config());
-    world.failures.extend([BindFailure::InUse; 3]);
-    Client::ann(CLIENT).allocate(&mut world);
-    assert_eq!(world.shared.ports.claimed(), 1);
-    world.failures.push_back(BindFailure::NotLocal);
-    let mut second = Client::ann("192.0.2.10:2");
-    let answer = second.ask(&mut world, Method::ALLOCATE, |request| {
-        request.requested_transport(17)
-    });
-    assert_eq!(answer.code(), Some(508));
-    assert!(answer.signed_by(&second.key));
-    assert!(world.events.iter().any(|event| matches!(
-        event,
-        Event::BindFailed {
-            cause: BindFailure::NotLocal,
-            ..
-        }
-    )));
-    assert_eq!(
-        (world.shared.ports.claimed(), world.shared.quotas.count()),
-        (1, 1)
-    );
-    // The client may try again on the same 5-tuple.
-    second.allocate(&mut world);
-}
-
-#[test]
-fn even_ports_come_with_their_neighbour_reserved_for_any_worker() {
-    let mut world = World::new(config());
-    let mut rtp = Client::ann("192.0.2.10:1");
-    let answer = rtp.ask(&mut world, Method::ALLOCATE, |request| {
-        request.requested_transport(17).even_port(true)
-    });
-    let even = answer.relayed();
-    assert_eq!(even.port() % 2, 0);
-    let token: [u8; 8] = answer.attribute(0x0022).unwrap().try_into().unwrap();
-    assert_eq!(world.shared.ports.claimed(), 2);
-    let mut other_worker = World::sharing(config(), world.shared.clone(), 1);
-    let mut rtcp = Client::ann("192.0.2.10:2");
-    let build = |request: RequestBuilder| request.requested_transport(17).reservation_token(token);
-    let odd = rtcp
-        .ask(&mut other_worker, Method::ALLOCATE, build)
-        .relayed();
-    assert_eq!(odd.port(), even.port() + 1);
-    let again = Client::ann("192.0.2.10:3").ask(&mut world, Method::ALLOCATE, build);
-    assert_eq!(again.code(), Some(508));
-}
-
-#[test]
-fn a_reservation_counts_against_the_quota_and_is_good_for_its_user_only() {
-    let mut world = World::with_quotas(config(), 2, 0);
-    let mut ann = Client::ann("192.0.2.10:1");
-    let pair = |request: RequestBuilder| request.requested_transport(17).even_port(true);
-    let answer = ann.ask(&mut world, Method::ALLOCATE, pair);
-    let token: [u8; 8] = answer.attribute(0x0022).unwrap().try_into().unwrap();
-    assert_eq!(world.shared.quotas.count(), 2);
-    let third = Client::ann("192.0.2.10:2").ask(&mut world, Method::ALLOCATE, pair);
-    assert_eq!(third.code(), Some(486));
-    let take = |request: RequestBuilder| request.requested_transport(17).reservation_token(token);
-    let thief = Client::bob("192.0.2.10:3").ask(&mut world, Method::ALLOCATE, take);
-    assert_eq!(thief.code(), Some(508));
-    ann.refresh(&mut world, 0);
-    assert_eq!(
-        (world.shared.quotas.count(), world.shared.ports.claimed()),
-        (1, 1)
-    );
-    let owner = Client::ann("192.0.2.10:4").ask(&mut world, Method::ALLOCATE, take);
-    assert_eq!(owner.code(), None);
-    assert_eq!(world.shared.quotas.count(), 1);
-}
-
-#[test]
-fn a_reserved_port_is_no_live_relay_until_it_is_bound() {
-    let mut world = World::new(config());
-    let mut ann = Client::ann("192.0.2.10:1");
-    let pair = |request: RequestBuilder| request.requested_transport(17).even_port(true);
-    let answer = ann.ask(&mut world, Method::ALLOCATE, pair);
-    let token: [u8; 8] = answer.attribute(0x0022).unwrap().try_into().unwrap();
-    let mut odd = answer.relayed();
-    odd.set_port(odd.port() + 1);
-    // Whatever listens there now is not ours: another program may have the port.
-    assert_eq!(
-        ann.bind(&mut world, 0x4000, &odd.to_string()).code(),
-        Some(403)
-    );
-    assert_eq!(ann.permit(&mut world, &odd.to_string()).code(), None);
-    assert_eq!(
-        ann.send_indication(&mut world, &odd.to_string(), b"x"),
-        Got::Nothing
-    );
-    let take = |request: RequestBuilder| request.requested_transport(17).reservation_token(token);
-    assert_eq!(
-        Client::ann("192.0.2.10:2")
-            .ask(&mut world, Method::ALLOCATE, take)
-            .relayed(),
-        odd
-    );
-    assert_eq!(ann.bind(&mut world, 0x4000, &odd.to_string()).code(), None);
-}
-
-#[test]
 fn a_method_that_nobody_knows_gets_no_challenge() {
     let mut world = World::new(config());
     for method in [[0x00, 0x0A], [0x3E, 0xEF]] {
@@ -615,35 +468,6 @@ fn a_method_that_nobody_knows_gets_no_challenge() {
         let answer = Answer::of(world.send(&udp(CLIENT), &packet));
         assert_eq!((answer.code(), answer.bytes.len()), (Some(400), 28));
     }
-}
-
-#[test]
-fn an_even_port_without_reservation_holds_one_port() {
-    let mut world = World::new(config());
-    for client in 1..=10 {
-        let mut client = Client::ann(&format!("192.0.2.10:{client}"));
-        let answer = client.ask(&mut world, Method::ALLOCATE, |request| {
-            request.requested_transport(17).even_port(false)
-        });
-        assert_eq!(answer.relayed().port() % 2, 0);
-        assert_eq!(answer.attribute(0x0022), None);
-    }
-    assert_eq!(world.shared.ports.claimed(), 10);
-    let answer = Client::ann("192.0.2.10:11").ask(&mut world, Method::ALLOCATE, |request| {
-        request.requested_transport(17).even_port(false)
-    });
-    assert_eq!(answer.code(), Some(508));
-}
-
-#[test]
-fn a_reservation_that_nobody_takes_up_is_returned() {
-    let mut world = World::new(config());
-    let mut client = Client::ann(CLIENT);
-    client.ask(&mut world, Method::ALLOCATE, |request| {
-        request.requested_transport(17).even_port(true)
-    });
-    world.pass(Duration::from_secs(31));
-    assert_eq!(world.shared.ports.claimed(), 1);
 }
 
 #[test]
