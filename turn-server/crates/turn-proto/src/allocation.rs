@@ -22,7 +22,7 @@ pub(crate) struct Allocation {
     /// Whose it is: the user without a timestamp.
     pub(crate) user: Arc<str>,
     /// `None` without authentication.
-    pub(crate) key: Option<IntegrityKey>,
+    pub(crate) key: Option<SessionKey>,
     pub(crate) phase: Phase,
     pub(crate) relay: RelayId,
     pub(crate) claim: PortClaim,
@@ -44,6 +44,22 @@ pub(crate) struct Allocation {
     pub(crate) created_by: TransactionId,
     pub(crate) created_reply: Box<[u8]>,
     pub(crate) traffic: Traffic,
+}
+
+/// The key of a session, ready for use and as it is handed to another worker.
+#[derive(Clone)]
+pub(crate) struct SessionKey {
+    pub(crate) ready: IntegrityKey,
+    pub(crate) bytes: [u8; 16],
+}
+
+impl SessionKey {
+    pub(crate) fn new(bytes: [u8; 16]) -> Self {
+        Self {
+            ready: IntegrityKey::new(&bytes),
+            bytes,
+        }
+    }
 }
 
 /// How far an allocation has come.
@@ -84,6 +100,11 @@ pub(crate) struct Channel {
 }
 
 impl Allocation {
+    /// What answers to its client are signed with.
+    pub(crate) fn integrity(&self) -> Option<&IntegrityKey> {
+        self.key.as_ref().map(|key| &key.ready)
+    }
+
     pub(crate) fn is_active(&self) -> bool {
         self.phase == Phase::Active
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use turn_wire::{IntegrityKey, MessageView, Method, attr};
 
-use crate::{Access, Now, Path, reject::Reject, relay::Relay, slab::Key};
+use crate::{Access, Now, Path, allocation::SessionKey, reject::Reject, relay::Relay, slab::Key};
 use turn_auth::NonceVerdict;
 
 /// Who has sent a request.
@@ -14,9 +14,16 @@ pub(crate) struct Requester {
     /// The user without a timestamp.
     pub(crate) user: Arc<str>,
     /// The key that answers are signed with; `None` without authentication.
-    pub(crate) key: Option<IntegrityKey>,
+    pub(crate) key: Option<SessionKey>,
     /// The allocation on the request's path.
     pub(crate) allocation: Option<Key>,
+}
+
+impl Requester {
+    /// What answers are signed with.
+    pub(crate) fn integrity(&self) -> Option<&IntegrityKey> {
+        self.key.as_ref().map(|key| &key.ready)
+    }
 }
 
 impl Relay {
@@ -94,7 +101,7 @@ impl Relay {
         if let Some(held) = held.filter(|held| *held.username == *username) {
             // The key that made the allocation is good as long as it lives, even if the credential has expired since:
             // a call outlives its credential (coturn does the same).
-            if let Some(key) = held.key.as_ref().filter(|key| view.verify(key)) {
+            if let Some(key) = held.key.as_ref().filter(|key| view.verify(&key.ready)) {
                 let (username, user) = (held.username.clone(), Arc::clone(&held.user));
                 return Ok(Requester {
                     username,
@@ -109,8 +116,8 @@ impl Relay {
             .config
             .credentials
             .authenticate(username, now.unix, |candidate| {
-                let key = IntegrityKey::new(candidate.as_bytes());
-                let right = view.verify(&key);
+                let key = SessionKey::new(*candidate.as_bytes());
+                let right = view.verify(&key.ready);
                 if right {
                     found = Some(key);
                 }

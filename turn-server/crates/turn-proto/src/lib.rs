@@ -20,6 +20,7 @@ mod auth;
 mod config;
 mod external;
 mod handle;
+mod handover;
 mod peer_side;
 mod peers;
 mod ports;
@@ -38,6 +39,7 @@ mod types;
 
 pub use config::{Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresses, RelayChoice};
 pub use external::External;
+pub use handover::{Flow, SessionRecord};
 pub use peers::{IpRange, PeerDenied, PeerPolicy, Scope};
 pub use ports::{PortClaim, PortPool};
 pub use quota::{QuotaReached, Quotas};

@@ -124,6 +124,18 @@ impl PortPool {
         None
     }
 
+    /// Claims exactly this address and port, if it is free.
+    pub(crate) fn claim_exactly(self: &Arc<Self>, at: SocketAddr) -> Option<PortClaim> {
+        let address = self.addresses.iter().position(|held| held.ip == at.ip())?;
+        let port = at.port();
+        let pool = || Arc::clone(self);
+        self.take(address, port).then(|| PortClaim {
+            pool: pool(),
+            address,
+            port,
+        })
+    }
+
     /// Tells whether an address is a live relay of this server: claimed and bound.
     pub(crate) fn is_live(&self, address: SocketAddr) -> bool {
         let held = self.addresses.iter().find(|held| held.ip == address.ip());

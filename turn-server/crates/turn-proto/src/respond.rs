@@ -57,7 +57,7 @@ impl Relay {
         if let Some(software) = &self.config.software {
             answer = answer.software(software);
         }
-        let bytes = answer.finish(requester.key.as_ref(), fingerprint);
+        let bytes = answer.finish(requester.integrity(), fingerprint);
         if lifetime == Some(0) {
             self.recent.keep(*path, view.transaction_id(), bytes);
         }
@@ -92,10 +92,7 @@ impl Relay {
             Reject::UnknownAttributes(kinds) => answer = answer.unknown_attributes(kinds),
             _ => {}
         }
-        Output::Reply(answer.finish(
-            requester.and_then(|requester| requester.key.as_ref()),
-            fingerprint,
-        ))
+        Output::Reply(answer.finish(requester.and_then(Requester::integrity), fingerprint))
     }
 
     pub(crate) fn wants_fingerprint(&self, view: &MessageView<'_>) -> bool {

@@ -131,7 +131,7 @@ impl Relay {
         if let Some(software) = &self.config.software {
             answer = answer.software(software);
         }
-        let bytes = answer.finish(allocation.key.as_ref(), binding.fingerprint);
+        let bytes = answer.finish(allocation.integrity(), binding.fingerprint);
         allocation.created_reply = bytes.into();
         let (path, bytes) = (allocation.path, bytes.to_vec());
         let started = Event::Started {
@@ -188,7 +188,7 @@ impl Relay {
             "",
         );
         let bytes = answer
-            .finish(allocation.key.as_ref(), binding.fingerprint)
+            .finish(allocation.integrity(), binding.fingerprint)
             .to_vec();
         self.act(Action::Send {
             path: allocation.path,

@@ -29,9 +29,11 @@ impl Relay {
             .responder
             .success(Method::BINDING, view.transaction_id());
         Output::Reply(
-            answer
-                .xor_mapped_address(path.client)
-                .finish(key.as_ref(), fingerprint),
+            answer.xor_mapped_address(path.client).finish(
+                key.as_ref()
+                    .map(|key: &crate::allocation::SessionKey| &key.ready),
+                fingerprint,
+            ),
         )
     }
 

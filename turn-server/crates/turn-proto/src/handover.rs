@@ -1,0 +1,212 @@
+//! Allocations as plain data: what another worker, a new process, or the same one after a crash takes over; and the flows
+//! that may be forwarded without asking, for a fast path below the sockets.
+//!
+//! Types and both directions only: nobody hands anything over yet.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use crate::{
+    Now, Path, RelayId, SessionId, Traffic,
+    allocation::{Allocation, Channel, Permission, Phase, SessionKey},
+    peers::Standing,
+    relay::Relay,
+    sorted_map::SortedMap,
+};
+
+/// One allocation as plain data. Times are what remains of them, so that they mean the same on another clock.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// The session's number.
+    pub session: SessionId,
+    /// The way to the client; the taker may know the link by another name.
+    pub path: Path,
+    /// USERNAME as sent.
+    pub username: Box<str>,
+    /// The user that quotas count.
+    pub user: Box<str>,
+    /// The long-term key, a secret; `None` without authentication. It is why the record has no `Debug`.
+    pub key: Option<[u8; 16]>,
+    /// The bound address of the relay socket, which is handed over beside the record.
+    pub local: SocketAddr,
+    /// The address that the client was told.
+    pub relayed: SocketAddr,
+    /// What remains of the lifetime.
+    pub remaining: Duration,
+    /// Permissions, and what remains of each.
+    pub permissions: Vec<(IpAddr, Duration)>,
+    /// Channels with their peers, and what remains of each.
+    pub channels: Vec<(u16, SocketAddr, Duration)>,
+    /// The transaction that made the allocation, and its answer.
+    pub created: ([u8; 12], Box<[u8]>),
+    /// What it has relayed so far.
+    pub traffic: Traffic,
+}
+
+/// Packets that may be forwarded without asking, both ways, until `remaining` is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// The way to the client.
+    pub path: Path,
+    /// The channel's number.
+    pub channel: u16,
+    /// The relay socket.
+    pub relay: RelayId,
+    /// Its bound address.
+    pub local: SocketAddr,
+    /// The peer.
+    pub peer: SocketAddr,
+    /// How long.
+    pub remaining: Duration,
+}
+
+impl Relay {
+    /// Writes down all allocations that are active.
+    pub fn export(&self, now: Now) -> Vec<SessionRecord> {
+        let keys = self.allocations.keys();
+        let active = keys.into_iter().filter_map(|key| self.allocations.get(key));
+        active
+            .filter(|held| held.is_active())
+            .map(|held| record(held, now.mono))
+            .collect()
+    }
+
+    /// Takes over an allocation whose relay socket the driver has, and names that socket.
+    ///
+    /// `None` when its 5-tuple or its port is taken here, its quota is used up, or its time is over.
+    pub fn import(&mut self, now: Now, record: &SessionRecord) -> Option<RelayId> {
+        if self.find(&record.path).is_some() || record.remaining.is_zero() {
+            return None;
+        }
+        let claim = self.shared.ports.claim_exactly(record.local)?;
+        let user = record.user.as_ref().into();
+        let ticket = self.shared.quotas.claim(&user).ok()?;
+        claim.go_live();
+        let mut allocation = Allocation {
+            session: record.session,
+            path: record.path,
+            username: record.username.clone(),
+            user,
+            key: record.key.map(SessionKey::new),
+            phase: Phase::Active,
+            relay: RelayId(u32::MAX),
+            claim,
+            _ticket: ticket,
+            local: record.local,
+            relayed: record.relayed,
+            lifetime: record.remaining,
+            expires_at: now.mono + record.remaining,
+            wake_at: now.mono + record.remaining,
+            permissions: SortedMap::default(),
+            channels: SortedMap::default(),
+            numbers: SortedMap::default(),
+            created_by: record.created.0,
+            created_reply: record.created.1.clone(),
+            traffic: record.traffic,
+        };
+        self.restore_peers(now, record, &mut allocation);
+        let key = self.adopt(allocation)?;
+        let relay = Self::relay_of(key);
+        if let Some(held) = self.allocations.get_mut(key) {
+            held.relay = relay;
+        }
+        self.rearm(key);
+        Some(relay)
+    }
+
+    /// The flows of all channels.
+    pub fn flows(&self, now: Now) -> Vec<Flow> {
+        let keys = self.allocations.keys();
+        let active = keys.into_iter().filter_map(|key| self.allocations.get(key));
+        active.flat_map(|held| flows_of(held, now.mono)).collect()
+    }
+
+    /// Adds back what the peer policy here still allows.
+    fn restore_peers(&mut self, now: Now, record: &SessionRecord, allocation: &mut Allocation) {
+        for (ip, remaining) in &record.permissions {
+            let standing = self.standing_of(SocketAddr::new(*ip, 0));
+            if let Some((_, standing)) = standing {
+                let expires_at = now.mono + *remaining;
+                allocation.permissions.insert(
+                    *ip,
+                    Permission {
+                        expires_at,
+                        standing,
+                    },
+                );
+                self.stats.permissions += 1;
+            }
+        }
+        for (number, peer, remaining) in &record.channels {
+            if let Some((to, standing)) = self.standing_of(*peer) {
+                let (peer, expires_at) = (*peer, now.mono + *remaining);
+                allocation.channels.insert(
+                    *number,
+                    Channel {
+                        peer,
+                        to,
+                        expires_at,
+                        standing,
+                    },
+                );
+                allocation.numbers.insert(peer, *number);
+                self.stats.channels += 1;
+            }
+        }
+    }
+
+    fn standing_of(&self, peer: SocketAddr) -> Option<(SocketAddr, Standing)> {
+        let to = crate::external::inside(&self.config.externals, &self.shared.ports, peer);
+        Some((to, self.config.peers.judge(to.ip()).ok()?))
+    }
+}
+
+fn record(held: &Allocation, now: Duration) -> SessionRecord {
+    let remains = |until: Duration| until.saturating_sub(now);
+    let permissions = held
+        .permissions
+        .iter()
+        .filter(|(_, held)| held.expires_at > now);
+    let channels = held
+        .channels
+        .iter()
+        .filter(|(_, held)| held.expires_at > now);
+    SessionRecord {
+        session: held.session,
+        path: held.path,
+        username: held.username.clone(),
+        user: held.user.as_ref().into(),
+        key: held.key.as_ref().map(|key| key.bytes),
+        local: held.local,
+        relayed: held.relayed,
+        remaining: remains(held.expires_at),
+        permissions: permissions
+            .map(|(ip, held)| (*ip, remains(held.expires_at)))
+            .collect(),
+        channels: channels
+            .map(|(number, held)| (*number, held.peer, remains(held.expires_at)))
+            .collect(),
+        created: (held.created_by, held.created_reply.clone()),
+        traffic: held.traffic,
+    }
+}
+
+fn flows_of(held: &Allocation, now: Duration) -> impl Iterator<Item = Flow> {
+    let end = held.expires_at;
+    let channels = held
+        .channels
+        .iter()
+        .filter(move |(_, channel)| channel.expires_at > now);
+    channels
+        .filter(|(_, channel)| channel.standing == Standing::Free)
+        .map(move |(number, channel)| Flow {
+            path: held.path,
+            channel: *number,
+            relay: held.relay,
+            local: held.local,
+            peer: channel.to,
+            remaining: channel.expires_at.min(end).saturating_sub(now),
+        })
+}
