@@ -111,3 +111,46 @@ fn an_unknown_key_in_a_file_is_a_warning() {
         process.output()
     );
 }
+
+/// Behind a cloud's 1:1 NAT the public address is nobody's on the machine; coturn's users write it into `relay-ip` all the same.
+#[test]
+fn a_relay_address_that_is_not_this_machines_is_named_with_the_remedy_for_a_nat() {
+    let (code, output, file) = refuses(
+        "listening-ip=127.0.0.1\nlt-cred-mech\nuser=guest:secret\nrealm=example.org\nrelay-ip=9.9.9.9\n",
+        &[],
+    )
+    .unwrap();
+    assert_eq!(code, Some(1), "{output}");
+    for part in [
+        &format!("{file}:5"),
+        "relay-ip",
+        "9.9.9.9",
+        "external-ip=PUBLIC/PRIVATE",
+    ] {
+        assert!(output.contains(part), "{part} is missing: {output}");
+    }
+    let (code, output, file) = refuses(
+        "listening-ip=9.9.9.9\nlt-cred-mech\nuser=guest:secret\n",
+        &[],
+    )
+    .unwrap();
+    assert_eq!(code, Some(1), "{output}");
+    assert!(
+        output.contains(&format!("{file}:1")) && output.contains("listening-ip"),
+        "{output}"
+    );
+}
+
+#[test]
+fn a_misspelt_key_is_named_before_what_it_caused() {
+    let (code, output, file) = refuses("static-auth-secrt=0123456789\n", &[]).unwrap();
+    assert_eq!(code, Some(1), "{output}");
+    let (cause, effect) = (
+        output.find(&format!("{file}:1")),
+        output.find("no authentication"),
+    );
+    assert!(
+        cause.is_some() && effect.is_some() && cause < effect,
+        "{output}"
+    );
+}
