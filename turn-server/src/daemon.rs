@@ -10,7 +10,6 @@ use std::{
 use anyhow::Context as _;
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
     sync::{mpsc as async_mpsc, watch},
     task::JoinSet,
 };
@@ -24,6 +23,7 @@ use crate::{
     Server, addresses, descriptors, http, logging, quickstart,
     relay_config::{self, Plan},
     session_log::{SessionLine, level},
+    signals::Signals,
     sites::{Listeners, Sites},
 };
 
@@ -72,6 +72,7 @@ struct Started {
     failures: Failures,
     runtime: Runtime,
     pid_file: Option<PidFile>,
+    signals: Signals,
 }
 
 fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
@@ -108,9 +109,14 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let sites = {
+    let (sites, signals) = {
         let _inside = runtime.enter();
-        listeners.with_routes(settings, made, relay_port, &server)?
+        // Before anybody is told that we are ready: from then on, signals may come.
+        let signals = Signals::catch().context("cannot catch signals")?;
+        (
+            listeners.with_routes(settings, made, relay_port, &server)?,
+            signals,
+        )
     };
     let pid_file = settings.process.pid_file.as_deref();
     let pid_file = pid_file.map(PidFile::write).transpose()?;
@@ -123,6 +129,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         failures,
         runtime,
         pid_file,
+        signals,
     })
 }
 
@@ -227,6 +234,7 @@ impl Started {
             mut failures,
             runtime,
             pid_file,
+            mut signals,
         } = self;
         let served = runtime.block_on(async {
             let (stop, stopping) = watch::channel(false);
@@ -237,7 +245,7 @@ impl Started {
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             let end = tokio::select! {
-                reason = wait_for_signal() => reason,
+                () = signals.end() => Ok(()),
                 Some(failure) = failures.recv() => Err(anyhow::anyhow!("{failure}")),
                 Some(ended) = tasks.join_next() => Err(anyhow::anyhow!("an HTTP server has ended: {ended:?}")),
             };
@@ -253,42 +261,6 @@ impl Started {
         drop(pid_file);
         drop(server);
         served
-    }
-}
-
-/// Waits for the signal to stop. Signals that coturn's operators send for other reasons do not end the daemon.
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut others = [
-        SignalKind::hangup(),
-        SignalKind::user_defined1(),
-        SignalKind::user_defined2(),
-    ]
-    .into_iter()
-    .map(signal)
-    .collect::<std::io::Result<Vec<_>>>()?
-    .into_iter();
-    let (Some(mut hangup), Some(mut first), Some(mut second)) =
-        (others.next(), others.next(), others.next())
-    else {
-        anyhow::bail!("cannot wait for signals");
-    };
-    loop {
-        let name = tokio::select! {
-            _ = terminate.recv() => {
-                info!("ending on SIGTERM");
-                return Ok(());
-            }
-            _ = interrupt.recv() => {
-                info!("ending on SIGINT");
-                return Ok(());
-            }
-            _ = hangup.recv() => "SIGHUP",
-            _ = first.recv() => "SIGUSR1",
-            _ = second.recv() => "SIGUSR2",
-        };
-        warn!("{name} changes nothing: settings and certificates are read at the start only");
     }
 }
 

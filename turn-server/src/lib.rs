@@ -15,6 +15,7 @@ mod quickstart;
 pub mod relay_config;
 mod server;
 mod session_log;
+mod signals;
 mod sites;
 
 pub use daemon::Fatal;

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use ice_api::{Admission, ApiState, Issuer};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -42,6 +42,8 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         ..
     } = settings;
     let cannot_start = |error| Failure(1, error);
+    // First of all: whoever sees us listen may send a signal.
+    let ending = Ending::catch().map_err(cannot_start)?;
     let mut listeners = Vec::new();
     for address in listen {
         listeners.push(bind(address).await.map_err(cannot_start)?);
@@ -66,7 +68,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         ice: source,
         api,
     });
-    serve(listeners, &signaling)
+    serve(listeners, &signaling, ending)
         .await
         .map_err(|error| Failure(3, error))
 }
@@ -90,7 +92,11 @@ fn ice_source(settings: IceSettings) -> (Arc<dyn IceSource>, Option<Arc<Issuer>>
     }
 }
 
-async fn serve(listeners: Vec<TcpListener>, signaling: &Signaling) -> anyhow::Result<()> {
+async fn serve(
+    listeners: Vec<TcpListener>,
+    signaling: &Signaling,
+    mut ending: Ending,
+) -> anyhow::Result<()> {
     let ready = Arc::new(AtomicBool::new(true));
     let stop = watch::Sender::new(false);
     let routes = signaling.router().merge(health(Arc::clone(&ready)));
@@ -108,7 +114,7 @@ async fn serve(listeners: Vec<TcpListener>, signaling: &Signaling) -> anyhow::Re
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {
-        ended = told_to_end() => ended?,
+        () = ending.told() => {}
         Some(ended) = servers.join_next() => ended.context("a listener's task failed")?.context("a listener failed")?,
     }
     ready.store(false, Ordering::Relaxed);
@@ -136,13 +142,25 @@ fn health(ready: Arc<AtomicBool>) -> Router {
         .route("/readyz", get(readyz))
 }
 
-async fn told_to_end() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let name = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    };
-    info!("ending on {name}");
-    Ok(())
+/// The signals that end the program, caught: from here on they do not kill it.
+struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    fn catch() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn told(&mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        info!("ending on {name}");
+    }
 }
