@@ -5,6 +5,7 @@
     reason = "helpers of tests fail loudly"
 )]
 
+mod agreement;
 mod differential;
 mod relayed_data;
 mod rfc5769;
