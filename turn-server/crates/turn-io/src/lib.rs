@@ -29,6 +29,7 @@ mod config;
 mod counters;
 mod error;
 mod handle;
+mod kept_sockets;
 mod listener;
 mod outbox;
 mod relay_sockets;

@@ -5,7 +5,9 @@ use std::{io, net::SocketAddr};
 use mio::{Interest, Registry, net::UdpSocket};
 use turn_proto::{BindFailure, RelayId, Reply};
 
-use crate::{bind, outbox::Pending, source::Source};
+use socket2::Socket;
+
+use crate::{bind, kept_sockets::KeptSockets, outbox::Pending, source::Source};
 
 /// A socket that peers send datagrams to.
 pub(crate) struct RelaySocket {
@@ -22,14 +24,16 @@ pub(crate) struct RelaySocket {
 /// looked at in vain.
 pub(crate) struct RelaySockets {
     places: Vec<Option<RelaySocket>>,
+    kept: KeptSockets,
     buffer: usize,
 }
 
 impl RelaySockets {
     /// Makes an empty table whose sockets ask for `buffer` bytes each way.
-    pub(crate) fn new(buffer: usize) -> Self {
+    pub(crate) fn new(kept: KeptSockets, buffer: usize) -> Self {
         Self {
             places: Vec::new(),
+            kept,
             buffer,
         }
     }
@@ -38,9 +42,23 @@ impl RelaySockets {
         self.places.get_mut(relay.0 as usize)?.as_mut()
     }
 
-    /// Binds a socket and tells the state machine's answer.
-    pub(crate) fn bind(&mut self, registry: &Registry, relay: RelayId, local: SocketAddr) -> Reply {
-        match self.open(registry, relay, local) {
+    /// Binds a socket, or both of a pair, and tells the state machine's answer.
+    pub(crate) fn bind(
+        &mut self,
+        registry: &Registry,
+        relay: RelayId,
+        local: SocketAddr,
+        with_next: bool,
+    ) -> Reply {
+        let next = with_next.then(|| self.bind_next(local)).transpose();
+        let opened = next.and_then(|next| Ok((self.open(registry, relay, local)?, next)));
+        let opened = opened.map(|(socket, next)| {
+            if let Some((address, next)) = next {
+                self.kept.keep(address, next);
+            }
+            socket
+        });
+        match opened {
             Ok(socket) => {
                 let place = relay.0 as usize;
                 if self.places.len() <= place {
@@ -63,13 +81,28 @@ impl RelaySockets {
         }
     }
 
+    /// Closes a socket that nobody has taken up.
+    pub(crate) fn release(&self, local: SocketAddr) {
+        drop(self.kept.take(local));
+    }
+
+    fn bind_next(&self, local: SocketAddr) -> io::Result<(SocketAddr, Socket)> {
+        let port = local.port().checked_add(1);
+        let next = SocketAddr::new(local.ip(), port.ok_or(io::ErrorKind::AddrInUse)?);
+        Ok((next, bind::bind_relay(next, self.buffer)?))
+    }
+
     fn open(
         &self,
         registry: &Registry,
         relay: RelayId,
         local: SocketAddr,
     ) -> io::Result<RelaySocket> {
-        let mut socket = UdpSocket::from_std(bind::bind_relay(local, self.buffer)?.into());
+        let socket = match self.kept.take(local) {
+            Some(kept) => kept,
+            None => bind::bind_relay(local, self.buffer)?,
+        };
+        let mut socket = UdpSocket::from_std(socket.into());
         registry.register(
             &mut socket,
             Source::Relay(relay).token(),
@@ -98,12 +131,12 @@ mod tests {
     use mio::Poll;
     use turn_proto::{BindFailure, RelayId, Reply};
 
-    use super::RelaySockets;
+    use super::{KeptSockets, RelaySockets};
 
     const RELAY: RelayId = RelayId(3);
 
     fn bind(table: &mut RelaySockets, local: SocketAddr) -> Reply {
-        table.bind(Poll::new().unwrap().registry(), RELAY, local)
+        table.bind(Poll::new().unwrap().registry(), RELAY, local, false)
     }
 
     fn failed(cause: BindFailure) -> Reply {
@@ -115,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_bound_port_is_free_again_after_unbind() {
-        let mut table = RelaySockets::new(0);
+        let mut table = RelaySockets::new(KeptSockets::default(), 0);
         assert_eq!(
             bind(&mut table, "127.0.0.1:0".parse().unwrap()),
             Reply::Bound { relay: RELAY }
@@ -129,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_a_foreign_address_and_a_forbidden_one_are_told_apart() {
-        let mut table = RelaySockets::new(0);
+        let mut table = RelaySockets::new(KeptSockets::default(), 0);
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         assert_eq!(
             bind(&mut table, taken.local_addr().unwrap()),
@@ -148,8 +181,36 @@ mod tests {
     }
 
     #[test]
+    fn the_upper_half_of_a_pair_is_kept_until_any_worker_takes_it_up_or_releases_it() {
+        let kept = KeptSockets::default();
+        let (mut first, mut second) = (
+            RelaySockets::new(kept.clone(), 0),
+            RelaySockets::new(kept, 0),
+        );
+        let poll = Poll::new().unwrap();
+        // An address unlike that of other tests, so that a port that should be free is.
+        let [even, odd] = [40_000, 40_001].map(|port| SocketAddr::from(([127, 0, 78, 2], port)));
+        let bound = Reply::Bound { relay: RELAY };
+        assert_eq!(first.bind(poll.registry(), RELAY, even, true), bound);
+        assert!(UdpSocket::bind(odd).is_err(), "another program takes it");
+        assert_eq!(second.bind(poll.registry(), RELAY, odd, false), bound);
+        second.unbind(RELAY);
+        first.unbind(RELAY);
+        assert_eq!(first.bind(poll.registry(), RELAY, even, true), bound);
+        second.release(odd);
+        let taken = UdpSocket::bind(odd).unwrap();
+        first.unbind(RELAY);
+        let in_use = failed(BindFailure::InUse);
+        assert_eq!(first.bind(poll.registry(), RELAY, even, true), in_use);
+        assert!(UdpSocket::bind(even).is_ok(), "half a pair stays bound");
+        drop(taken);
+        let last = SocketAddr::from(([127, 0, 78, 2], 65_535));
+        assert_eq!(first.bind(poll.registry(), RELAY, last, true), in_use);
+    }
+
+    #[test]
     fn numbers_never_bound_have_no_socket() {
-        let mut table = RelaySockets::new(0);
+        let mut table = RelaySockets::new(KeptSockets::default(), 0);
         assert!(table.at_mut(RelayId(u32::MAX)).is_none());
         table.unbind(RelayId(u32::MAX));
     }

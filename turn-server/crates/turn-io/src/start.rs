@@ -13,6 +13,7 @@ use crate::{
     bind::{self, Share},
     clock::Clock,
     handle::{Failures, Handle},
+    kept_sockets::KeptSockets,
     listener::Listener,
     source::Source,
     worker::{Acceptor, Parts, Worker},
@@ -34,6 +35,7 @@ pub fn start(
             .map_err(|cause| StartError::relay(address, cause))?;
     }
     let (clock, failures) = (Clock::new(), Failures::new(config.on_failure.clone()));
+    let kept = KeptSockets::default();
     let mut handles = Vec::with_capacity(workers);
     for (number, sockets) in bound.sockets.into_iter().enumerate() {
         let poll = Poll::new()?;
@@ -47,6 +49,7 @@ pub fn start(
             relay: relays(number),
             commands,
             clock,
+            kept: kept.clone(),
         };
         let config = config.clone();
         let run = move || Worker::new(&config, parts).run();

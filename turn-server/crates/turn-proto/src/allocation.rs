@@ -1,6 +1,7 @@
 //! One allocation: what it may do, to whom, and until when. Nothing here decides; the handlers do.
 
 use std::{
+    mem,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -9,8 +10,8 @@ use std::{
 use turn_wire::{IntegrityKey, TransactionId};
 
 use crate::{
-    Path, PortClaim, RelayId, SessionId, Traffic, peers::Standing, quota::Ticket,
-    reservation::Token, sorted_map::SortedMap,
+    Path, PortClaim, RelayId, SessionId, Traffic, peers::Standing, ports::Want, quota::Ticket,
+    sorted_map::SortedMap,
 };
 
 /// One allocation (RFC 8656 §3.2).
@@ -63,7 +64,7 @@ impl SessionKey {
 }
 
 /// How far an allocation has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Phase {
     /// The relay socket is being bound.
     Binding(Binding),
@@ -72,12 +73,14 @@ pub(crate) enum Phase {
 }
 
 /// What is needed to answer the Allocate request once the socket is bound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Binding {
-    pub(crate) tries_left: u8,
-    /// Whether another port may be tried: not if the port is part of a pair.
-    pub(crate) may_move: bool,
-    pub(crate) token: Option<Token>,
+    /// Which other ports may be tried when other programs hold this one; none if it was reserved.
+    pub(crate) may_move: Option<Want>,
+    /// Ports that other programs hold, kept so that none is tried twice.
+    pub(crate) tried: Vec<PortClaim>,
+    /// The port to be reserved, and its place in the quota.
+    pub(crate) next: Option<(PortClaim, Ticket)>,
     pub(crate) fingerprint: bool,
 }
 
@@ -105,8 +108,19 @@ impl Allocation {
         self.key.as_ref().map(|key| &key.ready)
     }
 
+    /// Packets flow from now on. Gives what was needed to get so far; `None` when they have been flowing.
+    pub(crate) fn begin(&mut self) -> Option<(Binding, Arc<str>)> {
+        match mem::replace(&mut self.phase, Phase::Active) {
+            Phase::Active => None,
+            Phase::Binding(binding) => {
+                self.claim.go_live();
+                Some((binding, Arc::clone(&self.user)))
+            }
+        }
+    }
+
     pub(crate) fn is_active(&self) -> bool {
-        self.phase == Phase::Active
+        matches!(self.phase, Phase::Active)
     }
 
     /// The binding of a channel, while it lasts.

@@ -74,7 +74,7 @@ mod tests {
             },
         ];
         let pool: Arc<PortPool> = PortPool::new(&[first, second], 50_000..=50_001);
-        let claim = pool.claim(second, Want::Even, 0).unwrap();
+        let (claim, _) = pool.claim(second, Want::Even, 0).unwrap();
         claim.go_live();
         assert_eq!(claim.address(), Some(address("10.0.0.2:50000")));
         assert_eq!(

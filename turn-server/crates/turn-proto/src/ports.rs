@@ -19,6 +19,8 @@ pub(crate) enum Want {
     Any,
     /// An even one (EVEN-PORT, RFC 8656 §18.6).
     Even,
+    /// An even one whose neighbour above is free too, to be reserved (EVEN-PORT with its R bit set).
+    Pair,
 }
 
 /// The ports of all relay addresses.
@@ -62,63 +64,30 @@ impl PortPool {
         Arc::new(Self { range, addresses })
     }
 
-    /// Claims a port of `ip`, searching upwards from a place that `random` chooses.
+    /// Claims a port of `ip`, searching upwards from a place that `random` chooses; the next one too if a pair is wanted.
     pub(crate) fn claim(
         self: &Arc<Self>,
         ip: IpAddr,
         want: Want,
         random: u32,
-    ) -> Option<PortClaim> {
+    ) -> Option<(PortClaim, Option<PortClaim>)> {
         let address = self.addresses.iter().position(|held| held.ip == ip)?;
         let count = u32::from(*self.range.end()).checked_sub(u32::from(*self.range.start()))? + 1;
         let start = random % count;
         let ports = (0..count).map(|step| u32::from(*self.range.start()) + (start + step) % count);
         for port in ports.filter_map(|port| u16::try_from(port).ok()) {
-            if (want == Want::Any || port % 2 == 0) && self.take(address, port) {
-                return Some(PortClaim {
-                    pool: Arc::clone(self),
-                    address,
-                    port,
-                });
-            }
-        }
-        None
-    }
-
-    /// Claims an even port and the next one (EVEN-PORT with its R bit set).
-    pub(crate) fn claim_pair(
-        self: &Arc<Self>,
-        ip: IpAddr,
-        random: u32,
-    ) -> Option<(PortClaim, PortClaim)> {
-        let address = self.addresses.iter().position(|held| held.ip == ip)?;
-        let count = u32::from(*self.range.end()).checked_sub(u32::from(*self.range.start()))? + 1;
-        let start = random % count;
-        let ports = (0..count).map(|step| u32::from(*self.range.start()) + (start + step) % count);
-        for port in ports
-            .filter_map(|port| u16::try_from(port).ok())
-            .filter(|port| port % 2 == 0)
-        {
-            let Some(next) = port.checked_add(1).filter(|next| self.range.contains(next)) else {
-                continue;
-            };
-            if !self.take(address, port) {
+            if want != Want::Any && port % 2 != 0 {
                 continue;
             }
-            let first = PortClaim {
-                pool: Arc::clone(self),
-                address,
-                port,
+            let Some(first) = self.claim_at(address, port) else {
+                continue;
             };
-            if self.take(address, next) {
-                return Some((
-                    first,
-                    PortClaim {
-                        pool: Arc::clone(self),
-                        address,
-                        port: next,
-                    },
-                ));
+            if want != Want::Pair {
+                return Some((first, None));
+            }
+            let next = port.checked_add(1);
+            if let Some(next) = next.and_then(|next| self.claim_at(address, next)) {
+                return Some((first, Some(next)));
             }
         }
         None
@@ -127,10 +96,12 @@ impl PortPool {
     /// Claims exactly this address and port, if it is free.
     pub(crate) fn claim_exactly(self: &Arc<Self>, at: SocketAddr) -> Option<PortClaim> {
         let address = self.addresses.iter().position(|held| held.ip == at.ip())?;
-        let port = at.port();
-        let pool = || Arc::clone(self);
+        self.claim_at(address, at.port())
+    }
+
+    fn claim_at(self: &Arc<Self>, address: usize, port: u16) -> Option<PortClaim> {
         self.take(address, port).then(|| PortClaim {
-            pool: pool(),
+            pool: Arc::clone(self),
             address,
             port,
         })
@@ -223,7 +194,7 @@ mod tests {
     fn every_port_is_claimed_once_and_comes_back() {
         let pool = PortPool::new(&[IP], 50_001..=50_130);
         let claims: Vec<_> = (0..130)
-            .map(|i| pool.claim(IP, Want::Any, i * 7919).unwrap())
+            .map(|i| pool.claim(IP, Want::Any, i * 7919).unwrap().0)
             .collect();
         let mut ports: Vec<_> = claims
             .iter()
@@ -240,9 +211,10 @@ mod tests {
     #[test]
     fn a_pair_is_even_then_odd_and_a_half_claimed_pair_is_returned() {
         let pool = PortPool::new(&[IP], 50_000..=50_003);
-        let odd = pool.claim(IP, Want::Any, 1).unwrap();
+        let (odd, _) = pool.claim(IP, Want::Any, 1).unwrap();
         assert_eq!(odd.address().unwrap().port(), 50_001);
-        let (even, next) = pool.claim_pair(IP, 0).unwrap();
+        let (even, next) = pool.claim(IP, Want::Pair, 0).unwrap();
+        let next = next.unwrap();
         assert_eq!(
             (
                 even.address().unwrap().port(),
@@ -250,30 +222,30 @@ mod tests {
             ),
             (50_002, 50_003)
         );
-        assert!(pool.claim_pair(IP, 0).is_none());
+        assert!(pool.claim(IP, Want::Pair, 0).is_none());
         assert_eq!(pool.claimed(), 3);
     }
 
     #[test]
     fn the_last_port_of_all_has_no_successor() {
         let pool = PortPool::new(&[IP], 65_534..=65_535);
-        assert!(pool.claim_pair(IP, 1).is_some());
+        assert!(pool.claim(IP, Want::Pair, 1).is_some());
         let pool = PortPool::new(&[IP], 65_535..=65_535);
-        assert!(pool.claim_pair(IP, 0).is_none());
-        assert_eq!(pool.claim(IP, Want::Even, 0).map(|c| c.address()), None);
+        assert!(pool.claim(IP, Want::Pair, 0).is_none());
+        assert!(pool.claim(IP, Want::Even, 0).is_none());
         assert_eq!(pool.claimed(), 0);
     }
 
     #[test]
     fn a_claimed_port_is_live_only_while_it_is_bound() {
         let pool = PortPool::new(&[IP], 50_000..=50_010);
-        let claim = pool.claim(IP, Want::Any, 0).unwrap();
+        let (claim, _) = pool.claim(IP, Want::Any, 0).unwrap();
         let address = claim.address().unwrap();
         assert!(!pool.is_live(address));
         claim.go_live();
         assert!(pool.is_live(address));
         drop(claim);
-        let again = pool.claim(IP, Want::Any, 0).unwrap();
+        let (again, _) = pool.claim(IP, Want::Any, 0).unwrap();
         assert_eq!(again.address(), Some(address));
         assert!(!pool.is_live(address));
     }

@@ -148,7 +148,11 @@ impl Relay {
         while let Some(due) = self.timers.pop_due(now.mono) {
             match due {
                 Due::Allocation(key) => self.look_after(now, key),
-                Due::Reservation(token) => self.shared.reservations.expire(token, now.mono),
+                Due::Reservation(token) => {
+                    if let Some(claim) = self.shared.reservations.expire(token, now.mono) {
+                        self.act(Action::Release { claim });
+                    }
+                }
             }
         }
     }

@@ -46,16 +46,17 @@ impl Reservations {
         })
     }
 
-    /// Returns a port that nobody has taken up in time.
-    pub(crate) fn expire(&self, token: Token, now: Duration) {
-        self.with(|held| {
-            if held
-                .get(&token)
-                .is_some_and(|reservation| reservation.expires_at <= now)
-            {
-                held.remove(&token);
+    /// Gives up a port that nobody has taken up in time.
+    pub(crate) fn expire(&self, token: Token, now: Duration) -> Option<PortClaim> {
+        let late = |held: &Reservation| held.expires_at <= now;
+        let gone = self.with(|held| {
+            if held.get(&token).is_some_and(late) {
+                held.remove(&token)
+            } else {
+                None
             }
         });
+        gone.map(|reservation| reservation.claim)
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut HashMap<Token, Reservation>) -> T) -> T {
@@ -78,7 +79,7 @@ mod tests {
         let (ann, at): (Arc<str>, _) = ("ann".into(), Duration::from_secs);
         for token in [[1; 8], [2; 8]] {
             let (claim, ticket) = (
-                pool.claim(ip, Want::Any, 0).unwrap(),
+                pool.claim(ip, Want::Any, 0).unwrap().0,
                 quotas.claim(&ann).unwrap(),
             );
             let reservation = Reservation {
@@ -92,10 +93,10 @@ mod tests {
         assert!(reservations.take([1; 8], "bob", at(29)).is_none());
         assert!(reservations.take([1; 8], "ann", at(29)).is_some());
         assert!(reservations.take([1; 8], "ann", at(29)).is_none());
-        reservations.expire([2; 8], at(29));
+        assert!(reservations.expire([2; 8], at(29)).is_none());
         assert_eq!((pool.claimed(), quotas.count()), (1, 1));
         assert!(reservations.take([2; 8], "ann", at(30)).is_none());
-        reservations.expire([2; 8], at(30));
+        assert!(reservations.expire([2; 8], at(30)).is_some());
         assert_eq!((pool.claimed(), quotas.count()), (0, 0));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
-use crate::{Config, Traffic};
+use crate::{Config, PortClaim, Traffic};
 
 /// Both clocks of one instant, read once per turn of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,13 @@ pub enum Action {
         relay: RelayId,
         /// The address and port to bind.
         local: SocketAddr,
+        /// Whether the next port is bound too and kept, for whoever binds it on any worker (EVEN-PORT with its R bit set).
+        with_next: bool,
+    },
+    /// Close the socket that is kept on a port, and only then drop the claim.
+    Release {
+        /// The port that nobody has taken up.
+        claim: PortClaim,
     },
     /// Close a relay socket.
     Unbind {

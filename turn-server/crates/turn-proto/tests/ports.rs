@@ -8,10 +8,10 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use support::{Client, Got, World, config};
-use turn_proto::{BindFailure, Event};
+use support::{Client, Got, World, address, config};
+use turn_proto::{BindFailure, Event, Shared};
 use turn_wire::{Method, RequestBuilder};
 
 const CLIENT: &str = "192.0.2.10:40000";
@@ -87,6 +87,73 @@ fn another_port_is_tried_when_one_is_taken_by_another_program() {
     );
     // The client may try again on the same 5-tuple.
     second.allocate(&mut world);
+}
+
+fn even(request: RequestBuilder) -> RequestBuilder {
+    request.requested_transport(17).even_port(false)
+}
+
+fn pair(request: RequestBuilder) -> RequestBuilder {
+    request.requested_transport(17).even_port(true)
+}
+
+/// A world with four ports, of which another program holds some.
+fn four_ports(taken: &[u16]) -> World {
+    let config = config();
+    let shared = Shared::new(&config.relays.addresses, 50_000..=50_003, 0, 0);
+    let mut world = World::sharing(config, shared, 0);
+    let ip = address(support::SERVER).ip();
+    world.taken = taken
+        .iter()
+        .map(|port| SocketAddr::new(ip, *port))
+        .collect();
+    world
+}
+
+#[test]
+fn another_even_port_is_tried_when_one_is_taken_by_another_program() {
+    // The place where the search begins is random: whichever comes first, the other is found.
+    for (taken, free) in [(50_000, 50_002), (50_002, 50_000)] {
+        let mut world = four_ports(&[taken]);
+        let answer = Client::ann(CLIENT).ask(&mut world, Method::ALLOCATE, even);
+        assert_eq!(answer.relayed().port(), free);
+        assert_eq!(world.shared.ports.claimed(), 1);
+    }
+    let mut world = four_ports(&[50_000, 50_002]);
+    let answer = Client::ann(CLIENT).ask(&mut world, Method::ALLOCATE, even);
+    assert_eq!(answer.code(), Some(508));
+    assert_eq!(world.shared.ports.claimed(), 0);
+}
+
+#[test]
+fn a_pair_of_which_another_program_holds_either_half_is_not_promised() {
+    for (taken, free) in [
+        (50_000, 50_002),
+        (50_001, 50_002),
+        (50_002, 50_000),
+        (50_003, 50_000),
+    ] {
+        let mut world = four_ports(&[taken]);
+        let answer = Client::ann(CLIENT).ask(&mut world, Method::ALLOCATE, pair);
+        assert_eq!(answer.relayed().port(), free);
+        let token: [u8; 8] = answer.attribute(0x0022).unwrap().try_into().unwrap();
+        let build =
+            |request: RequestBuilder| request.requested_transport(17).reservation_token(token);
+        let second = Client::ann("192.0.2.10:2").ask(&mut world, Method::ALLOCATE, build);
+        assert_eq!(second.relayed().port(), free + 1);
+        assert_eq!((world.shared.ports.claimed(), world.kept.len()), (2, 0));
+    }
+    let mut world = four_ports(&[50_001, 50_002]);
+    let answer = Client::ann(CLIENT).ask(&mut world, Method::ALLOCATE, pair);
+    assert_eq!(answer.code(), Some(508));
+    assert_eq!(
+        (
+            world.shared.ports.claimed(),
+            world.shared.quotas.count(),
+            world.kept.len()
+        ),
+        (0, 0, 0)
+    );
 }
 
 #[test]
@@ -188,6 +255,7 @@ fn a_reservation_that_nobody_takes_up_is_returned() {
     client.ask(&mut world, Method::ALLOCATE, |request| {
         request.requested_transport(17).even_port(true)
     });
+    assert_eq!((world.shared.ports.claimed(), world.kept.len()), (2, 1));
     world.pass(Duration::from_secs(31));
-    assert_eq!(world.shared.ports.claimed(), 1);
+    assert_eq!((world.shared.ports.claimed(), world.kept.len()), (1, 0));
 }

@@ -79,7 +79,7 @@ fn simulate(seed: u64) {
     assert_eq!(stats.allocations_udp + stats.allocations_tcp, 0);
     assert_eq!(
         (
-            world.bound.len(),
+            world.bound.len() + world.kept.len(),
             world.shared.ports.claimed(),
             world.shared.quotas.count()
         ),

@@ -179,7 +179,7 @@ fn a_retransmission_during_the_bind_waits_for_its_answer() {
     assert_eq!(client.permit(&mut world, "203.0.113.5:9").code(), Some(437));
     let (relay, local) = world.held.pop().unwrap();
     assert!(world.held.is_empty());
-    world.bind(relay, local);
+    world.bind(relay, local, false);
     assert_eq!(world.drain().len(), 1);
     assert!(matches!(world.send(&client.path, &packet), Got::Reply(_)));
 }

@@ -24,9 +24,19 @@ impl Worker {
     fn serve_action(&mut self, action: Action) {
         match action {
             Action::Send { path, bytes } => self.sockets.queue_answer(&path, &bytes),
-            Action::Bind { relay, local } => {
-                let reply = self.sockets.relays.bind(self.poll.registry(), relay, local);
+            Action::Bind {
+                relay,
+                local,
+                with_next,
+            } => {
+                let registry = self.poll.registry();
+                let reply = (self.sockets.relays).bind(registry, relay, local, with_next);
                 self.replies.push_back(reply);
+            }
+            Action::Release { claim } => {
+                if let Some(local) = claim.address() {
+                    self.sockets.relays.release(local);
+                }
             }
             Action::Unbind { relay } => self.unbind(relay),
             Action::CloseLink { link } => {

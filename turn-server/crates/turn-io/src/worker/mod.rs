@@ -21,8 +21,8 @@ use udp_batch::Arena;
 pub(crate) use self::sockets::Acceptor;
 use self::sockets::Sockets;
 use crate::{
-    Config, Counters, Stats, clock::Clock, listener::Listener, relay_sockets::RelaySockets,
-    source::Source, streams::Streams,
+    Config, Counters, Stats, clock::Clock, kept_sockets::KeptSockets, listener::Listener,
+    relay_sockets::RelaySockets, source::Source, streams::Streams,
 };
 
 /// Datagrams that one socket may deliver before it is the others' turn.
@@ -57,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) relay: Relay,
     pub(crate) commands: Receiver<Command>,
     pub(crate) clock: Clock,
+    pub(crate) kept: KeptSockets,
 }
 
 /// One thread's share of the server.
@@ -86,7 +87,7 @@ impl Worker {
     /// Allocates the buffers. Called on the worker's own thread, so that they are near its core.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
-        let relays = RelaySockets::new(config.socket_buffer);
+        let relays = RelaySockets::new(parts.kept, config.socket_buffer);
         let streams = Streams::new(first_link, config.max_streams, config.stream_patience);
         Self {
             relay: parts.relay,

@@ -1,6 +1,6 @@
 //! Allocate (RFC 8656 §7): makes an allocation once its relay socket is bound.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use turn_wire::{MessageView, Request};
 
@@ -9,7 +9,6 @@ use crate::{
     allocation::{Allocation, Binding, Phase},
     auth::Requester,
     external,
-    ports::Want,
     reject::Reject,
     relay::Relay,
     respond::Done,
@@ -19,8 +18,8 @@ use crate::{
 /// UDP's protocol number, the only transport of relay sockets here.
 const UDP: u8 = 17;
 
-/// How many ports are tried when other programs hold them.
-const BIND_TRIES: u8 = 8;
+/// How many ports are given up, the two of a pair counted singly, before a range is taken to be other programs'.
+const BIND_TRIES: usize = 16;
 
 impl Relay {
     /// Answers an Allocate request (RFC 8656 §7.2).
@@ -46,11 +45,12 @@ impl Relay {
         let local = port.claim.address().ok_or(Reject::InsufficientCapacity)?;
         let lifetime = self.grant(request.lifetime()?);
         let binding = Binding {
-            tries_left: BIND_TRIES,
             may_move: port.may_move,
-            token: port.token,
+            tried: Vec::new(),
+            next: port.next,
             fingerprint: self.wants_fingerprint(view),
         };
+        let with_next = binding.next.is_some();
         let allocation = Allocation {
             session: self.next_session(),
             path: *path,
@@ -78,7 +78,11 @@ impl Relay {
         if let Some(allocation) = self.allocations.get_mut(key) {
             allocation.relay = relay;
         }
-        self.act(Action::Bind { relay, local });
+        self.act(Action::Bind {
+            relay,
+            local,
+            with_next,
+        });
         Ok(Done::Later)
     }
 
@@ -109,15 +113,19 @@ impl Relay {
     }
 
     /// The relay socket is bound: the allocation begins and its client is told.
-    pub(crate) fn bound(&mut self, _now: Now, relay: RelayId) {
-        let Some(allocation) = self.allocations.at_mut(relay.0 >> 1) else {
+    pub(crate) fn bound(&mut self, now: Now, relay: RelayId) {
+        let Some(key) = self.allocations.key_at(relay.0 >> 1) else {
             return;
         };
-        let Phase::Binding(binding) = allocation.phase else {
+        let Some((binding, user)) = self.allocations.get_mut(key).and_then(Allocation::begin)
+        else {
             return;
         };
-        allocation.phase = Phase::Active;
-        allocation.claim.go_live();
+        let reserve = |(claim, ticket)| self.reserve(now, user, claim, ticket);
+        let token = binding.next.map(reserve);
+        let Some(allocation) = self.allocations.get_mut(key) else {
+            return;
+        };
         let seconds = u32::try_from(allocation.lifetime.as_secs()).unwrap_or(u32::MAX);
         let mut answer = self
             .responder
@@ -125,7 +133,7 @@ impl Relay {
             .xor_relayed_address(allocation.relayed)
             .lifetime(seconds)
             .xor_mapped_address(allocation.path.client);
-        if let Some(token) = binding.token {
+        if let Some(token) = token {
             answer = answer.reservation_token(token);
         }
         if let Some(software) = &self.config.software {
@@ -156,26 +164,34 @@ impl Relay {
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;
         };
-        let Phase::Binding(mut binding) = allocation.phase else {
+        let Phase::Binding(binding) = &mut allocation.phase else {
             return;
         };
-        let elsewhere = cause == BindFailure::InUse && binding.may_move && binding.tries_left > 0;
-        // The new port is claimed before the old one is returned, so that it is another one.
-        let claim = elsewhere
-            .then(|| {
-                self.shared
-                    .ports
-                    .claim(allocation.local.ip(), Want::Any, random)
-            })
-            .flatten();
-        if let Some((claim, local)) = claim.and_then(|claim| claim.address().map(|at| (claim, at)))
+        let elsewhere = cause == BindFailure::InUse && binding.tried.len() < BIND_TRIES;
+        let want = binding.may_move.filter(|_| elsewhere);
+        let claim =
+            want.and_then(|want| self.shared.ports.claim(allocation.local.ip(), want, random));
+        if let Some((claim, next)) = claim
+            && let Some(local) = claim.address()
         {
-            binding.tries_left -= 1;
-            allocation.phase = Phase::Binding(binding);
-            (allocation.claim, allocation.local) = (claim, local);
+            // The old ports are returned when all is over, so that none is tried twice.
+            binding
+                .tried
+                .push(mem::replace(&mut allocation.claim, claim));
+            if let (Some(next), Some((held, _))) = (next, &mut binding.next) {
+                binding.tried.push(mem::replace(held, next));
+            }
+            let with_next = binding.next.is_some();
+            allocation.local = local;
             allocation.relayed = external::advertised(&self.config.externals, local);
-            return self.act(Action::Bind { relay, local });
+            return self.act(Action::Bind {
+                relay,
+                local,
+                with_next,
+            });
         }
+        let fingerprint =
+            matches!(&allocation.phase, Phase::Binding(binding) if binding.fingerprint);
         let Some(allocation) = self.abandon(key) else {
             return;
         };
@@ -187,9 +203,7 @@ impl Relay {
             reject.code(),
             "",
         );
-        let bytes = answer
-            .finish(allocation.integrity(), binding.fingerprint)
-            .to_vec();
+        let bytes = answer.finish(allocation.integrity(), fingerprint).to_vec();
         self.act(Action::Send {
             path: allocation.path,
             bytes,

@@ -1,6 +1,6 @@
 //! Where an allocation's relay socket will be (RFC 8656 §7.2 steps 5 to 10): address, port, reservation, quota.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use turn_wire::{Family, Request};
 
@@ -20,10 +20,10 @@ pub(crate) struct Port {
     pub(crate) claim: PortClaim,
     /// Its place in the quota.
     pub(crate) ticket: Ticket,
-    /// Whether another port would do: not if it is even or part of a pair.
-    pub(crate) may_move: bool,
-    /// The reservation of the next port.
-    pub(crate) token: Option<Token>,
+    /// Which other port would do as well.
+    pub(crate) may_move: Option<Want>,
+    /// The next port, to be reserved once both are bound. It counts like the allocation that it may become.
+    pub(crate) next: Option<(PortClaim, Ticket)>,
 }
 
 impl Relay {
@@ -50,21 +50,19 @@ impl Relay {
         let ip = self.choose_address(path, family)?;
         // Step 10, before the range is searched: somebody over quota is not worth it.
         let ticket = self.ticket(requester)?;
-        if even == Some(true) {
-            return self.pair_of_ports(now, ip, ticket, requester);
-        }
-        let (want, may_move) = if even.is_some() {
-            (Want::Even, false)
-        } else {
-            (Want::Any, true)
+        // Step 9: EVEN-PORT, and whether the next port is reserved.
+        let (want, second) = match even {
+            None => (Want::Any, None),
+            Some(false) => (Want::Even, None),
+            Some(true) => (Want::Pair, Some(self.ticket(requester)?)),
         };
         let claim = self.shared.ports.claim(ip, want, self.rng.next_u32());
-        let claim = claim.ok_or(Reject::InsufficientCapacity)?;
+        let (claim, next) = claim.ok_or(Reject::InsufficientCapacity)?;
         Ok(Port {
             claim,
             ticket,
-            may_move,
-            token: None,
+            may_move: Some(want),
+            next: next.zip(second),
         })
     }
 
@@ -82,40 +80,31 @@ impl Relay {
         Ok(Port {
             claim,
             ticket,
-            may_move: false,
-            token: None,
+            may_move: None,
+            next: None,
         })
     }
 
-    /// Step 9: an even port, the next one reserved. The reservation counts like the allocation that it may become.
-    fn pair_of_ports(
+    /// Reserves a port that is bound and kept, and names the reservation.
+    pub(crate) fn reserve(
         &mut self,
         now: Now,
-        ip: IpAddr,
+        user: Arc<str>,
+        claim: PortClaim,
         ticket: Ticket,
-        requester: &Requester,
-    ) -> Result<Port, Reject> {
-        let second = self.ticket(requester)?;
-        let pair = self.shared.ports.claim_pair(ip, self.rng.next_u32());
-        let (claim, next) = pair.ok_or(Reject::InsufficientCapacity)?;
+    ) -> Token {
         let mut token = Token::default();
         self.rng.fill_bytes(&mut token);
         let expires_at = now.mono + self.config.lifetimes.reservation;
-        let user = requester.user.clone();
         let reservation = Reservation {
             user,
-            claim: next,
-            ticket: second,
+            claim,
+            ticket,
             expires_at,
         };
         self.shared.reservations.hold(token, reservation);
         self.timers.arm(expires_at, Due::Reservation(token));
-        Ok(Port {
-            claim,
-            ticket,
-            may_move: false,
-            token: Some(token),
-        })
+        token
     }
 
     fn ticket(&self, requester: &Requester) -> Result<Ticket, Reject> {

@@ -7,7 +7,7 @@
 )]
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -98,6 +98,10 @@ pub struct World {
     /// Relay sockets as the driver has them.
     pub bound: BTreeMap<RelayId, SocketAddr>,
     pub events: Vec<Event>,
+    /// Sockets that are kept for reservations.
+    pub kept: BTreeSet<SocketAddr>,
+    /// What other programs hold.
+    pub taken: BTreeSet<SocketAddr>,
     /// How the next binds fail.
     pub failures: VecDeque<BindFailure>,
     /// Whether binds are left unanswered, and which those are.
@@ -126,6 +130,8 @@ impl World {
             unix_offset: 0,
             bound: BTreeMap::new(),
             events: Vec::new(),
+            kept: BTreeSet::new(),
+            taken: BTreeSet::new(),
             failures: VecDeque::new(),
             hold_binds: false,
             held: Vec::new(),
@@ -198,8 +204,18 @@ impl World {
         while let Some(action) = self.relay.poll() {
             match action {
                 Action::Send { path, bytes } => answers.push((path, bytes)),
-                Action::Bind { relay, local } if self.hold_binds => self.held.push((relay, local)),
-                Action::Bind { relay, local } => self.bind(relay, local),
+                Action::Bind { relay, local, .. } if self.hold_binds => {
+                    self.held.push((relay, local));
+                }
+                Action::Bind {
+                    relay,
+                    local,
+                    with_next,
+                } => self.bind(relay, local, with_next),
+                Action::Release { claim } => {
+                    let local = claim.address().unwrap();
+                    assert!(self.kept.remove(&local), "releases what is not kept");
+                }
                 Action::Unbind { relay } => assert!(
                     self.bound.remove(&relay).is_some(),
                     "unbinds what is not bound"
@@ -211,10 +227,17 @@ impl World {
         answers
     }
 
-    pub fn bind(&mut self, relay: RelayId, local: SocketAddr) {
-        let reply = match self.failures.pop_front() {
+    pub fn bind(&mut self, relay: RelayId, local: SocketAddr, with_next: bool) {
+        let next = SocketAddr::new(local.ip(), local.port() + u16::from(with_next));
+        let taken = self.taken.contains(&local) || self.taken.contains(&next);
+        let in_use = taken.then_some(BindFailure::InUse);
+        let reply = match self.failures.pop_front().or(in_use) {
             Some(cause) => Reply::BindFailed { relay, cause },
             None => {
+                self.kept.remove(&local);
+                if with_next {
+                    assert!(self.kept.insert(next), "keeps {next} twice");
+                }
                 assert!(
                     !self.bound.values().any(|held| *held == local),
                     "binds {local} twice"
