@@ -92,7 +92,7 @@ pub const fn is_required(kind: u16) -> bool {
 /// Tells whether this server understands an attribute, in a request or in an answer.
 ///
 /// Absent on purpose: DONT-FRAGMENT, which a server may refuse with 420 (RFC 8656 §7.2), and the attributes of extensions that it
-/// does not speak: MESSAGE-INTEGRITY-SHA256, USERHASH, PASSWORD-ALGORITHM, ACCESS-TOKEN, CHANGE-REQUEST, RESPONSE-PORT, PADDING, CONNECTION-ID.
+/// does not speak: MESSAGE-INTEGRITY-SHA256, USERHASH, PASSWORD-ALGORITHM, ACCESS-TOKEN, CHANGE-REQUEST, RESPONSE-PORT, PADDING.
 pub const fn is_understood(kind: u16) -> bool {
     matches!(
         kind,
@@ -113,5 +113,6 @@ pub const fn is_understood(kind: u16) -> bool {
             | REQUESTED_TRANSPORT
             | XOR_MAPPED_ADDRESS
             | RESERVATION_TOKEN
+            | CONNECTION_ID
     )
 }

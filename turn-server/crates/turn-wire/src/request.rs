@@ -123,6 +123,20 @@ impl Request {
         Ok(found.map(|channel| channel.0))
     }
 
+    /// Returns CONNECTION-ID (RFC 6062 §6.2.1).
+    pub fn connection_id(&self) -> Result<Option<u32>, Malformed> {
+        self.read(AttrType(attr::CONNECTION_ID), |value| {
+            Some(u32::from_be_bytes(value.try_into().ok()?))
+        })
+    }
+
+    /// Returns MOBILITY-TICKET, which is empty in a request for one (RFC 8016 §3.3).
+    pub fn mobility_ticket(&self) -> Option<&[u8]> {
+        let mut all = self.message.attributes.0.iter();
+        let raw = all.find(|raw| raw.typ == AttrType(attr::MOBILITY_TICKET))?;
+        Some(&raw.value)
+    }
+
     /// Returns the first XOR-PEER-ADDRESS (RFC 8656 §18.3).
     pub fn peer(&self) -> Result<Option<SocketAddr>, Malformed> {
         self.peer_values().next().transpose()

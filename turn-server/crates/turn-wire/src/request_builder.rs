@@ -130,6 +130,16 @@ impl RequestBuilder {
         self
     }
 
+    /// Adds CONNECTION-ID (RFC 6062 §6.2.1).
+    pub fn connection_id(self, id: u32) -> Self {
+        self.attribute(attr::CONNECTION_ID, &id.to_be_bytes())
+    }
+
+    /// Adds MOBILITY-TICKET; an empty one asks for mobility (RFC 8016 §3.1.1).
+    pub fn mobility_ticket(self, ticket: &[u8]) -> Self {
+        self.attribute(attr::MOBILITY_TICKET, ticket)
+    }
+
     /// Adds DATA (RFC 8656 §18.4).
     pub fn data(self, data: &[u8]) -> Self {
         self.attribute(attr::DATA, data)

@@ -1,4 +1,4 @@
-//! Answers: success and error responses, one at a time in a kept buffer (RFC 8489 §6.3).
+//! Answers: success and error responses, and indications of the server, one at a time in a kept buffer (RFC 8489 §6.3).
 //!
 //! What an unproven source can provoke is added by its bytes, for floods are answered here too; the rest goes through
 //! the codec's types. Not in: which answer to give.
@@ -33,6 +33,14 @@ impl Responder {
     /// Begins a success response.
     pub fn success(&mut self, method: Method, id: TransactionId) -> Answer<'_> {
         self.draft.begin(method, Class::Success, id);
+        Answer {
+            draft: &mut self.draft,
+        }
+    }
+
+    /// Begins an indication to a client, such as ConnectionAttempt (RFC 6062 §5.3).
+    pub fn indication(&mut self, method: Method, id: TransactionId) -> Answer<'_> {
+        self.draft.begin(method, Class::Indication, id);
         Answer {
             draft: &mut self.draft,
         }
@@ -106,6 +114,25 @@ impl<'r> Answer<'r> {
     /// Adds RESERVATION-TOKEN (RFC 8656 §18.10).
     pub fn reservation_token(self, token: [u8; 8]) -> Self {
         self.draft.set(&ReservationToken(token.to_vec()));
+        self
+    }
+
+    /// Adds XOR-PEER-ADDRESS (RFC 8656 §18.3).
+    pub fn xor_peer_address(self, peer: SocketAddr) -> Self {
+        let value = xor_address::encode(peer, self.draft.transaction_id());
+        self.draft.put(attr::XOR_PEER_ADDRESS, value.as_slice());
+        self
+    }
+
+    /// Adds CONNECTION-ID (RFC 6062 §6.2.1).
+    pub fn connection_id(self, id: u32) -> Self {
+        self.draft.put(attr::CONNECTION_ID, &id.to_be_bytes());
+        self
+    }
+
+    /// Adds MOBILITY-TICKET (RFC 8016 §3.3).
+    pub fn mobility_ticket(self, ticket: &[u8]) -> Self {
+        self.draft.put(attr::MOBILITY_TICKET, ticket);
         self
     }
 

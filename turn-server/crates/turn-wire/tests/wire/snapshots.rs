@@ -262,3 +262,36 @@ fn buffer(payload: &[u8]) -> (Vec<u8>, std::ops::Range<usize>) {
     let buf = [&[0xEE; HEADROOM], payload, &[0xEE; TAILROOM]].concat();
     (buf, HEADROOM..HEADROOM + payload.len())
 }
+
+#[test]
+fn connection_attempt_tells_peer_and_connection() {
+    let mut responder = Responder::new();
+    let indication = responder
+        .indication(Method::CONNECTION_ATTEMPT, ID)
+        .xor_peer_address(addr(V4))
+        .connection_id(0x0A0B_0C0D);
+    assert_bytes(
+        indication.finish(None, false),
+        "001c 0014 COMMON  0012 0008 0001 e112 e112a643  002a 0004 0a0b0c0d",
+    );
+}
+
+#[test]
+fn connection_bind_and_ticket() {
+    let bytes = RequestBuilder::new(Method::CONNECTION_BIND, ID)
+        .connection_id(7)
+        .finish(None, false);
+    assert_bytes(&bytes, "000b 0008 COMMON  002a 0004 00000007");
+    let bytes = RequestBuilder::new(Method::REFRESH, ID)
+        .mobility_ticket(b"abc")
+        .finish(None, false);
+    assert_bytes(&bytes, "0004 0008 COMMON  8030 0003 61626300");
+    let mut responder = Responder::new();
+    let answer = responder
+        .success(Method::REFRESH, ID)
+        .mobility_ticket(b"abcd");
+    assert_bytes(
+        answer.finish(None, false),
+        "0104 0008 COMMON  8030 0004 61626364",
+    );
+}

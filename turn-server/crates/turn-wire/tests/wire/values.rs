@@ -185,6 +185,37 @@ fn the_old_number_of_xor_mapped_address_is_just_optional() {
 }
 
 #[test]
+fn connection_id_is_four_bytes_and_a_ticket_is_any() {
+    let read = |kind, value: &[u8]| {
+        let bytes = RequestBuilder::new(Method::CONNECTION_BIND, ID)
+            .attribute(kind, value)
+            .finish(None, false);
+        Request::decode(&view(&bytes)).unwrap()
+    };
+    assert_eq!(
+        read(attr::CONNECTION_ID, &[1, 2, 3, 4]).connection_id(),
+        Ok(Some(0x0102_0304))
+    );
+    for wrong in [&[][..], &[1, 2, 3], &[1, 2, 3, 4, 5]] {
+        assert_eq!(
+            read(attr::CONNECTION_ID, wrong).connection_id(),
+            Err(turn_wire::Malformed::Attribute(attr::CONNECTION_ID))
+        );
+    }
+    for ticket in [&b""[..], b"a ticket"] {
+        assert_eq!(
+            read(attr::MOBILITY_TICKET, ticket).mobility_ticket(),
+            Some(ticket)
+        );
+        assert_eq!(
+            read(attr::MOBILITY_TICKET, ticket).connection_id(),
+            Ok(None)
+        );
+    }
+    assert_eq!(read(attr::CONNECTION_ID, b"none").mobility_ticket(), None);
+}
+
+#[test]
 fn required_attributes_of_unspoken_extensions_are_unknown() {
     let unspoken = [
         attr::CHANGE_REQUEST,
@@ -195,7 +226,6 @@ fn required_attributes_of_unspoken_extensions_are_unknown() {
         attr::USERHASH,
         attr::PADDING,
         attr::RESPONSE_PORT,
-        attr::CONNECTION_ID,
         0x0000,
         0x0024,
         0x7FFF,
@@ -216,8 +246,8 @@ fn required_attributes_of_unspoken_extensions_are_unknown() {
 fn understood_and_optional_attributes_are_not_unknown() {
     let taken = [
         0x0001, 0x0006, 0x0008, 0x0009, 0x000A, 0x000C, 0x000D, 0x0012, 0x0013, 0x0014, 0x0015,
-        0x0016, 0x0017, 0x0018, 0x0019, 0x0020, 0x0022, 0x8000, 0x8002, 0x8022, 0x8028, 0x802A,
-        0x8030, 0xC057, 0xFFFF,
+        0x0016, 0x0017, 0x0018, 0x0019, 0x0020, 0x0022, 0x002A, 0x8000, 0x8002, 0x8022, 0x8028,
+        0x802A, 0x8030, 0xC057, 0xFFFF,
     ];
     for kind in taken {
         let bytes = RequestBuilder::new(Method::ALLOCATE, ID)
