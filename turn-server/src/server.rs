@@ -227,6 +227,7 @@ impl Builder {
             channel_numbers: crate::relay_config::CHANNEL_NUMBERS,
             binding: true,
             binding_needs_credentials: false,
+            discovery: None,
             turn: true,
             always_fingerprint: false,
             software: None,

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use turn_auth::{Credentials, NonceKey};
 
-use crate::{External, PeerPolicy};
+use crate::{External, NatDiscovery, PeerPolicy};
 
 /// Settings of a relay.
 pub struct Config {
@@ -34,6 +34,8 @@ pub struct Config {
     pub binding: bool,
     /// Whether Binding requests need credentials.
     pub binding_needs_credentials: bool,
+    /// The sockets of NAT behaviour discovery (RFC 5780), if it is on.
+    pub discovery: Option<NatDiscovery>,
     /// Whether TURN methods are answered.
     pub turn: bool,
     /// Whether FINGERPRINT is always sent; otherwise it mirrors the request.

@@ -18,6 +18,7 @@
 mod allocation;
 mod auth;
 mod config;
+mod discovery;
 mod external;
 mod handle;
 mod handover;
@@ -38,6 +39,7 @@ mod timers;
 mod types;
 
 pub use config::{Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresses, RelayChoice};
+pub use discovery::{DiscoveryAddress, NatDiscovery};
 pub use external::External;
 pub use handover::{Flow, SessionRecord};
 pub use peers::{IpRange, PeerDenied, PeerPolicy, Scope};

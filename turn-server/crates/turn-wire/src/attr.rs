@@ -2,6 +2,7 @@
 //!
 //! Not in: types that `stun` and `turn::proto` have. One file per attribute below.
 
+pub(crate) mod discovery;
 pub(crate) mod even_port;
 pub(crate) mod family;
 pub(crate) mod fingerprint;

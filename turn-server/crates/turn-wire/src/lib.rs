@@ -28,6 +28,7 @@ mod responder;
 pub mod stream;
 mod view;
 
+pub use attr::discovery::ChangeRequest;
 pub use attr::family::Family;
 pub use channel_data::{ChannelData, write_channel_data};
 pub use indication::{

@@ -12,6 +12,7 @@ use turn::proto::relayaddr::RelayedAddress;
 use turn::proto::rsrvtoken::ReservationToken;
 
 use crate::TransactionId;
+use crate::attr::discovery::PlainAddress;
 use crate::attr::{self, xor_address};
 use crate::draft::Draft;
 use crate::integrity::IntegrityKey;
@@ -92,6 +93,21 @@ impl<'r> Answer<'r> {
             ip: address.ip(),
             port: address.port(),
         });
+        self
+    }
+
+    /// Adds RESPONSE-ORIGIN, where the answer comes from (RFC 5780 §7.3).
+    pub fn response_origin(self, address: SocketAddr) -> Self {
+        self.plain_address(attr::RESPONSE_ORIGIN, address)
+    }
+
+    /// Adds OTHER-ADDRESS, where an answer comes from whose address and port are both changed (RFC 5780 §7.4).
+    pub fn other_address(self, address: SocketAddr) -> Self {
+        self.plain_address(attr::OTHER_ADDRESS, address)
+    }
+
+    fn plain_address(self, kind: u16, address: SocketAddr) -> Self {
+        self.draft.set(&PlainAddress { kind, address });
         self
     }
 

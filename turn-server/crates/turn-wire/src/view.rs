@@ -6,10 +6,12 @@
 use std::net::SocketAddr;
 
 use crate::attr;
+use crate::attr::discovery::{self, ChangeRequest};
 use crate::attr::{fingerprint, xor_address};
 use crate::integrity::{INTEGRITY_LEN, IntegrityKey, TAG_LEN};
 use crate::method::{Class, Method, split_type};
 use crate::parse::ParseError;
+use crate::request::Malformed;
 use crate::{ATTRIBUTE_HEADER_LEN, HEADER_LEN, MAGIC_COOKIE, TransactionId};
 
 /// Longest USERNAME that is read, in bytes: below 513 by RFC 5389 §15.3 (RFC 8489 has 509).
@@ -199,6 +201,29 @@ impl<'a> MessageView<'a> {
     /// Returns the first address of a kind such as [`attr::XOR_RELAYED_ADDRESS`], uncovered (RFC 8489 §14.2).
     pub fn xor_address(&self, kind: u16) -> Option<SocketAddr> {
         xor_address::decode(self.attribute(kind)?, &self.transaction_id())
+    }
+
+    /// Returns CHANGE-REQUEST (RFC 5780 §7.2).
+    pub fn change_request(&self) -> Result<Option<ChangeRequest>, Malformed> {
+        self.read(attr::CHANGE_REQUEST, ChangeRequest::from_value)
+    }
+
+    /// Returns RESPONSE-PORT (RFC 5780 §7.5).
+    pub fn response_port(&self) -> Result<Option<u16>, Malformed> {
+        self.read(attr::RESPONSE_PORT, discovery::response_port)
+    }
+
+    fn read<T>(
+        &self,
+        kind: u16,
+        from_value: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, Malformed> {
+        let Some(value) = self.attribute(kind) else {
+            return Ok(None);
+        };
+        from_value(value)
+            .map(Some)
+            .ok_or(Malformed::Attribute(kind))
     }
 
     /// Returns the attributes before the closing ones, each with the place of its value in the packet.

@@ -169,6 +169,7 @@ pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
         channel_numbers: 0x4000..=0x4FFF,
         binding: true,
         binding_needs_credentials: false,
+        discovery: None,
         turn: true,
         always_fingerprint: false,
         software: None,

@@ -1,8 +1,26 @@
-//! Binding (RFC 8489 §7.3.1): tells a client its address as the server sees it.
+//! Binding (RFC 8489 §7.3.1): tells a client its address as the server sees it; and where discovery is on, from which of
+//! our sockets it is told so (RFC 5780 §6).
 
-use turn_wire::{MessageView, Method};
+use turn_wire::{ChangeRequest, MessageView, Method, attr};
 
-use crate::{Now, Output, Path, reject::Reject, relay::Relay};
+use crate::{
+    Action, Now, Output, Path, Transport,
+    allocation::SessionKey,
+    discovery::{NatDiscovery, Origin},
+    reject::Reject,
+    relay::Relay,
+};
+
+/// How an answer differs from one along the way that the request came.
+#[derive(Default)]
+struct Detour {
+    /// Where it comes from, and what is told of the opposite place.
+    from: Option<(Origin, std::net::SocketAddr)>,
+    /// Whether it comes from there because the client asked for another place.
+    changed: bool,
+    /// The port that it goes to.
+    to_port: Option<u16>,
+}
 
 impl Relay {
     pub(crate) fn binding(&mut self, now: Now, path: &Path, view: &MessageView<'_>) -> Output<'_> {
@@ -18,23 +36,53 @@ impl Relay {
                 Err(reject) => return self.refuse_binding(now, path, view, &reject),
             }
         }
-        // §6.3.1: unknown attributes that must be understood.
-        let unknown: Vec<u16> = view.unknown_required().collect();
-        if !unknown.is_empty() {
-            return self.refuse_binding(now, path, view, &Reject::UnknownAttributes(unknown));
+        match detour(self.config.discovery.as_ref(), path, view) {
+            Ok(detour) => self.answer_binding(path, view, &detour, key.as_ref()),
+            Err(reject) => self.refuse_binding(now, path, view, &reject),
         }
+    }
+
+    fn answer_binding(
+        &mut self,
+        path: &Path,
+        view: &MessageView<'_>,
+        detour: &Detour,
+        key: Option<&SessionKey>,
+    ) -> Output<'_> {
         self.stats.binding_responses += 1;
+        let elsewhere = detour.changed || detour.to_port.is_some();
+        let Some((origin, _)) = detour.from.filter(|_| elsewhere) else {
+            return Output::Reply(self.write_binding(path, view, detour, key));
+        };
+        let bytes = self.write_binding(path, view, detour, key).to_vec();
+        let mut path = Path {
+            link: origin.link,
+            server: origin.local,
+            ..*path
+        };
+        // Only the port: an answer never goes to an address that has not asked for it.
+        path.client
+            .set_port(detour.to_port.unwrap_or(path.client.port()));
+        self.act(Action::Send { path, bytes });
+        Output::Nothing
+    }
+
+    fn write_binding(
+        &mut self,
+        path: &Path,
+        view: &MessageView<'_>,
+        detour: &Detour,
+        key: Option<&SessionKey>,
+    ) -> &[u8] {
         let fingerprint = self.wants_fingerprint(view);
-        let answer = self
+        let mut answer = self
             .responder
-            .success(Method::BINDING, view.transaction_id());
-        Output::Reply(
-            answer.xor_mapped_address(path.client).finish(
-                key.as_ref()
-                    .map(|key: &crate::allocation::SessionKey| &key.ready),
-                fingerprint,
-            ),
-        )
+            .success(Method::BINDING, view.transaction_id())
+            .xor_mapped_address(path.client);
+        if let Some((origin, other)) = detour.from {
+            answer = answer.response_origin(origin.public).other_address(other);
+        }
+        answer.finish(key.map(|key| &key.ready), fingerprint)
     }
 
     fn refuse_binding(
@@ -47,4 +95,41 @@ impl Relay {
         self.stats.binding_errors += 1;
         self.refuse(now, path, view, reject, None)
     }
+}
+
+/// Reads what a client asks of discovery (RFC 5780 §6.1). Where discovery is off, its attributes are unknown ones, apart
+/// from a CHANGE-REQUEST that asks for no change: clients of the RFC 3489 age send it always, and coturn answers them.
+fn detour(
+    discovery: Option<&NatDiscovery>,
+    path: &Path,
+    view: &MessageView<'_>,
+) -> Result<Detour, Reject> {
+    let here = ChangeRequest::default();
+    let takes_part = discovery.is_some_and(|held| held.origin(path.server, here).is_some());
+    let change = view.change_request()?.unwrap_or_default();
+    // RFC 8489 §6.3.1: unknown attributes that must be understood. PADDING is one of them: honoured, it would make 1,500
+    // bytes of 24.
+    let unknown: Vec<u16> = view
+        .unknown_required()
+        .filter(|kind| match *kind {
+            attr::CHANGE_REQUEST => !takes_part && change != here,
+            attr::RESPONSE_PORT => !takes_part,
+            _ => true,
+        })
+        .collect();
+    if !unknown.is_empty() {
+        return Err(Reject::UnknownAttributes(unknown));
+    }
+    let to_port = view.response_port()?;
+    let changed = change != here;
+    // Both are about datagrams; and port 0 is nobody's.
+    let about_datagrams = changed || to_port.is_some();
+    if (about_datagrams && path.transport != Transport::Udp) || to_port == Some(0) {
+        return Err(Reject::BadRequest);
+    }
+    Ok(Detour {
+        from: discovery.and_then(|held| held.origin(path.server, change)),
+        changed,
+        to_port,
+    })
 }

@@ -71,6 +71,7 @@ pub fn config() -> Config {
         channel_numbers: 0x4000..=0x4FFF,
         binding: true,
         binding_needs_credentials: false,
+        discovery: None,
         turn: true,
         always_fingerprint: false,
         software: None,
