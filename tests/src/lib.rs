@@ -8,6 +8,7 @@ pub mod browser;
 pub mod call;
 pub mod http;
 pub mod nat;
+pub mod natdiscovery;
 pub mod netns;
 pub mod process;
 pub mod server;

@@ -145,6 +145,19 @@ impl Internet {
         })
     }
 
+    /// Gives a host one more public IPv4 address on the same segment.
+    ///
+    /// # Errors
+    /// When the address cannot be set.
+    pub fn second_address(&self, host: &Host) -> Result<IpAddr> {
+        let number = self.next.get();
+        self.next.set(number + 1);
+        let address = Ipv4Addr::new(11, 22, 33, number);
+        host.space
+            .ip(&format!("address add {address}/24 dev wan"))?;
+        Ok(address.into())
+    }
+
     /// Gives `space` the interface `wan` with a public IPv4 address and a default route.
     fn attach(&self, space: &Namespace) -> Result<Ipv4Addr> {
         let number = self.plug(space)?;

@@ -11,6 +11,7 @@ use e2e::browser::Kind::{self, Chromium, Firefox};
 use e2e::call::{Call, Measured, Quickstart};
 use e2e::http::Metrics;
 use e2e::nat::{Host, Internet, Nat, Site};
+use e2e::natdiscovery::verdicts;
 use e2e::server::Server;
 use e2e::uclient::uclient;
 
@@ -161,4 +162,39 @@ fn a_server_behind_a_one_to_one_nat_relays_between_its_clients_by_its_public_add
             assert!(totals.all_returned(), "{arguments:?}: {totals:?}");
         }
     }
+}
+
+/// A server with two public addresses answers from all four of its places, on whichever worker a request arrives: coturn's
+/// client finds out what each router does, which it does not where one of the four stays silent.
+#[test]
+fn nat_discovery_tells_the_routers_apart() {
+    let internet = Internet::new().unwrap();
+    let server = internet.host("server").unwrap();
+    internet.second_address(&server).unwrap();
+    let flags = [
+        "--rfc5780",
+        "--relay-threads=3",
+        "--realm=example.org",
+        "--lt-cred-mech",
+        "--user=guest:secret",
+    ];
+    let _server = Server::start(Some(&server.space), &flags).unwrap();
+    let ask = |space| verdicts(Some(space), server.address, 3478).unwrap();
+
+    let open = internet.site("open", Nat::EndpointIndependent).unwrap();
+    assert_eq!(
+        ask(&open.client),
+        [
+            "NAT with Endpoint Independent Mapping!",
+            "NAT with Endpoint Independent Filtering!"
+        ]
+    );
+    let symmetric = internet.site("symmetric", Nat::Symmetric).unwrap();
+    assert_eq!(
+        ask(&symmetric.client),
+        [
+            "NAT with Address and Port Dependent Mapping!",
+            "NAT with Address and Port Dependent Filtering!"
+        ]
+    );
 }

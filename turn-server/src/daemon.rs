@@ -1,7 +1,7 @@
 //! The life of the daemon: check → bind → serve → stop.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -149,9 +149,8 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = settings.process.workers.map_or(cores, usize::from);
     let listen = |on: bool| -> Vec<SocketAddr> {
-        let at = |ip: &IpAddr| SocketAddr::new(*ip, settings.listening.port);
         if on {
-            plan.listening.iter().map(at).collect()
+            plan.endpoints.clone()
         } else {
             Vec::new()
         }

@@ -7,6 +7,7 @@
 pub mod addresses;
 pub mod daemon;
 mod descriptors;
+mod discovery;
 mod http;
 mod listener;
 mod logging;

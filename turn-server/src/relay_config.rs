@@ -13,7 +13,7 @@ use turn_proto::{
     Access, Config, DefaultFamily, IpRange, Lifetimes, Limits, PeerPolicy, RelayAddresses, Shared,
 };
 
-use crate::addresses;
+use crate::{addresses, discovery};
 
 /// Channel numbers that may be bound: those of RFC 5766 §11. RFC 8656 §12 stops at 0x4FFF, but clients of the older RFC
 /// number from all of these, Debian's `turnutils_uclient` among them, and nothing here needs the rest.
@@ -25,8 +25,10 @@ pub struct Plan {
     pub relay: Arc<Config>,
     /// For all workers together.
     pub shared: Arc<Shared>,
-    /// Where clients are listened to.
+    /// The addresses that clients are listened to on.
     pub listening: Vec<IpAddr>,
+    /// Where plain clients are listened to, over UDP and over TCP.
+    pub endpoints: Vec<SocketAddr>,
 }
 
 /// Makes the plan of a relay.
@@ -50,11 +52,14 @@ pub fn plan(
         quotas.per_user.unwrap_or(0),
         quotas.total.unwrap_or(0),
     );
-    let relay = Arc::new(config(settings, relays, machine, control)?);
+    let discovery = discovery::pair(settings, &listening);
+    let endpoints = discovery::endpoints(settings, &listening, discovery.as_ref());
+    let relay = config(settings, relays, machine, control)?;
     Ok(Plan {
-        relay,
+        relay: Arc::new(Config { discovery, ..relay }),
         shared,
         listening,
+        endpoints,
     })
 }
 
@@ -93,6 +98,7 @@ fn config(
         channel_numbers: CHANNEL_NUMBERS,
         binding: settings.stun.binding,
         binding_needs_credentials: settings.stun.binding_needs_auth,
+        discovery: None,
         turn: settings.stun.relaying,
         always_fingerprint: settings.wire.fingerprint,
         software: settings

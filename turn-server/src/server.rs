@@ -237,6 +237,7 @@ impl Builder {
             relay: Arc::new(relay),
             shared,
             listening: vec![ip],
+            endpoints: vec![self.listen],
         })
     }
 }

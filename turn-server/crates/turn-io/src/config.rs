@@ -18,7 +18,7 @@ pub type FailureHook = Arc<dyn Fn(&WorkerFailure) + Send + Sync>;
 /// Which sockets to open and how to drive them.
 #[derive(Clone)]
 pub struct Config {
-    /// Where to listen for datagrams; port 0 takes a free one.
+    /// Where to listen for datagrams; port 0 takes a free one. A socket's place in this list is the number of its link.
     pub udp: Vec<SocketAddr>,
     /// Where to listen for connections; port 0 takes a free one.
     pub tcp: Vec<SocketAddr>,

@@ -86,7 +86,11 @@ fn a_change_request_is_answered_from_the_place_it_names() {
     ];
     let mut world = World::new(discovering());
     for (bits, link, origin) in cases {
-        let (way, answer) = ask(&mut world, &udp(CLIENT), &[(CHANGE_REQUEST, &[0, 0, 0, bits])]);
+        let (way, answer) = ask(
+            &mut world,
+            &udp(CLIENT),
+            &[(CHANGE_REQUEST, &[0, 0, 0, bits])],
+        );
         assert_eq!((way.link, way.server), (LinkId(link), address(origin)));
         assert_eq!(way.client, address(CLIENT));
         assert_eq!(answer.mapped(), address(CLIENT));
@@ -151,7 +155,11 @@ fn malformed_or_misplaced_attributes_are_bad_requests() {
     ];
     for (path, kind, value) in cases {
         let (way, answer) = ask(&mut world, &path, &[(kind, value)]);
-        assert_eq!((way, answer.code()), (path, Some(400)), "{kind:#06x} {value:?}");
+        assert_eq!(
+            (way, answer.code()),
+            (path, Some(400)),
+            "{kind:#06x} {value:?}"
+        );
     }
     // A stream learns about the other place all the same.
     let (_, answer) = ask(&mut world, &stream, &[]);

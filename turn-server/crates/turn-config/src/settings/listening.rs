@@ -12,6 +12,8 @@ pub struct Listening {
     pub addresses: Vec<IpAddr>,
     /// The port for UDP and TCP; 0: the system chooses.
     pub port: u16,
+    /// The second port, which NAT discovery needs (RFC 5780); `None` where discovery is off.
+    pub alternate_port: Option<u16>,
     /// Whether clients are served over UDP.
     pub udp: bool,
     /// Whether clients are served over TCP.
@@ -40,6 +42,7 @@ impl Listening {
                 .map(|given| given.value)
                 .collect(),
             port: values.port("listening-port").unwrap_or_default(),
+            alternate_port: alternate_port(values, report),
             udp: !values.flag("no-udp"),
             tcp: !values.flag("no-tcp"),
             socket_buffer: usize::try_from(values.number("sock-buf-size").unwrap_or_default())
@@ -54,6 +57,36 @@ impl Listening {
         }
         listening
     }
+}
+
+/// The second port of NAT discovery, which is off unless it has two ports to answer from.
+fn alternate_port(values: &Values, report: &mut Report) -> Option<u16> {
+    let (port, given) = (
+        values.port("listening-port")?,
+        values.port("alt-listening-port")?,
+    );
+    if !values.flag("rfc5780") {
+        if values.is_given("alt-listening-port") && given != 0 {
+            report.warn(
+                values.origin("alt-listening-port"),
+                "alt-listening-port is opened only with rfc5780",
+            );
+        }
+        return None;
+    }
+    let alternate = match (port, given) {
+        (0, _) => None,
+        (_, 0) => port.checked_add(1),
+        (_, given) => Some(given).filter(|given| *given != port),
+    };
+    if alternate.is_none() {
+        report.problem(
+            values.origin("rfc5780"),
+            "rfc5780 needs two different ports that are known beforehand",
+            "Write listening-port and alt-listening-port.",
+        );
+    }
+    alternate
 }
 
 impl Stun {

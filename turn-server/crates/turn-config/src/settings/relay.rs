@@ -169,14 +169,21 @@ fn check_ports(relay: &Relay, listening: &Listening, values: &Values, report: &m
             format!("min-port {min_port} is above max-port {max_port}"),
             "Write both, the lower port as min-port.",
         );
-    } else if (min_port..=max_port).contains(&listening.port) {
-        report.warn(
-            values.origin("listening-port"),
-            format!(
-                "listening-port {} lies inside the relay range {min_port}-{max_port}; choose a port outside",
-                listening.port
-            ),
-        );
+        return;
+    }
+    let ports = [
+        ("listening-port", Some(listening.port)),
+        ("alt-listening-port", listening.alternate_port),
+    ];
+    for (option, port) in ports {
+        if let Some(port) = port.filter(|port| (min_port..=max_port).contains(port)) {
+            report.warn(
+                values.origin(option),
+                format!(
+                    "{option} {port} lies inside the relay range {min_port}-{max_port}; choose a port outside"
+                ),
+            );
+        }
     }
 }
 

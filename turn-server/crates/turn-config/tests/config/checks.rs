@@ -165,6 +165,29 @@ fn a_listening_port_inside_the_relay_range_is_pointed_out() {
 }
 
 #[test]
+fn nat_discovery_needs_two_ports_and_its_port_needs_discovery() {
+    for ports in [
+        ["-p", "0"],
+        ["-p", "65535"],
+        ["--alt-listening-port", "3478"],
+    ] {
+        let arguments = ["-n", "-z", "--rfc5780", ports[0], ports[1]];
+        let problem = problems(parse(&arguments))[0].to_string();
+        assert!(
+            problem.contains("two different ports"),
+            "{ports:?}: {problem}"
+        );
+    }
+    let unused = run(&["-n", "-z", "--alt-listening-port=3500"]);
+    assert_eq!(unused.listening.alternate_port, None);
+    assert_warns(&unused, &["alt-listening-port is opened only with rfc5780"]);
+    assert_warns(
+        &run(&["-n", "-z", "--rfc5780", "--alt-listening-port=50000"]),
+        &["alt-listening-port 50000 lies inside the relay range"],
+    );
+}
+
+#[test]
 fn a_server_that_nobody_can_reach_is_refused() {
     assert!(
         problems(parse(&["-n", "-z", "--no-udp", "--no-tcp"]))[0]

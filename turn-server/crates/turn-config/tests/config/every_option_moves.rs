@@ -19,6 +19,12 @@ const CASES: &[(&str, &[&str], &str)] = &[
         "addresses: [192.0.2.1, ::1], port: 3478",
     ),
     ("listening-port", &["-p", "3500"], "port: 3500"),
+    ("rfc5780", &["--rfc5780"], "alternate_port: Some(3479)"),
+    (
+        "alt-listening-port",
+        &["--rfc5780", "--alt-listening-port=3500"],
+        "alternate_port: Some(3500)",
+    ),
     ("no-udp", &["--no-udp"], "udp: false"),
     ("no-tcp", &["--no-tcp"], "tcp: false"),
     ("no-stun", &["--no-stun"], "binding: false"),
