@@ -1,9 +1,9 @@
 //! NAT behaviour discovery (RFC 5780): where answers to Binding come from and go to, and what they cost.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
-    missing_docs,
-    reason = "a panic is the report"
+    reason = "a panic is how a test fails"
 )]
 
 mod support;
