@@ -71,7 +71,7 @@ const BELOW_THE_DRIVERS: &[&str] = &[
 ];
 
 /// The packages that are no part of the product and may know everything.
-const OUTSIDE: &[&str] = &["e2e"];
+const OUTSIDE: &[&str] = &["e2e", "fuzz"];
 
 #[derive(Deserialize)]
 struct Workspace {
