@@ -10,7 +10,8 @@ use rand::{Rng, TryRngCore, rngs::OsRng};
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
 use turn_config::settings::{self, Settings};
 use turn_proto::{
-    Access, Config, DefaultFamily, IpRange, Lifetimes, Limits, PeerPolicy, RelayAddresses, Shared,
+    Access, Config, DefaultFamily, IpRange, Lifetimes, Limits, Nat64Prefix, PeerPolicy,
+    RelayAddresses, Shared,
 };
 
 use crate::{addresses, discovery};
@@ -70,7 +71,17 @@ fn config(
     control: Vec<SocketAddr>,
 ) -> anyhow::Result<Config> {
     let externals = addresses::externals(&settings.relay.external, &relays.addresses);
-    let relay_ips = relays.addresses.clone();
+    // A public address before a NAT is ours too: no tunnel leads there (RFC 8656 §21.1.8).
+    let own = machine.iter().copied();
+    let own = own
+        .chain(externals.iter().map(|pair| pair.public))
+        .collect();
+    let peers = peers(
+        &settings.relay.peers,
+        own,
+        relays.addresses.clone(),
+        control,
+    );
     Ok(Config {
         credentials: Arc::new(credentials(&settings.auth)),
         access: if settings.auth.anonymous {
@@ -94,7 +105,7 @@ fn config(
             ..Lifetimes::default()
         },
         limits: Limits::default(),
-        peers: peers(&settings.relay.peers, machine, relay_ips, control),
+        peers,
         channel_numbers: CHANNEL_NUMBERS,
         binding: settings.stun.binding,
         binding_needs_credentials: settings.stun.binding_needs_auth,
@@ -129,7 +140,7 @@ fn credentials(auth: &settings::Auth) -> Credentials {
 
 fn peers(
     peers: &settings::Peers,
-    machine: &[IpAddr],
+    own: Vec<IpAddr>,
     relays: Vec<IpAddr>,
     control: Vec<SocketAddr>,
 ) -> PeerPolicy {
@@ -143,9 +154,12 @@ fn peers(
         deny: ranges(&peers.denied),
         allow_loopback: peers.loopback,
         allow_private: peers.private,
-        own: machine.to_vec(),
+        own,
         relays,
         control,
+        nat64: (peers.nat64.iter())
+            .filter_map(|(prefix, length)| Nat64Prefix::new(*prefix, *length))
+            .collect(),
     }
 }
 

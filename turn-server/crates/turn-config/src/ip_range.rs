@@ -38,6 +38,24 @@ impl IpRange {
         self.first.is_ipv4() == address.is_ipv4() && self.first <= address && address <= self.last
     }
 
+    /// The prefix and its length, if the range is all that lies behind one.
+    pub fn prefix(&self) -> Option<(IpAddr, u8)> {
+        let (hosts, common, width) = match (self.first, self.last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => {
+                let hosts = u128::from(first.to_bits() ^ last.to_bits());
+                (hosts, u128::from(first.to_bits()), 32)
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) => {
+                (first.to_bits() ^ last.to_bits(), first.to_bits(), 128)
+            }
+            _ => return None,
+        };
+        let host_bits = 128 - hosts.leading_zeros();
+        let whole = hosts.count_ones() == host_bits && hosts & common == 0;
+        let length = u8::try_from(width - host_bits).ok()?;
+        whole.then_some((self.first, length))
+    }
+
     /// Reads one range; the error says what is wrong, without the remedy.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some((address, prefix)) = text.split_once('/') {
@@ -136,6 +154,27 @@ mod tests {
             range("2001:db8::/32"),
             "2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"
         );
+    }
+
+    #[test]
+    fn a_prefix_is_told_from_other_ranges() {
+        let prefix = |text: &str| {
+            let (first, length) = IpRange::parse(text).unwrap().prefix()?;
+            Some(format!("{first}/{length}"))
+        };
+        for text in [
+            "10.0.0.0/8",
+            "0.0.0.0/0",
+            "::/0",
+            "64:ff9b::/96",
+            "9.9.9.9/32",
+            "::1/128",
+        ] {
+            assert_eq!(prefix(text).as_deref(), Some(text));
+        }
+        for text in ["10.0.0.1-10.0.0.2", "10.0.0.2-10.0.0.5", "::1-::4"] {
+            assert_eq!(prefix(text), None, "{text}");
+        }
     }
 
     #[test]

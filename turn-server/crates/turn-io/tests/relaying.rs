@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::net::SocketAddr;
+
 use support::{BACKENDS, Client, Got, LOOPBACKS, Server, peer, receive};
 use turn_io::Backend;
 use turn_proto::Transport;
+use turn_wire::Method;
 
 const CHANNEL: u16 = 0x4001;
 const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
@@ -48,6 +51,46 @@ fn a_channel_carries_data_both_ways() {
             peer.send_to(payload, relayed).unwrap();
             assert_eq!(client.receive(), Got::Channel(CHANNEL, payload.to_vec()));
         }
+    });
+}
+
+#[test]
+fn denied_peers_are_out_of_reach_over_every_transport() {
+    everywhere(|server, transport, on| {
+        let (witness, open) = peer(on);
+        let mut client = server.client(transport, on);
+        client.allocate();
+        let v4 = [
+            "0.0.0.0:80",
+            "169.254.169.254:80",
+            "224.0.0.1:80",
+            "10.0.0.1:80",
+        ];
+        let v6 = [
+            "[::]:80",
+            "[fd00:ec2::254]:80",
+            "[64:ff9b::a9fe:a9fe]:80",
+            "[2002:7f00:1::]:80",
+            "[2001:0:808:808::80ff:fffe]:80",
+            "[2a00:1::5efe:7f00:1]:80",
+        ];
+        for denied in v4.iter().chain(&v6).map(|text| text.parse().unwrap()) {
+            let own: bool = open.is_ipv4() == SocketAddr::is_ipv4(&denied);
+            let expected = Some(if own { 403 } else { 443 });
+            let permission = client.request(Method::CREATE_PERMISSION, |request| {
+                request.xor_peer_address(denied)
+            });
+            assert_eq!(permission.error(), expected, "{denied}");
+            let channel = client.request(Method::CHANNEL_BIND, |request| {
+                request.channel_number(CHANNEL).xor_peer_address(denied)
+            });
+            assert_eq!(channel.error(), expected, "{denied}");
+            client.send_indication(denied, b"lost");
+            client.send_channel(CHANNEL, b"lost");
+        }
+        client.bind_channel(CHANNEL, open);
+        client.send_channel(CHANNEL, b"alive");
+        assert_eq!(receive(&witness).0, b"alive");
     });
 }
 

@@ -1,17 +1,12 @@
 //! One allocation: what it may do, to whom, and until when. Nothing here decides; the handlers do.
 
-use std::{
-    mem,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{mem, net::SocketAddr, sync::Arc, time::Duration};
 
 use turn_wire::{IntegrityKey, TransactionId};
 
 use crate::{
-    Path, PortClaim, RelayId, SessionId, Traffic, peers::Standing, ports::Want, quota::Ticket,
-    sorted_map::SortedMap,
+    Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic, peers::Standing, ports::Want,
+    quota::Ticket, sorted_map::SortedMap,
 };
 
 /// One allocation (RFC 8656 §3.2).
@@ -37,10 +32,10 @@ pub(crate) struct Allocation {
     pub(crate) expires_at: Duration,
     /// When the timers will look at this allocation next, at the latest.
     pub(crate) wake_at: Duration,
-    pub(crate) permissions: SortedMap<IpAddr, Permission>,
+    pub(crate) permissions: SortedMap<PeerIp, Permission>,
     pub(crate) channels: SortedMap<u16, Channel>,
     /// The channel of a peer: the same bindings by the other key.
-    pub(crate) numbers: SortedMap<SocketAddr, u16>,
+    pub(crate) numbers: SortedMap<PeerAddr, u16>,
     /// The transaction that made it, for retransmissions.
     pub(crate) created_by: TransactionId,
     pub(crate) created_reply: Box<[u8]>,
@@ -95,9 +90,9 @@ pub(crate) struct Permission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Channel {
     /// As the client named it.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: PeerAddr,
     /// Where packets really go.
-    pub(crate) to: SocketAddr,
+    pub(crate) to: PeerAddr,
     pub(crate) expires_at: Duration,
     pub(crate) standing: Standing,
 }
@@ -132,13 +127,13 @@ impl Allocation {
     }
 
     /// The channel that is bound to a peer, while it lasts.
-    pub(crate) fn channel_of(&self, peer: SocketAddr, now: Duration) -> Option<(u16, Channel)> {
+    pub(crate) fn channel_of(&self, peer: PeerAddr, now: Duration) -> Option<(u16, Channel)> {
         let number = *self.numbers.get(&peer)?;
         Some((number, self.channel(number, now)?))
     }
 
     /// The permission for an address, while it lasts.
-    pub(crate) fn permission(&self, ip: IpAddr, now: Duration) -> Option<Permission> {
+    pub(crate) fn permission(&self, ip: PeerIp, now: Duration) -> Option<Permission> {
         self.permissions
             .get(&ip)
             .copied()

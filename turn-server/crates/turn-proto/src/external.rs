@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::PortPool;
+use crate::{PeerAddr, PortPool};
 
 /// One relay address and the address under which peers reach it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,28 +23,29 @@ pub(crate) fn advertised(map: &[External], local: SocketAddr) -> SocketAddr {
 }
 
 /// Where a packet for a peer really goes: our own public address is reached on the inside.
-pub(crate) fn inside(map: &[External], ports: &PortPool, peer: SocketAddr) -> SocketAddr {
-    let candidates = map.iter().filter(|pair| pair.public == peer.ip());
-    let mut local = candidates.map(|pair| SocketAddr::new(pair.local, peer.port()));
+pub(crate) fn inside(map: &[External], ports: &PortPool, peer: PeerAddr) -> PeerAddr {
+    let candidates = map.iter().filter(|pair| pair.public == peer.ip().ip());
+    let mut local =
+        candidates.filter_map(|pair| PeerAddr::of(SocketAddr::new(pair.local, peer.port())));
     let Some(first) = local.next() else {
         return peer;
     };
     // Several relay addresses may share one public address: the one that has this port is meant.
-    if ports.is_live(first) {
+    if ports.is_live(first.socket()) {
         first
     } else {
         local
-            .find(|address| ports.is_live(*address))
+            .find(|address| ports.is_live(address.socket()))
             .unwrap_or(first)
     }
 }
 
 /// Whom a client believes to hear: a packet from one of our relays comes from its public address.
-pub(crate) fn outside(map: &[External], ports: &PortPool, from: SocketAddr) -> SocketAddr {
-    if map.is_empty() || !ports.is_live(from) {
+pub(crate) fn outside(map: &[External], ports: &PortPool, from: PeerAddr) -> PeerAddr {
+    if map.is_empty() || !ports.is_live(from.socket()) {
         from
     } else {
-        advertised(map, from)
+        PeerAddr::of(advertised(map, from.socket())).unwrap_or(from)
     }
 }
 
@@ -53,10 +54,14 @@ mod tests {
     use std::{net::SocketAddr, sync::Arc};
 
     use super::{External, advertised, inside, outside};
-    use crate::{PortPool, ports::Want};
+    use crate::{PeerAddr, PortPool, ports::Want};
 
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    fn peer(text: &str) -> PeerAddr {
+        PeerAddr::of(address(text)).unwrap()
     }
 
     #[test]
@@ -78,24 +83,24 @@ mod tests {
         claim.go_live();
         assert_eq!(claim.address(), Some(address("10.0.0.2:50000")));
         assert_eq!(
-            inside(&map, &pool, address("9.9.9.9:50000")),
-            address("10.0.0.2:50000")
+            inside(&map, &pool, peer("9.9.9.9:50000")),
+            peer("10.0.0.2:50000")
         );
         assert_eq!(
-            inside(&map, &pool, address("9.9.9.9:50001")),
-            address("10.0.0.1:50001")
+            inside(&map, &pool, peer("9.9.9.9:50001")),
+            peer("10.0.0.1:50001")
         );
         assert_eq!(
-            inside(&map, &pool, address("8.8.8.8:50000")),
-            address("8.8.8.8:50000")
+            inside(&map, &pool, peer("8.8.8.8:50000")),
+            peer("8.8.8.8:50000")
         );
         assert_eq!(
-            outside(&map, &pool, address("10.0.0.2:50000")),
-            address("9.9.9.9:50000")
+            outside(&map, &pool, peer("10.0.0.2:50000")),
+            peer("9.9.9.9:50000")
         );
         assert_eq!(
-            outside(&map, &pool, address("10.0.0.2:50001")),
-            address("10.0.0.2:50001")
+            outside(&map, &pool, peer("10.0.0.2:50001")),
+            peer("10.0.0.2:50001")
         );
         assert_eq!(
             advertised(&map, address("10.0.0.1:7")),

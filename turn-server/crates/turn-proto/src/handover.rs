@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Now, Path, RelayId, SessionId, Traffic,
+    Now, Path, PeerAddr, PeerIp, RelayId, SessionId, Traffic,
     allocation::{Allocation, Channel, Permission, Phase, SessionKey},
     peers::Standing,
     relay::Relay,
@@ -126,11 +126,12 @@ impl Relay {
     /// Adds back what the peer policy here still allows.
     fn restore_peers(&mut self, now: Now, record: &SessionRecord, allocation: &mut Allocation) {
         for (ip, remaining) in &record.permissions {
-            let standing = self.standing_of(SocketAddr::new(*ip, 0));
-            if let Some((_, standing)) = standing {
+            let ip = PeerIp::of(*ip);
+            let standing = ip.and_then(|ip| Some((ip, self.standing_of(ip.at(0))?)));
+            if let Some((ip, (_, standing))) = standing {
                 let expires_at = now.mono + *remaining;
                 allocation.permissions.insert(
-                    *ip,
+                    ip,
                     Permission {
                         expires_at,
                         standing,
@@ -140,8 +141,10 @@ impl Relay {
             }
         }
         for (number, peer, remaining) in &record.channels {
-            if let Some((to, standing)) = self.standing_of(*peer) {
-                let (peer, expires_at) = (*peer, now.mono + *remaining);
+            let peer = PeerAddr::of(*peer);
+            let standing = peer.and_then(|peer| Some((peer, self.standing_of(peer)?)));
+            if let Some((peer, (to, standing))) = standing {
+                let expires_at = now.mono + *remaining;
                 allocation.channels.insert(
                     *number,
                     Channel {
@@ -157,7 +160,7 @@ impl Relay {
         }
     }
 
-    fn standing_of(&self, peer: SocketAddr) -> Option<(SocketAddr, Standing)> {
+    fn standing_of(&self, peer: PeerAddr) -> Option<(PeerAddr, Standing)> {
         let to = crate::external::inside(&self.config.externals, &self.shared.ports, peer);
         Some((to, self.config.peers.judge(to.ip()).ok()?))
     }
@@ -183,10 +186,10 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
         relayed: held.relayed,
         remaining: remains(held.expires_at),
         permissions: permissions
-            .map(|(ip, held)| (*ip, remains(held.expires_at)))
+            .map(|(ip, held)| (ip.ip(), remains(held.expires_at)))
             .collect(),
         channels: channels
-            .map(|(number, held)| (*number, held.peer, remains(held.expires_at)))
+            .map(|(number, held)| (*number, held.peer.socket(), remains(held.expires_at)))
             .collect(),
         created: (held.created_by, held.created_reply.clone()),
         traffic: held.traffic,
@@ -206,7 +209,7 @@ fn flows_of(held: &Allocation, now: Duration) -> impl Iterator<Item = Flow> {
             channel: *number,
             relay: held.relay,
             local: held.local,
-            peer: channel.to,
+            peer: channel.to.socket(),
             remaining: channel.expires_at.min(end).saturating_sub(now),
         })
 }

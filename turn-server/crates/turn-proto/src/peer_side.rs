@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, ops::Range};
 
-use crate::{Now, RelayId, ToClient, external, relay::Relay};
+use crate::{Now, PeerAddr, RelayId, ToClient, external, relay::Relay};
 
 impl Relay {
     pub(crate) fn peer_datagram(
@@ -14,9 +14,11 @@ impl Relay {
         buf: &mut [u8],
         payload: Range<usize>,
     ) -> Option<ToClient> {
-        let from = external::outside(&self.config.externals, &self.shared.ports, from);
         let length = payload.len();
-        let Some((path, range)) = self.frame(now, relay, from, buf, payload) else {
+        let from = PeerAddr::of(from)
+            .map(|from| external::outside(&self.config.externals, &self.shared.ports, from));
+        let framed = from.and_then(|from| self.frame(now, relay, from, buf, payload));
+        let Some((path, range)) = framed else {
             self.stats.dropped_peer += 1;
             return None;
         };
@@ -31,7 +33,7 @@ impl Relay {
         &mut self,
         now: Now,
         relay: RelayId,
-        from: SocketAddr,
+        from: PeerAddr,
         buf: &mut [u8],
         payload: Range<usize>,
     ) -> Option<(crate::Path, Range<usize>)> {
@@ -47,7 +49,7 @@ impl Relay {
         allocation.permission(from.ip(), now.mono)?;
         let mut id = turn_wire::TransactionId::default();
         self.rng.fill_bytes(&mut id);
-        let range = turn_wire::write_data_indication(buf, payload, from, id)?;
+        let range = turn_wire::write_data_indication(buf, payload, from.socket(), id)?;
         Some((path, range))
     }
 }

@@ -1,11 +1,16 @@
-//! Which peers a client may reach: the canonical form of an address, its scope, and the operator's lists.
+//! Which peers a client may reach: the operator's lists over the scope of an address (`scope`) and of all that it leads to (`peer`).
 //!
 //! Order: never (unspecified, multicast, broadcast, cloud metadata, control ports) → own addresses, loopback among them (live
 //! relays, or opened by name) → explicit allow → explicit deny → private ranges → allowed. Explicit allow beats explicit deny, as in coturn.
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
+};
+
+use crate::{
+    Scope,
+    peer::{Nat64Prefix, PeerAddr, PeerIp},
 };
 
 /// An inclusive range of addresses of one family.
@@ -16,8 +21,15 @@ pub struct IpRange {
 }
 
 impl IpRange {
-    /// Makes a range; `None` when the ends are of two families or in the wrong order.
+    /// Makes a range; `None` when the ends are of two families or in the wrong order. A range of IPv4-mapped addresses is
+    /// one of IPv4 addresses.
     pub fn new(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let plain = (first.to_canonical(), last.to_canonical());
+        let (first, last) = if plain.0.is_ipv4() && plain.1.is_ipv4() {
+            plain
+        } else {
+            (first, last)
+        };
         (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Self { first, last })
     }
 
@@ -36,23 +48,6 @@ impl fmt::Debug for IpRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.first, self.last)
     }
-}
-
-/// What kind of place an address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Reachable by anybody.
-    Public,
-    /// Set aside for private or special use (IANA special-purpose registries).
-    Private,
-    /// Valid on one link only.
-    LinkLocal,
-    /// This machine.
-    Loopback,
-    /// Hands out credentials to whoever asks from inside a cloud.
-    Metadata,
-    /// No single machine: unspecified, multicast or broadcast.
-    Nobody,
 }
 
 /// Why a peer is refused.
@@ -94,28 +89,44 @@ pub struct PeerPolicy {
     pub relays: Vec<IpAddr>,
     /// Addresses of our control plane and backends; an unspecified address stands for all of `own`.
     pub control: Vec<SocketAddr>,
+    /// Prefixes of NAT64 translators that this machine's IPv6 packets may meet, besides the well-known ones.
+    pub nat64: Vec<Nat64Prefix>,
 }
 
 impl PeerPolicy {
+    /// Decides about one packet to a peer; `live` tells whether that is a live relay of this server.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn verdict(&self, peer: PeerAddr, live: bool) -> Result<(), PeerDenied> {
+        match self.judge(peer.ip())? {
+            Standing::Free => Ok(()),
+            Standing::ByPort if self.admits(peer, live) => Ok(()),
+            Standing::ByPort => Err(PeerDenied::Own),
+        }
+    }
+
     /// Judges an address when a permission is asked for it, before any port is known.
-    pub(crate) fn judge(&self, ip: IpAddr) -> Result<Standing, PeerDenied> {
-        let ip = canonical(ip);
-        let (scope, inner) = (scope(ip), embedded(ip));
-        for scope in [Some(scope), inner.map(|inner| self::scope(inner.into()))]
-            .into_iter()
-            .flatten()
-        {
-            if matches!(scope, Scope::Nobody | Scope::Metadata) {
+    pub(crate) fn judge(&self, peer: PeerIp) -> Result<Standing, PeerDenied> {
+        let carried = || peer.leads_to(&self.nat64).map(IpAddr::from);
+        for ip in carried().chain([peer.ip()]) {
+            let scope = Scope::of(ip);
+            if scope.is_never() {
                 return Err(PeerDenied::Never(scope));
             }
         }
-        if let Some(inner) = inner {
+        for ip in carried() {
             // An address that carries another one reaches what that one names: both have to be allowed, and our own
             // addresses are not reached by a detour.
-            if self.judge(inner.into())? == Standing::ByPort {
+            if self.judge_itself(ip)? == Standing::ByPort {
                 return Err(PeerDenied::Own);
             }
         }
+        self.judge_itself(peer.ip())
+    }
+
+    /// Judges an address that is not [`Scope::is_never`], whatever it leads to.
+    fn judge_itself(&self, ip: IpAddr) -> Result<Standing, PeerDenied> {
         if self.is_own(ip) {
             let opened = if ip.is_loopback() {
                 self.allow_loopback
@@ -133,6 +144,7 @@ impl PeerPolicy {
             if listed(&self.deny) {
                 return Err(PeerDenied::Listed);
             }
+            let scope = Scope::of(ip);
             if scope == Scope::LinkLocal || (scope == Scope::Private && !self.allow_private) {
                 return Err(PeerDenied::Private);
             }
@@ -146,8 +158,8 @@ impl PeerPolicy {
     }
 
     /// Judges a whole peer address whose IP address stands [`Standing::ByPort`]; `live` tells whether it is a live relay.
-    pub(crate) fn admits(&self, peer: SocketAddr, live: bool) -> bool {
-        let ip = canonical(peer.ip());
+    pub(crate) fn admits(&self, peer: PeerAddr, live: bool) -> bool {
+        let ip = peer.ip().ip();
         let own = self.is_own(ip);
         let control = |control: &SocketAddr| {
             control.port() == peer.port()
@@ -173,105 +185,18 @@ impl PeerPolicy {
     }
 }
 
-/// The one form of an address that rules are written for: an IPv4 address in IPv6 clothes becomes IPv4.
-pub(crate) fn canonical(ip: IpAddr) -> IpAddr {
-    ip.to_canonical()
-}
-
-/// The IPv4 address that an IPv6 address leads to by translation or a tunnel (RFC 6052, 3056, 4380, 5214, 2765).
-fn embedded(ip: IpAddr) -> Option<Ipv4Addr> {
-    let IpAddr::V6(ip) = ip else { return None };
-    let parts = ip.segments();
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(a, b, c, d)
-    };
-    match parts {
-        // IPv4-compatible, but not :: and ::1.
-        [0, 0, 0, 0, 0, 0, high, low] if (high, low) > (0, 1) => Some(v4(high, low)),
-        // IPv4-translated (SIIT).
-        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)),
-        // NAT64, well-known prefix, and the /96 of the local-use prefix.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => {
-            Some(v4(high, low))
-        }
-        // 6to4.
-        [0x2002, high, low, ..] => Some(v4(high, low)),
-        // Teredo: the client's address is stored inverted.
-        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),
-        // ISATAP interface identifiers.
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)),
-        _ => None,
-    }
-}
-
-fn scope(ip: IpAddr) -> Scope {
-    match ip {
-        IpAddr::V4(ip) => scope_v4(ip),
-        IpAddr::V6(ip) => scope_v6(ip),
-    }
-}
-
-fn scope_v4(ip: Ipv4Addr) -> Scope {
-    const METADATA: [[u8; 4]; 6] = [
-        [169, 254, 169, 254], // most clouds
-        [169, 254, 170, 2],   // container credentials
-        [169, 254, 170, 23],  // pod identities
-        [100, 100, 100, 200],
-        [168, 63, 129, 16], // looks public
-        [192, 0, 0, 192],
-    ];
-    if METADATA.contains(&ip.octets()) {
-        return Scope::Metadata;
-    }
-    match ip.octets() {
-        [0, 0, 0, 0] | [224..=239, ..] | [255, 255, 255, 255] => Scope::Nobody,
-        [127, ..] => Scope::Loopback,
-        [169, 254, ..] => Scope::LinkLocal,
-        [0 | 10 | 240..=255, ..]
-        | [100, 64..=127, ..]
-        | [172, 16..=31, ..]
-        | [192, 0, 0 | 2, _]
-        | [192, 31, 196, _]
-        | [192, 52, 193, _]
-        | [192, 88, 99, _]
-        | [192, 168, ..]
-        | [192, 175, 48, _]
-        | [198, 18..=19, ..]
-        | [198, 51, 100, _]
-        | [203, 0, 113, _] => Scope::Private,
-        _ => Scope::Public,
-    }
-}
-
-fn scope_v6(ip: Ipv6Addr) -> Scope {
-    match ip.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0] | [0xff00..=0xffff, ..] => Scope::Nobody,
-        [0, 0, 0, 0, 0, 0, 0, 1] => Scope::Loopback,
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254] => {
-            Scope::Metadata
-        }
-        [0xfe80..=0xfebf, ..] => Scope::LinkLocal,
-        // Within the one range of global unicast addresses these are set aside.
-        [0x2001, 0..=0x1ff, ..]
-        | [0x2001, 0xdb8, ..]
-        | [0x2002, ..]
-        | [0x2620, 0x4f, 0x8000, ..]
-        | [0x3ffe, ..]
-        | [0x3fff, 0..=0xfff, ..] => Scope::Private,
-        [0x2000..=0x3fff, ..] => Scope::Public,
-        _ => Scope::Private,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
-    use super::{IpRange, PeerDenied, PeerPolicy, Scope, Standing};
+    use super::{IpRange, PeerAddr, PeerDenied, PeerIp, PeerPolicy, Scope, Standing};
 
     fn judge(policy: &PeerPolicy, ip: &str) -> Result<Standing, PeerDenied> {
-        policy.judge(ip.parse().unwrap())
+        policy.judge(PeerIp::of(ip.parse().unwrap()).unwrap())
+    }
+
+    fn at(text: &str) -> PeerAddr {
+        PeerAddr::of(text.parse().unwrap()).unwrap()
     }
 
     fn open() -> PeerPolicy {
@@ -302,11 +227,9 @@ mod tests {
             "224.0.0.1",
             "ff02::1",
             "255.255.255.255",
-            "::ffff:0.0.0.0",
             "169.254.169.254",
             "168.63.129.16",
             "fd00:ec2::254",
-            "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
             "::a9fe:a9fe",
@@ -320,9 +243,9 @@ mod tests {
 
     #[test]
     fn loopback_is_a_peer_only_by_its_own_switch() {
-        for ip in ["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1"] {
+        for ip in ["127.0.0.1", "127.255.255.254", "::1"] {
             assert_eq!(judge(&open(), ip), Err(PeerDenied::Own), "{ip}");
-            let peer = |ip: &str| std::net::SocketAddr::new(ip.parse().unwrap(), 80);
+            let peer = |ip: &str| PeerAddr::of(SocketAddr::new(ip.parse().unwrap(), 80)).unwrap();
             assert!(!open().admits(peer(ip), false), "{ip}");
             let switched = PeerPolicy {
                 allow_loopback: true,
@@ -412,14 +335,14 @@ mod tests {
 
     #[test]
     fn own_addresses_are_live_relays_or_exactly_allowed() {
-        let peer: SocketAddr = "198.51.100.1:22".parse().unwrap();
+        let peer = at("198.51.100.1:22");
         let own = PeerPolicy {
-            own: vec![peer.ip()],
+            own: vec![peer.ip().ip()],
             ..open()
         };
         assert_eq!(own.judge(peer.ip()), Err(PeerDenied::Own));
         let relaying = PeerPolicy {
-            relays: vec![peer.ip()],
+            relays: vec![peer.ip().ip()],
             ..own.clone()
         };
         assert_eq!(relaying.judge(peer.ip()), Ok(Standing::ByPort));
@@ -452,11 +375,11 @@ mod tests {
             ],
             ..open()
         };
-        assert!(!policy.admits("127.0.0.1:8080".parse().unwrap(), true));
-        assert!(policy.admits("127.0.0.1:8081".parse().unwrap(), false));
+        assert!(!policy.admits(at("127.0.0.1:8080"), true));
+        assert!(policy.admits(at("127.0.0.1:8081"), false));
         assert_eq!(judge(&policy, "9.9.9.9"), Ok(Standing::ByPort));
-        assert!(!policy.admits("9.9.9.9:6379".parse().unwrap(), false));
-        assert!(policy.admits("9.9.9.9:80".parse().unwrap(), false));
+        assert!(!policy.admits(at("9.9.9.9:6379"), false));
+        assert!(policy.admits(at("9.9.9.9:80"), false));
     }
 
     #[test]
@@ -465,6 +388,8 @@ mod tests {
         assert!(new("1.1.1.1", "::1").is_none());
         assert!(new("1.1.1.2", "1.1.1.1").is_none());
         assert!(!range("1.1.1.1", "1.1.1.3").contains("::ffff:1.1.1.2".parse().unwrap()));
-        assert_eq!(super::scope("198.19.0.1".parse().unwrap()), Scope::Private);
+        assert_eq!(Scope::of("198.19.0.1".parse().unwrap()), Scope::Private);
+        let mapped = range("::ffff:10.0.0.0", "::ffff:10.255.255.255");
+        assert!(mapped.contains("10.9.8.7".parse().unwrap()));
     }
 }

@@ -12,8 +12,8 @@ use rand::CryptoRng;
 use turn_wire::{Class, Fingerprint, MessageView, Method, Packet, Responder};
 
 use crate::{
-    Action, Admin, Config, EndReason, Event, LinkId, Now, Output, Path, RelayId, Reply, SessionId,
-    Shared, Stats, ToClient, Transport,
+    Action, Admin, Config, EndReason, Event, LinkId, Now, Output, Path, PeerIp, RelayId, Reply,
+    SessionId, Shared, Stats, ToClient, Transport,
     allocation::Allocation,
     external,
     peers::Standing,
@@ -293,18 +293,13 @@ impl Relay {
                 continue;
             };
             let policy = &self.config.peers;
-            let judge = |ip, standing: &mut Standing| {
+            let judge = |ip: PeerIp, standing: &mut Standing| {
                 let verdict = policy.judge(ip);
                 *standing = verdict.unwrap_or(Standing::ByPort);
                 verdict.is_ok()
             };
-            let inside = |ip| {
-                external::inside(
-                    &self.config.externals,
-                    &self.shared.ports,
-                    SocketAddr::new(ip, 0),
-                )
-                .ip()
+            let inside = |ip: PeerIp| {
+                external::inside(&self.config.externals, &self.shared.ports, ip.at(0)).ip()
             };
             let permissions = (allocation.permissions)
                 .retain(|ip, permission| judge(inside(*ip), &mut permission.standing));

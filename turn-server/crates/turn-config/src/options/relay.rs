@@ -44,6 +44,16 @@ pub(super) static GROUP: Group = Group {
             .ours()
             .default("yes"),
         option(
+            "nat64-prefix",
+            Kind::Range,
+            "IPv6 prefix behind which a NAT64 translator of this site reaches IPv4 (RFC 6052): peers there are judged by the \
+             IPv4 address as well; repeatable.",
+        )
+        .list()
+        .unset("the well-known prefixes only")
+        .example("2001:db8:64::/96")
+        .ours(),
+        option(
             "allocation-default-address-family",
             Kind::Choice(&["ipv4", "ipv6", "keep"]),
             "Family of the relayed address when the client names none; keep: that of the client.",

@@ -1,6 +1,6 @@
 //! Relay addresses, ports, and the peers they may talk to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::Listening;
 use crate::diagnostics::Report;
@@ -56,6 +56,8 @@ pub struct Peers {
     pub loopback: bool,
     /// Private ranges (RFC 1918 and the like) are allowed.
     pub private: bool,
+    /// Prefixes behind which translators of this site reach IPv4, each with a length of RFC 6052.
+    pub nat64: Vec<(Ipv6Addr, u8)>,
 }
 
 impl Relay {
@@ -139,6 +141,24 @@ fn check_against_relay_addresses(
     }
 }
 
+/// Reads prefixes; the lengths are those of RFC 6052 §2.2.
+fn nat64(values: &Values, report: &mut Report) -> Vec<(Ipv6Addr, u8)> {
+    let mut prefixes = Vec::new();
+    for given in values.list::<IpRange>("nat64-prefix") {
+        match given.value.prefix() {
+            Some((IpAddr::V6(prefix), length @ (32 | 40 | 48 | 56 | 64 | 96))) => {
+                prefixes.push((prefix, length));
+            }
+            _ => report.problem(
+                given.origin,
+                format!("nat64-prefix: {} is not a prefix of NAT64", given.value),
+                "Write an IPv6 prefix with one of the lengths /32, /40, /48, /56, /64 and /96, such as 2001:db8:64::/96.",
+            ),
+        }
+    }
+    prefixes
+}
+
 fn default_family(values: &Values) -> DefaultFamily {
     // The older spelling only adds to the newer one: in coturn, too, its "no" changes nothing.
     if values.flag("keep-address-family") {
@@ -201,6 +221,7 @@ impl Peers {
             denied: ranges("denied-peer-ip"),
             loopback: values.flag("allow-loopback-peers"),
             private: values.flag("allow-private-peers"),
+            nat64: nat64(values, report),
         };
         if peers.loopback {
             report.warn(

@@ -390,3 +390,23 @@ fn the_published_placeholders_are_no_secrets() {
         assert!(text.contains("placeholder"), "{text}");
     }
 }
+
+#[test]
+fn a_nat64_prefix_has_a_length_of_the_rfc() {
+    for text in [
+        "10.0.0.0/8",
+        "2001:db8::/33",
+        "2001:db8::1-2001:db8::9",
+        "64:ff9b::",
+    ] {
+        let problem = file_problems(&format!("no-auth\nnat64-prefix={text}"))[0].to_string();
+        assert!(problem.contains("is not a prefix of NAT64"), "{problem}");
+    }
+    let args = [
+        "-n",
+        "--no-auth",
+        "--nat64-prefix=64:ff9b:1:8000::/56",
+        "--nat64-prefix=2a00::/32",
+    ];
+    assert_eq!(settings(parse(&args)).relay.peers.nat64.len(), 2);
+}

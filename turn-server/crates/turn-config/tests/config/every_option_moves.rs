@@ -65,6 +65,11 @@ const CASES: &[(&str, &[&str], &str)] = &[
         "denied: [IpRange { first: 10.0.0.0, last: 10.0.0.3 }]",
     ),
     (
+        "nat64-prefix",
+        &["--nat64-prefix=2001:db8:64::/96"],
+        "nat64: [(2001:db8:64::, 96)]",
+    ),
+    (
         "no-multicast-peers",
         &["--no-multicast-peers=no"],
         "no-multicast-peers cannot be turned off",

@@ -214,6 +214,7 @@ fn ours_are_the_documented_doors() {
         ours,
         [
             "allow-private-peers",
+            "nat64-prefix",
             "http-listen",
             "http-api-key",
             "http-api-key-file",

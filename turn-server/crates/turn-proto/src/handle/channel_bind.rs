@@ -15,13 +15,14 @@ impl Relay {
         requester: &Requester,
     ) -> Result<Done, Reject> {
         let key = self.own_allocation(requester)?;
-        let (Some(number), Some(peer)) = (request.channel_number()?, request.peer()?) else {
+        let (Some(number), Some(named)) = (request.channel_number()?, request.peer()?) else {
             return Err(Reject::BadRequest);
         };
-        if !self.config.channel_numbers.contains(&number) || peer.port() == 0 {
+        if !self.config.channel_numbers.contains(&number) || named.port() == 0 {
             return Err(Reject::BadRequest);
         }
-        let reachable = self.reachable(key, peer)?;
+        let reachable = self.reachable(key, named)?;
+        let peer = reachable.peer;
         if !self.admits(reachable.to, reachable.standing) {
             return Err(Reject::Forbidden(crate::PeerDenied::Own));
         }

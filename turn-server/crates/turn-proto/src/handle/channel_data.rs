@@ -35,7 +35,7 @@ impl Relay {
         }
         Output::ToPeer {
             relay,
-            to: channel.to,
+            to: channel.to.socket(),
             range: frame.payload.clone(),
         }
     }

@@ -1,12 +1,10 @@
 //! CreatePermission (RFC 8656 §10): lets peers' addresses send to the client.
 
-use std::net::IpAddr;
-
 use turn_wire::Request;
 
 use crate::{
-    Now, allocation::Permission, auth::Requester, peers::Standing, reject::Reject, relay::Relay,
-    respond::Done, slab::Key,
+    Now, PeerIp, allocation::Permission, auth::Requester, peers::Standing, reject::Reject,
+    relay::Relay, respond::Done, slab::Key,
 };
 
 impl Relay {
@@ -30,7 +28,7 @@ impl Relay {
             .allocations
             .get(key)
             .ok_or(Reject::AllocationMismatch)?;
-        let mut new: Vec<IpAddr> = peers.iter().map(|reachable| reachable.peer.ip()).collect();
+        let mut new: Vec<PeerIp> = peers.iter().map(|reachable| reachable.peer.ip()).collect();
         new.retain(|ip| allocation.permissions.get(ip).is_none());
         new.sort_unstable();
         new.dedup();
@@ -45,7 +43,7 @@ impl Relay {
     }
 
     /// Installs or refreshes one permission.
-    pub(crate) fn permit(&mut self, now: Now, key: Key, ip: IpAddr, standing: Standing) {
+    pub(crate) fn permit(&mut self, now: Now, key: Key, ip: PeerIp, standing: Standing) {
         let expires_at = now.mono + self.config.lifetimes.permission;
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;

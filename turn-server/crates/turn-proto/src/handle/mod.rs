@@ -14,16 +14,16 @@ use std::net::SocketAddr;
 use turn_wire::{MessageView, Method, Request};
 
 use crate::{
-    Now, Path, auth::Requester, external, peers, peers::Standing, reject::Reject, relay::Relay,
+    Now, Path, PeerAddr, auth::Requester, external, peers::Standing, reject::Reject, relay::Relay,
     respond::Done, slab::Key,
 };
 
 /// A peer that may be reached.
 pub(crate) struct Reachable {
     /// As the client names it.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: PeerAddr,
     /// Where packets really go.
-    pub(crate) to: SocketAddr,
+    pub(crate) to: PeerAddr,
     pub(crate) standing: Standing,
 }
 
@@ -65,18 +65,18 @@ impl Relay {
         }
     }
 
-    /// Decides whether an allocation may reach a peer (RFC 8656 §10.2, §12.2).
-    pub(crate) fn reachable(&self, key: Key, peer: SocketAddr) -> Result<Reachable, Reject> {
+    /// Decides whether an allocation may reach a peer (RFC 8656 §10.2, §12.2): the one way from an address as it was sent
+    /// to a peer of an allocation, for every method.
+    pub(crate) fn reachable(&self, key: Key, named: SocketAddr) -> Result<Reachable, Reject> {
         let relayed = self
             .allocations
             .get(key)
             .ok_or(Reject::AllocationMismatch)?
             .local;
-        let canonical = peers::canonical(peer.ip());
         // An IPv4 address in IPv6 clothes cannot be reached from an IPv6 socket, and must not pass as another family.
-        if peer.is_ipv4() != relayed.is_ipv4() || canonical.is_ipv4() != relayed.is_ipv4() {
-            return Err(Reject::PeerFamilyMismatch);
-        }
+        let peer = PeerAddr::of(named)
+            .filter(|_| named.is_ipv4() == relayed.is_ipv4())
+            .ok_or(Reject::PeerFamilyMismatch)?;
         let to = external::inside(&self.config.externals, &self.shared.ports, peer);
         let standing = self
             .config
@@ -87,7 +87,8 @@ impl Relay {
     }
 
     /// Decides about one packet to a peer whose address stands [`Standing::ByPort`].
-    pub(crate) fn admits(&self, to: SocketAddr, standing: Standing) -> bool {
-        standing == Standing::Free || self.config.peers.admits(to, self.shared.ports.is_live(to))
+    pub(crate) fn admits(&self, to: PeerAddr, standing: Standing) -> bool {
+        standing == Standing::Free
+            || (self.config.peers).admits(to, self.shared.ports.is_live(to.socket()))
     }
 }

@@ -2,7 +2,7 @@
 
 use turn_wire::MessageView;
 
-use crate::{Now, Output, Path, external, relay::Relay};
+use crate::{Now, Output, Path, PeerAddr, external, relay::Relay};
 
 impl Relay {
     pub(crate) fn send_indication(
@@ -21,7 +21,8 @@ impl Relay {
             self.stats.dropped_unexpected += 1;
             return Output::Nothing;
         }
-        let permitted = self.find(path).and_then(|key| {
+        let peer = PeerAddr::of(send.peer).filter(|peer| peer.port() != 0);
+        let permitted = peer.zip(self.find(path)).and_then(|(peer, key)| {
             let allocation = self
                 .allocations
                 .get(key)
@@ -29,14 +30,15 @@ impl Relay {
             Some((
                 key,
                 allocation.relay,
-                allocation.permission(send.peer.ip(), now.mono)?,
+                peer,
+                allocation.permission(peer.ip(), now.mono)?,
             ))
         });
-        let Some((key, relay, permission)) = permitted.filter(|_| send.peer.port() != 0) else {
+        let Some((key, relay, peer, permission)) = permitted else {
             self.stats.dropped_client += 1;
             return Output::Nothing;
         };
-        let to = external::inside(&self.config.externals, &self.shared.ports, send.peer);
+        let to = external::inside(&self.config.externals, &self.shared.ports, peer);
         if !self.admits(to, permission.standing) {
             self.stats.dropped_policy += 1;
             return Output::Nothing;
@@ -47,7 +49,7 @@ impl Relay {
         }
         Output::ToPeer {
             relay,
-            to,
+            to: to.socket(),
             range: send.data,
         }
     }
