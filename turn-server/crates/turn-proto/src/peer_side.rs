@@ -15,9 +15,17 @@ impl Relay {
         payload: Range<usize>,
     ) -> Option<ToClient> {
         let length = payload.len();
-        let from = PeerAddr::of(from)
-            .map(|from| external::outside(&self.config.externals, &self.shared.ports, from));
-        let framed = from.and_then(|from| self.frame(now, relay, from, buf, payload));
+        let framed = PeerAddr::of(from).and_then(|from| {
+            let named = external::outside(&self.config.externals, &self.shared.ports, from);
+            let framed = self.frame(now, relay, named, buf, payload.clone());
+            // One of our own relays: its client may be known here by the inside address instead.
+            let retry = framed.is_none() && named != from;
+            if retry {
+                self.frame(now, relay, from, buf, payload)
+            } else {
+                framed
+            }
+        });
         let Some((path, range)) = framed else {
             self.stats.dropped_peer += 1;
             return None;

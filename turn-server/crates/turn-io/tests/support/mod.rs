@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) relays: Vec<IpAddr>,
     pub(crate) relay_ports: RangeInclusive<u16>,
+    /// What is other than in [`rules`].
+    pub(crate) adjust: fn(&mut turn_proto::Config),
 }
 
 impl Default for Setup {
@@ -52,6 +54,7 @@ impl Default for Setup {
             config,
             relays: LOOPBACKS.map(ip).to_vec(),
             relay_ports: 20_000..=64_999,
+            adjust: |_| {},
         }
     }
 }
@@ -83,7 +86,9 @@ impl Server {
         mut rng: impl FnMut(usize) -> R,
     ) -> Result<Self, StartError> {
         let shared = Shared::new(&setup.relays, setup.relay_ports, 0, 0);
-        let rules = Arc::new(rules(setup.relays));
+        let mut rules = rules(setup.relays);
+        (setup.adjust)(&mut rules);
+        let rules = Arc::new(rules);
         let (sink, events) = sync_channel(1024);
         let config = Config {
             events: setup.config.events.or(Some(sink)),
