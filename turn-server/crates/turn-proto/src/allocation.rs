@@ -46,14 +46,14 @@ pub(crate) struct Allocation {
 #[derive(Clone)]
 pub(crate) struct SessionKey {
     pub(crate) ready: IntegrityKey,
-    pub(crate) bytes: [u8; 16],
+    pub(crate) bytes: Arc<[u8]>,
 }
 
 impl SessionKey {
-    pub(crate) fn new(bytes: [u8; 16]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         Self {
-            ready: IntegrityKey::new(&bytes),
-            bytes,
+            ready: IntegrityKey::new(bytes),
+            bytes: bytes.into(),
         }
     }
 }

@@ -19,6 +19,29 @@ pub(crate) struct Requester {
     pub(crate) allocation: Option<Key>,
 }
 
+/// What is known of the key of a user whom the credentials at hand do not know.
+#[derive(Clone, Copy)]
+pub(crate) enum Lookup<'k> {
+    /// Nobody has been asked.
+    NotAsked,
+    /// The driver's answer; `None` where it does not know the user either.
+    Answered(Option<&'k [u8]>),
+}
+
+/// Why a request goes no further.
+pub(crate) enum Unproven {
+    /// It is refused.
+    Refused(Reject),
+    /// The driver is to find the key of this user first.
+    NeedsKey(Box<str>),
+}
+
+impl From<Reject> for Unproven {
+    fn from(reject: Reject) -> Self {
+        Self::Refused(reject)
+    }
+}
+
 impl Requester {
     /// What answers are signed with.
     pub(crate) fn integrity(&self) -> Option<&IntegrityKey> {
@@ -33,7 +56,8 @@ impl Relay {
         now: Now,
         path: &Path,
         view: &MessageView<'_>,
-    ) -> Result<Requester, Reject> {
+        lookup: Lookup<'_>,
+    ) -> Result<Requester, Unproven> {
         let allocation = self.find(path);
         if self.config.access == Access::Anonymous {
             return Ok(Requester {
@@ -44,13 +68,13 @@ impl Relay {
             });
         }
         if !view.has_integrity() {
-            return Err(self.challenge(view, allocation.is_some()));
+            return Err(self.challenge(view, allocation.is_some()).into());
         }
         // §9.2.4: MESSAGE-INTEGRITY without the others is a bad request.
         let (Some(username), Some(realm), Some(nonce)) =
             (view.username(), view.realm(), view.nonce())
         else {
-            return Err(Reject::BadRequest);
+            return Err(Reject::BadRequest.into());
         };
         let lifetime = self.config.nonce_lifetime.as_secs();
         match self.config.nonce_key.check(
@@ -61,12 +85,12 @@ impl Relay {
             lifetime,
         ) {
             NonceVerdict::Fresh => {}
-            NonceVerdict::Stale | NonceVerdict::Foreign => return Err(Reject::StaleNonce),
+            NonceVerdict::Stale | NonceVerdict::Foreign => return Err(Reject::StaleNonce.into()),
         }
         if realm != self.config.credentials.realm {
-            return Err(Reject::Unauthorized);
+            return Err(Reject::Unauthorized.into());
         }
-        self.identify(now, view, username, allocation)
+        self.identify(now, view, username, allocation, lookup)
     }
 
     /// What to answer to a request without credentials: a challenge, or an error as short as the request.
@@ -96,7 +120,8 @@ impl Relay {
         view: &MessageView<'_>,
         username: &str,
         allocation: Option<Key>,
-    ) -> Result<Requester, Reject> {
+        lookup: Lookup<'_>,
+    ) -> Result<Requester, Unproven> {
         let held = allocation.and_then(|key| self.allocations.get(key));
         if let Some(held) = held.filter(|held| *held.username == *username) {
             // The key that made the allocation is good as long as it lives, even if the credential has expired since:
@@ -111,30 +136,56 @@ impl Relay {
                 });
             }
         }
+        let (user, key) = self.account(now, view, username, lookup)?;
+        if held.is_some_and(|held| *held.username != *username) {
+            // RFC 8656 §5: an allocation is managed by whoever made it.
+            return Err(Reject::WrongCredentials.into());
+        }
+        Ok(Requester {
+            username: username.into(),
+            user,
+            key: Some(key),
+            allocation,
+        })
+    }
+
+    /// Finds the user and the key that a request is signed with, among the credentials at hand or by asking.
+    fn account(
+        &self,
+        now: Now,
+        view: &MessageView<'_>,
+        username: &str,
+        lookup: Lookup<'_>,
+    ) -> Result<(Arc<str>, SessionKey), Unproven> {
         let mut found = None;
         let account = self
             .config
             .credentials
             .authenticate(username, now.unix, |candidate| {
-                let key = SessionKey::new(*candidate.as_bytes());
+                let key = SessionKey::new(candidate.as_bytes());
                 let right = view.verify(&key.ready);
                 if right {
                     found = Some(key);
                 }
                 right
             });
-        let (Some(account), Some(key)) = (account, found) else {
-            return Err(Reject::Unauthorized);
-        };
-        if held.is_some_and(|held| *held.username != *username) {
-            // RFC 8656 §5: an allocation is managed by whoever made it.
-            return Err(Reject::WrongCredentials);
+        if let (Some(account), Some(key)) = (account, found) {
+            return Ok((account.user.into(), key));
         }
-        Ok(Requester {
-            username: username.into(),
-            user: account.user.into(),
-            key: Some(key),
-            allocation,
-        })
+        match lookup {
+            Lookup::NotAsked if self.config.access == Access::Asked => {
+                Err(Unproven::NeedsKey(username.into()))
+            }
+            // A user whom the driver does not know has cost an HMAC already, like one with a wrong password.
+            Lookup::NotAsked | Lookup::Answered(None) => Err(Reject::Unauthorized.into()),
+            Lookup::Answered(Some(key)) => {
+                let key = SessionKey::new(key);
+                if view.verify(&key.ready) {
+                    Ok((username.into(), key))
+                } else {
+                    Err(Reject::Unauthorized.into())
+                }
+            }
+        }
     }
 }

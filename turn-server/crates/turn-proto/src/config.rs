@@ -56,6 +56,8 @@ impl fmt::Debug for Config {
 pub enum Access {
     /// The long-term credential mechanism (RFC 8489 §9.2).
     Authenticated,
+    /// The same, and the driver is asked for the keys of users that [`Config::credentials`] does not know.
+    Asked,
     /// Anybody may relay. Dangerous on a public address.
     Anonymous,
 }

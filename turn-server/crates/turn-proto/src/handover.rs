@@ -5,6 +5,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -28,7 +29,7 @@ pub struct SessionRecord {
     /// The user that quotas count.
     pub user: Box<str>,
     /// The long-term key, a secret; `None` without authentication. It is why the record has no `Debug`.
-    pub key: Option<[u8; 16]>,
+    pub key: Option<Arc<[u8]>>,
     /// The bound address of the relay socket, which is handed over beside the record.
     pub local: SocketAddr,
     /// The address that the client was told.
@@ -89,7 +90,7 @@ impl Relay {
             path: record.path,
             username: record.username.clone(),
             user,
-            key: record.key.map(SessionKey::new),
+            key: record.key.as_deref().map(SessionKey::new),
             phase: Phase::Active,
             relay: RelayId(u32::MAX),
             claim,
@@ -181,7 +182,7 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
         path: held.path,
         username: held.username.clone(),
         user: held.user.as_ref().into(),
-        key: held.key.as_ref().map(|key| key.bytes),
+        key: held.key.as_ref().map(|key| Arc::clone(&key.bytes)),
         local: held.local,
         relayed: held.relayed,
         remaining: remains(held.expires_at),

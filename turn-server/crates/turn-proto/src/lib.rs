@@ -11,8 +11,11 @@
 //! 1. Every input (`on_client`, `on_peer`, `on_reply`, `on_link_closed`, `on_command`, `on_timeout`) carries [`Now`].
 //! 2. What an input returns is acted on at once: it borrows the relay or the packet.
 //! 3. After every input, [`Relay::poll`] is called until it yields `None`, before the next input. An [`Action::Bind`] is
-//!    answered by [`Relay::on_reply`], which is an input as well.
-//! 4. [`Relay::on_timeout`] is called when [`Relay::poll_timeout`] has passed, at the latest before the next packet.
+//!    answered by [`Relay::on_reply`], which is an input as well. A driver that chooses addresses and ports by itself takes
+//!    the one in the action for a name, and answers with [`Reply::BoundAt`]; it need not answer at once.
+//! 4. [`Output::NeedsKey`] leaves the packet with the driver, which comes back with it and the key. So what waits for a
+//!    database is bounded where it waits, and one machine serves users from a file, a program or a server alike.
+//! 5. [`Relay::on_timeout`] is called when [`Relay::poll_timeout`] has passed, at the latest before the next packet.
 #![forbid(unsafe_code)]
 
 mod allocation;

@@ -15,6 +15,7 @@ use crate::{
     Action, Admin, Config, EndReason, Event, LinkId, Now, Output, Path, PeerIp, RelayId, Reply,
     SessionId, Shared, Stats, ToClient, Transport,
     allocation::Allocation,
+    auth::Lookup,
     external,
     peers::Standing,
     recent::Recent,
@@ -104,6 +105,27 @@ impl Relay {
         }
     }
 
+    /// Takes a request again that was answered with [`Output::NeedsKey`], with what the driver has found: the user's key, or
+    /// that there is no such user.
+    pub fn on_client_with_key(
+        &mut self,
+        now: Now,
+        path: &Path,
+        packet: &[u8],
+        key: Option<&[u8]>,
+    ) -> Output<'_> {
+        let Ok(Packet::Stun(view)) = turn_wire::parse(packet) else {
+            return Output::Nothing;
+        };
+        match (view.class(), view.method()) {
+            (Class::Request, Method::BINDING) => {
+                self.binding(now, path, &view, Lookup::Answered(key))
+            }
+            (Class::Request, _) => self.request(now, path, &view, Lookup::Answered(key)),
+            _ => Output::Nothing,
+        }
+    }
+
     /// Takes a datagram from a peer and writes the header for the client in front of it.
     ///
     /// `buf` has [`turn_wire::HEADROOM`] bytes before `payload` and [`turn_wire::TAILROOM`] behind it.
@@ -122,6 +144,11 @@ impl Relay {
     pub fn on_reply(&mut self, now: Now, reply: Reply) {
         match reply {
             Reply::Bound { relay } => self.bound(now, relay),
+            Reply::BoundAt {
+                relay,
+                local,
+                relayed,
+            } => self.bound_at(now, relay, local, relayed),
             Reply::BindFailed { relay, cause } => self.bind_failed(relay, cause),
         }
     }
@@ -139,6 +166,14 @@ impl Relay {
             Admin::Configure(config) => {
                 self.config = config;
                 self.purge_denied_peers();
+            }
+            Admin::EndUser { username } => {
+                for key in self.allocations.keys() {
+                    let held = self.allocations.get(key);
+                    if held.is_some_and(|held| held.username == username) {
+                        self.end(key, EndReason::Commanded);
+                    }
+                }
             }
         }
     }
@@ -178,8 +213,10 @@ impl Relay {
             return Output::Nothing;
         }
         match (view.class(), view.method()) {
-            (Class::Request, Method::BINDING) => self.binding(now, path, view),
-            (Class::Request, _) if self.config.turn => self.request(now, path, view),
+            (Class::Request, Method::BINDING) => self.binding(now, path, view, Lookup::NotAsked),
+            (Class::Request, _) if self.config.turn => {
+                self.request(now, path, view, Lookup::NotAsked)
+            }
             (Class::Indication, Method::SEND) => self.send_indication(now, path, length, view),
             // A Binding indication keeps a NAT open; an error answering an error would loop. Neither is answered.
             _ => {

@@ -2,7 +2,12 @@
 
 use turn_wire::{Fingerprint, MessageView, Method};
 
-use crate::{Action, Event, Now, Output, Path, auth::Requester, reject::Reject, relay::Relay};
+use crate::{
+    Action, Event, Now, Output, Path,
+    auth::{Lookup, Requester, Unproven},
+    reject::Reject,
+    relay::Relay,
+};
 
 /// What a handler has decided to answer.
 pub(crate) enum Done {
@@ -21,10 +26,17 @@ const LOGGED_NAME: usize = 64;
 
 impl Relay {
     /// Answers a request other than Binding.
-    pub(crate) fn request(&mut self, now: Now, path: &Path, view: &MessageView<'_>) -> Output<'_> {
-        let requester = match self.authenticate(now, path, view) {
+    pub(crate) fn request(
+        &mut self,
+        now: Now,
+        path: &Path,
+        view: &MessageView<'_>,
+        lookup: Lookup<'_>,
+    ) -> Output<'_> {
+        let requester = match self.authenticate(now, path, view, lookup) {
             Ok(requester) => requester,
-            Err(reject) => return self.refuse(now, path, view, &reject, None),
+            Err(Unproven::NeedsKey(username)) => return Output::NeedsKey { username },
+            Err(Unproven::Refused(reject)) => return self.refuse(now, path, view, &reject, None),
         };
         match self.dispatch(now, path, view, &requester) {
             Ok(done) => self.confirm(path, view, done, &requester),

@@ -91,6 +91,12 @@ pub enum Output<'r> {
         /// This part of the packet.
         range: Range<usize>,
     },
+    /// The driver finds this user's key, however long that takes, and hands the same packet to
+    /// [`crate::Relay::on_client_with_key`]. Only with [`crate::Access::Asked`]; nothing of it is kept here meanwhile.
+    NeedsKey {
+        /// USERNAME as sent.
+        username: Box<str>,
+    },
 }
 
 /// What a peer's datagram leads to: the framed message lies in the same buffer.
@@ -148,6 +154,15 @@ pub enum Reply {
         /// Which one.
         relay: RelayId,
     },
+    /// The socket is bound, but the driver has chosen where: the address asked for was only a name for it.
+    BoundAt {
+        /// Which one.
+        relay: RelayId,
+        /// Where.
+        local: SocketAddr,
+        /// The address that clients are told.
+        relayed: SocketAddr,
+    },
     /// The socket could not be bound.
     BindFailed {
         /// Which one.
@@ -164,6 +179,8 @@ pub enum BindFailure {
     InUse,
     /// The address is not one of this machine's: no port will do.
     NotLocal,
+    /// There is no relay of that family at all: the client is told so.
+    NoSuchFamily,
     /// Descriptors, memory or rights are missing: no port will do.
     Other,
 }
@@ -173,6 +190,11 @@ pub enum BindFailure {
 pub enum Admin {
     /// Uses another configuration from now on and drops permissions that its peer policy denies.
     Configure(Arc<Config>),
+    /// Ends the allocations that were made with this USERNAME.
+    EndUser {
+        /// As sent.
+        username: Box<str>,
+    },
 }
 
 /// What the operator may want to read in a log.
@@ -242,6 +264,8 @@ pub enum EndReason {
     Expired,
     /// Its stream was closed.
     LinkClosed,
+    /// An operator, or the program around the server, asked for it.
+    Commanded,
 }
 
 impl fmt::Display for EndReason {
@@ -250,6 +274,7 @@ impl fmt::Display for EndReason {
             Self::Deleted => "deleted by the client",
             Self::Expired => "allocation timeout",
             Self::LinkClosed => "TCP connection closed by client",
+            Self::Commanded => "ended by the operator",
         })
     }
 }

@@ -42,7 +42,7 @@ fn ask(world: &mut World, path: &Path, attributes: &[(u16, &[u8])]) -> (Path, An
     let bytes = match world.relay.on_client(world.now(), path, &packet) {
         Output::Reply(bytes) => Some(bytes.to_vec()),
         Output::Nothing => None,
-        Output::ToPeer { .. } => panic!("relayed"),
+        Output::ToPeer { .. } | Output::NeedsKey { .. } => panic!("relayed"),
     };
     let mut sent = world.drain();
     match bytes {

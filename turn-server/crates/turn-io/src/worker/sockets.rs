@@ -84,7 +84,8 @@ impl Sockets {
         start: usize,
     ) {
         match output {
-            Output::Nothing => {}
+            // Workers never ask: their credentials are all that there are.
+            Output::Nothing | Output::NeedsKey { .. } => {}
             Output::Reply(bytes) => self.queue_answer(path, bytes),
             Output::ToPeer { relay, to, range } => {
                 self.queue_to_peer(relay, to, slot, start + range.start..start + range.end);

@@ -1,6 +1,6 @@
 //! Allocate (RFC 8656 §7): makes an allocation once its relay socket is bound.
 
-use std::{mem, time::Duration};
+use std::{mem, net::SocketAddr, time::Duration};
 
 use turn_wire::{MessageView, Request};
 
@@ -9,6 +9,7 @@ use crate::{
     allocation::{Allocation, Binding, Phase},
     auth::Requester,
     external,
+    ports::Want,
     reject::Reject,
     relay::Relay,
     respond::Done,
@@ -155,6 +156,36 @@ impl Relay {
         self.act(Action::Event(started));
     }
 
+    /// The relay socket is bound where the driver chose. It may be another place than the client asked for (RFC 8656 §18.6,
+    /// REQUESTED-ADDRESS-FAMILY).
+    pub(crate) fn bound_at(
+        &mut self,
+        now: Now,
+        relay: RelayId,
+        local: SocketAddr,
+        relayed: SocketAddr,
+    ) {
+        let Some(allocation) = self.by_relay(relay) else {
+            return;
+        };
+        let Phase::Binding(binding) = &allocation.phase else {
+            return;
+        };
+        let odd = !relayed.port().is_multiple_of(2);
+        let wrong = if relayed.is_ipv4() != allocation.local.is_ipv4() {
+            Some(BindFailure::NoSuchFamily)
+        } else {
+            let even = binding.may_move.is_some_and(|want| want != Want::Any);
+            (even && odd).then_some(BindFailure::InUse)
+        };
+        if let Some(cause) = wrong {
+            self.act(Action::Unbind { relay });
+            return self.bind_failed(relay, cause);
+        }
+        (allocation.local, allocation.relayed) = (local, relayed);
+        self.bound(now, relay);
+    }
+
     /// The relay socket could not be bound: another port may do, or the client is told that none does.
     pub(crate) fn bind_failed(&mut self, relay: RelayId, cause: BindFailure) {
         let Some(key) = self.allocations.key_at(relay.0 >> 1) else {
@@ -195,7 +226,10 @@ impl Relay {
         let Some(allocation) = self.abandon(key) else {
             return;
         };
-        let reject = Reject::InsufficientCapacity;
+        let reject = match cause {
+            BindFailure::NoSuchFamily => Reject::UnsupportedFamily,
+            _ => Reject::InsufficientCapacity,
+        };
         self.count(&reject);
         let answer = self.responder.error(
             turn_wire::Method::ALLOCATE,

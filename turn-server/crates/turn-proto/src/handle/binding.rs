@@ -6,6 +6,7 @@ use turn_wire::{ChangeRequest, MessageView, Method, attr};
 use crate::{
     Action, Now, Output, Path, Transport,
     allocation::SessionKey,
+    auth::{Lookup, Unproven},
     discovery::{NatDiscovery, Origin},
     reject::Reject,
     relay::Relay,
@@ -23,7 +24,13 @@ struct Detour {
 }
 
 impl Relay {
-    pub(crate) fn binding(&mut self, now: Now, path: &Path, view: &MessageView<'_>) -> Output<'_> {
+    pub(crate) fn binding(
+        &mut self,
+        now: Now,
+        path: &Path,
+        view: &MessageView<'_>,
+        lookup: Lookup<'_>,
+    ) -> Output<'_> {
         if !self.config.binding {
             self.stats.dropped_unexpected += 1;
             return Output::Nothing;
@@ -31,9 +38,16 @@ impl Relay {
         self.stats.binding_requests += 1;
         let mut key = None;
         if self.config.binding_needs_credentials {
-            match self.authenticate(now, path, view) {
+            match self.authenticate(now, path, view, lookup) {
                 Ok(requester) => key = requester.key,
-                Err(reject) => return self.refuse_binding(now, path, view, &reject),
+                Err(Unproven::NeedsKey(username)) => {
+                    // It comes again with its key, and is counted then.
+                    self.stats.binding_requests -= 1;
+                    return Output::NeedsKey { username };
+                }
+                Err(Unproven::Refused(reject)) => {
+                    return self.refuse_binding(now, path, view, &reject);
+                }
             }
         }
         match detour(self.config.discovery.as_ref(), path, view) {

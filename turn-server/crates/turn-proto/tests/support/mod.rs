@@ -108,6 +108,11 @@ pub struct World {
     /// Whether binds are left unanswered, and which those are.
     pub hold_binds: bool,
     pub held: Vec<(RelayId, SocketAddr)>,
+    /// Where a driver that chooses for itself binds next, and the address that it says clients are told.
+    pub places: VecDeque<(SocketAddr, SocketAddr)>,
+    /// The keys that the driver finds when it is asked, and for whom it was.
+    pub known: BTreeMap<String, Vec<u8>>,
+    pub asked: Vec<String>,
 }
 
 impl World {
@@ -136,6 +141,9 @@ impl World {
             failures: VecDeque::new(),
             hold_binds: false,
             held: Vec::new(),
+            places: VecDeque::new(),
+            known: BTreeMap::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -163,7 +171,15 @@ impl World {
 
     pub fn send(&mut self, path: &Path, packet: &[u8]) -> Got {
         let bound = self.bound.clone();
-        let got = match self.relay.on_client(self.now(), path, packet) {
+        let now = self.now();
+        let mut output = self.relay.on_client(now, path, packet);
+        if let Output::NeedsKey { username } = output {
+            let key = self.known.get(&*username).map(Vec::as_slice);
+            output = self.relay.on_client_with_key(now, path, packet, key);
+            self.asked.push(username.into());
+        }
+        let got = match output {
+            Output::NeedsKey { .. } => panic!("asks twice"),
             Output::Nothing => Got::Nothing,
             Output::Reply(bytes) => Got::Reply(bytes.to_vec()),
             Output::ToPeer { relay, to, range } => Got::ToPeer {
@@ -233,6 +249,15 @@ impl World {
         let taken = self.taken.contains(&local) || self.taken.contains(&next);
         let in_use = taken.then_some(BindFailure::InUse);
         let reply = match self.failures.pop_front().or(in_use) {
+            None if !self.places.is_empty() => {
+                let (local, relayed) = self.places.pop_front().unwrap();
+                self.bound.insert(relay, local);
+                Reply::BoundAt {
+                    relay,
+                    local,
+                    relayed,
+                }
+            }
             Some(cause) => Reply::BindFailed { relay, cause },
             None => {
                 self.kept.remove(&local);
