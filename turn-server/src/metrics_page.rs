@@ -55,6 +55,10 @@ fn describe() {
         "Answers with error 401"
     );
     describe_counter!(
+        "turnpike_unauthenticated_replies_withheld_total",
+        "Answers to unauthenticated UDP requests withheld by unauth-reply-rate"
+    );
+    describe_counter!(
         "turn_total_traffic_rcvp",
         "Packets received from clients and relayed"
     );
@@ -92,6 +96,10 @@ fn describe() {
         "Packets not relayed, by reason"
     );
     describe_gauge!("turnpike_streams", "TCP connections of clients");
+    describe_counter!(
+        "turnpike_streams_closed_total",
+        "TCP connections closed by the server, by reason"
+    );
     describe_gauge!("turnpike_build_info", "The version that runs");
 }
 
@@ -101,7 +109,12 @@ fn binding_and_errors(stats: &Stats) {
     counter!("stun_binding_response").absolute(relay.binding_responses);
     counter!("stun_binding_error").absolute(relay.binding_errors);
     counter!("turn_unauthenticated_401_requests").absolute(relay.unauthorized);
-    counter!("turn_unauthenticated_401_responses").absolute(relay.unauthorized);
+    counter!("turn_unauthenticated_401_responses").absolute(
+        relay
+            .unauthorized
+            .saturating_sub(relay.unauthorized_withheld),
+    );
+    counter!("turnpike_unauthenticated_replies_withheld_total").absolute(relay.replies_withheld);
     counter!("turnpike_responses_total", "outcome" => "success").absolute(relay.successes);
     counter!("turnpike_responses_total", "outcome" => "error").absolute(relay.errors);
     counter!("turnpike_responses_total", "outcome" => "stale_nonce").absolute(relay.stale_nonces);
@@ -139,6 +152,16 @@ fn allocations(stats: &Stats, shared: &Shared) {
     gauge!("turnpike_relay_ports_used").set(shared.ports.claimed() as f64);
     gauge!("turnpike_relay_ports").set(shared.ports.capacity() as f64);
     gauge!("turnpike_streams").set(stats.io.streams_open as f64);
+    let io = &stats.io;
+    for (reason, count) in [
+        ("client_denied", io.streams_denied),
+        ("too_many", io.streams_refused),
+        ("no_turn", io.streams_misframed),
+        ("no_allocation", io.streams_idle),
+        ("not_reading", io.streams_overflowed),
+    ] {
+        counter!("turnpike_streams_closed_total", "reason" => reason).absolute(count);
+    }
 }
 
 fn drops(stats: &Stats) {
@@ -149,6 +172,7 @@ fn drops(stats: &Stats) {
         ("client_without_permission", relay.dropped_client),
         ("peer_without_permission", relay.dropped_peer),
         ("peer_denied", relay.dropped_policy),
+        ("client_denied", relay.dropped_denied_client),
         ("send_queue_full", io.datagrams_dropped_full),
         ("send_failed", io.datagrams_failed),
         ("stream_queue_full", io.stream_messages_dropped),

@@ -10,8 +10,8 @@ use rand::{Rng, TryRngCore, rngs::OsRng};
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
 use turn_config::settings::{self, Settings};
 use turn_proto::{
-    Access, Config, DefaultFamily, IpRange, Lifetimes, Limits, Nat64Prefix, PeerPolicy,
-    RelayAddresses, Shared,
+    Access, ClientLists, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits, Nat64Prefix,
+    PeerPolicy, RelayAddresses, ReplyLimit, Shared,
 };
 
 use crate::{addresses, discovery};
@@ -106,6 +106,7 @@ fn config(
         },
         limits: Limits::default(),
         peers,
+        guard: guard(settings)?,
         channel_numbers: CHANNEL_NUMBERS,
         binding: settings.stun.binding,
         binding_needs_credentials: settings.stun.binding_needs_auth,
@@ -117,6 +118,22 @@ fn config(
             .software
             .then(|| format!("Turnpike {}", env!("CARGO_PKG_VERSION"))),
     })
+}
+
+/// What keeps strangers and the greedy in check.
+fn guard(settings: &Settings) -> anyhow::Result<Guard> {
+    let clients = &settings.clients;
+    let per_second = settings.quotas.unauth_replies_per_second.unwrap_or(0);
+    Ok(Guard {
+        clients: ClientLists::new(&ranges(&clients.allowed), &ranges(&clients.denied)),
+        replies: ReplyLimit::new(per_second, random_bytes()?).map(Arc::new),
+    })
+}
+
+fn ranges(list: &[turn_config::IpRange]) -> Vec<IpRange> {
+    list.iter()
+        .filter_map(|range| IpRange::new(range.first(), range.last()))
+        .collect()
 }
 
 /// Whom the operator believes.
@@ -144,11 +161,6 @@ fn peers(
     relays: Vec<IpAddr>,
     control: Vec<SocketAddr>,
 ) -> PeerPolicy {
-    let ranges = |list: &[turn_config::IpRange]| {
-        list.iter()
-            .filter_map(|range| IpRange::new(range.first(), range.last()))
-            .collect()
-    };
     PeerPolicy {
         allow: ranges(&peers.allowed),
         deny: ranges(&peers.denied),

@@ -6,7 +6,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, NonceKey, Secret};
 use turn_io::{Listening, Stats, Workers};
 use turn_proto::{
-    Access, Config, DefaultFamily, Lifetimes, Limits, PeerPolicy, Relay, RelayAddresses,
+    Access, Config, DefaultFamily, Guard, Lifetimes, Limits, PeerPolicy, Relay, RelayAddresses,
     RelayChoice, Shared, Transport,
 };
 
@@ -224,6 +224,7 @@ impl Builder {
                 relays: vec![ip],
                 ..PeerPolicy::default()
             },
+            guard: Guard::default(),
             channel_numbers: crate::relay_config::CHANNEL_NUMBERS,
             binding: true,
             binding_needs_credentials: false,

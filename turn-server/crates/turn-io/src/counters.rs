@@ -54,6 +54,8 @@ counters! {
     streams_open,
     /// Connections closed at once because there were too many.
     streams_refused,
+    /// Connections closed at once because the lists keep their clients out.
+    streams_denied,
     /// Connections closed because their bytes were no STUN and no ChannelData.
     streams_misframed,
     /// Connections closed because they had no allocation for too long.

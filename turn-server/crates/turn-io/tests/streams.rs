@@ -3,10 +3,10 @@
 
 mod support;
 
-use std::{io::Write, net::Shutdown, time::Duration};
+use std::{io::Write, net::Shutdown, sync::Arc, time::Duration};
 
 use support::{Client, Got, LOOPBACKS, Server, Setup, peer, receive};
-use turn_proto::{EndReason, Event, Transport};
+use turn_proto::{Admin, ClientLists, EndReason, Event, IpRange, Transport};
 use turn_wire::Method;
 
 const CHANNEL: u16 = 0x4001;
@@ -303,4 +303,29 @@ fn a_session_that_is_released_leaves_its_stream_open_for_another() {
         (stats.relay.allocations_created, stats.io.streams_accepted),
         (3, 1)
     );
+}
+
+#[test]
+fn clients_on_the_deny_list_are_closed_as_they_come_and_lose_what_they_have() {
+    let server = Server::new();
+    let mut before = client(&server);
+    before.allocate();
+    let mut datagrams = server.client(Transport::Udp, ON);
+    datagrams.binding();
+
+    let mut rules = support::rules(LOOPBACKS.map(support::ip).to_vec());
+    let range = IpRange::new(support::ip(ON), support::ip(ON)).unwrap();
+    rules.guard.clients = ClientLists::new(&[], &[range]);
+    server.workers.command(Admin::Configure(Arc::new(rules)));
+    server.workers.stats();
+
+    before.tcp().wait_for_end();
+    client(&server).tcp().wait_for_end();
+    datagrams.send_indication("127.0.0.1:9".parse().unwrap(), b"x");
+    let stats = server.wait_for("everything is refused", |stats| {
+        stats.relay.dropped_denied_client == 1 && stats.io.streams_denied == 1
+    });
+    assert_eq!((stats.io.streams_open, stats.relay.allocations_tcp), (0, 0));
+    let mut elsewhere = server.client(Transport::Tcp, LOOPBACKS[1]);
+    assert_eq!(elsewhere.binding(), elsewhere.local());
 }

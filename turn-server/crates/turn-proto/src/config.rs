@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use turn_auth::{Credentials, NonceKey};
 
-use crate::{External, NatDiscovery, PeerPolicy};
+use crate::{External, Guard, NatDiscovery, PeerPolicy};
 
 /// Settings of a relay.
 pub struct Config {
@@ -28,6 +28,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which peers may be reached.
     pub peers: PeerPolicy,
+    /// What keeps strangers and the greedy in check.
+    pub guard: Guard,
     /// The channel numbers that may be bound (RFC 8656 §12; RFC 5766 allowed more).
     pub channel_numbers: RangeInclusive<u16>,
     /// Whether Binding requests are answered.

@@ -20,9 +20,11 @@
 
 mod allocation;
 mod auth;
+mod client_lists;
 mod config;
 mod discovery;
 mod external;
+mod guard;
 mod handle;
 mod handover;
 mod peer;
@@ -33,6 +35,7 @@ mod quota;
 mod recent;
 mod reject;
 mod relay;
+mod reply_limit;
 mod reservation;
 mod respond;
 mod scope;
@@ -43,15 +46,18 @@ mod stats;
 mod timers;
 mod types;
 
+pub use client_lists::ClientLists;
 pub use config::{Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresses, RelayChoice};
 pub use discovery::{DiscoveryAddress, NatDiscovery};
 pub use external::External;
+pub use guard::Guard;
 pub use handover::{Flow, SessionRecord};
 pub use peer::{Nat64Prefix, PeerAddr, PeerIp};
 pub use peers::{IpRange, PeerDenied, PeerPolicy};
 pub use ports::{PortClaim, PortPool};
 pub use quota::{QuotaReached, Quotas};
 pub use relay::Relay;
+pub use reply_limit::ReplyLimit;
 pub use scope::Scope;
 pub use shared::Shared;
 pub use stats::{Stats, Traffic};

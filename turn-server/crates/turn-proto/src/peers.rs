@@ -33,6 +33,11 @@ impl IpRange {
         (first.is_ipv4() == last.is_ipv4() && first <= last).then_some(Self { first, last })
     }
 
+    /// The first and the last address.
+    pub(crate) fn ends(&self) -> (IpAddr, IpAddr) {
+        (self.first, self.last)
+    }
+
     /// Tells whether an address lies within, ends included.
     pub fn contains(&self, ip: IpAddr) -> bool {
         ip.is_ipv4() == self.first.is_ipv4() && self.first <= ip && ip <= self.last

@@ -95,6 +95,10 @@ impl Relay {
 
     /// Takes a packet from a client: one datagram, or one whole frame of a stream.
     pub fn on_client(&mut self, now: Now, path: &Path, packet: &[u8]) -> Output<'_> {
+        if !self.admits_client(path.client.ip()) {
+            self.stats.dropped_denied_client += 1;
+            return Output::Nothing;
+        }
         match turn_wire::parse(packet) {
             Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet.len(), &frame),
             Ok(Packet::Stun(view)) => self.stun(now, path, packet.len(), &view),
@@ -124,6 +128,12 @@ impl Relay {
             (Class::Request, _) => self.request(now, path, &view, Lookup::Answered(key)),
             _ => Output::Nothing,
         }
+    }
+
+    /// Tells whether the operator's lists let a client in. Its packets are dropped otherwise; its connections need not be
+    /// accepted.
+    pub fn admits_client(&self, client: IpAddr) -> bool {
+        self.config.guard.clients.admits(client)
     }
 
     /// Takes a datagram from a peer and writes the header for the client in front of it.
@@ -165,6 +175,7 @@ impl Relay {
         match command {
             Admin::Configure(config) => {
                 self.config = config;
+                self.purge_denied_clients();
                 self.purge_denied_peers();
             }
             Admin::EndUser { username } => {
@@ -320,6 +331,20 @@ impl Relay {
         if next < allocation.wake_at {
             allocation.wake_at = next;
             self.timers.arm(next, Due::Allocation(key));
+        }
+    }
+
+    /// Ends the allocations of clients that the lists keep out by now.
+    fn purge_denied_clients(&mut self) {
+        for key in self.allocations.keys() {
+            let path = self.allocations.get(key).map(|allocation| allocation.path);
+            let Some(path) = path.filter(|path| !self.admits_client(path.client.ip())) else {
+                continue;
+            };
+            self.end(key, EndReason::Denied);
+            if path.transport.is_stream() {
+                self.act(Action::CloseLink { link: path.link });
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use turn_wire::{Fingerprint, MessageView, Method};
 
 use crate::{
-    Action, Event, Now, Output, Path,
+    Action, Event, Now, Output, Path, Transport,
     auth::{Lookup, Requester, Unproven},
     reject::Reject,
     relay::Relay,
@@ -87,6 +87,10 @@ impl Relay {
     ) -> Output<'_> {
         let fingerprint = self.wants_fingerprint(view);
         self.count(reject);
+        if requester.is_none() && !self.may_answer_stranger(now, path) {
+            self.stats.unauthorized_withheld += u64::from(*reject == Reject::Unauthorized);
+            return Output::Nothing;
+        }
         if view.has_integrity() {
             self.report(path, view, reject);
         }
@@ -105,6 +109,19 @@ impl Relay {
             _ => {}
         }
         Output::Reply(answer.finish(requester.and_then(Requester::integrity), fingerprint))
+    }
+
+    /// Decides whether one more answer goes to somebody who has proved nothing. Whoever has an allocation has proved it, and a
+    /// stream proves that its client is where it says.
+    pub(crate) fn may_answer_stranger(&mut self, now: Now, path: &Path) -> bool {
+        let Some(limit) = &self.config.guard.replies else {
+            return true;
+        };
+        let may = path.transport != Transport::Udp
+            || self.find(path).is_some()
+            || limit.take(now.mono, path.client.ip());
+        self.stats.replies_withheld += u64::from(!may);
+        may
     }
 
     pub(crate) fn wants_fingerprint(&self, view: &MessageView<'_>) -> bool {

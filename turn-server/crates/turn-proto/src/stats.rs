@@ -48,8 +48,12 @@ stats! {
     binding_responses,
     /// Binding requests answered with an error.
     binding_errors,
-    /// Requests answered with 401.
+    /// Requests without valid credentials.
     unauthorized,
+    /// Answers to strangers that were withheld because their network had too many.
+    replies_withheld,
+    /// Those of them that would have said 401.
+    unauthorized_withheld,
     /// Requests answered with 438.
     stale_nonces,
     /// Requests answered with any error.
@@ -78,6 +82,8 @@ stats! {
     dropped_client,
     /// Packets of a peer without permission.
     dropped_peer,
+    /// Packets of clients that the lists keep out.
+    dropped_denied_client,
     /// Packets to a peer that the policy denies.
     dropped_policy,
 }

@@ -266,6 +266,8 @@ pub enum EndReason {
     LinkClosed,
     /// An operator, or the program around the server, asked for it.
     Commanded,
+    /// The operator keeps its client out from now on.
+    Denied,
 }
 
 impl fmt::Display for EndReason {
@@ -275,6 +277,7 @@ impl fmt::Display for EndReason {
             Self::Expired => "allocation timeout",
             Self::LinkClosed => "TCP connection closed by client",
             Self::Commanded => "ended by the operator",
+            Self::Denied => "client denied",
         })
     }
 }

@@ -73,13 +73,14 @@ pub(super) static GROUP: Group = Group {
             .default("60")
             .example("60")
             .not_yet("connections without an allocation are not closed by this time yet"),
-        flag("unauthorized-ratelimit", "Limit the 401 answers for each source address.")
-            .not_yet("unauth-reply-rate is the option that will limit them"),
-        number("unauthorized-ratelimit-rps", 1, U32, "answers per second", "Answers with status 401 per second and source address.")
+        flag(
+            "unauthorized-ratelimit",
+            "Take unauthorized-ratelimit-rps in place of unauth-reply-rate.",
+        ),
+        number("unauthorized-ratelimit-rps", 1, U32, "answers per second", "As unauth-reply-rate, with unauthorized-ratelimit.")
             .optional()
             .default("10")
-            .example("10")
-            .not_yet("unauth-reply-rate is the option that will limit them"),
+            .example("10"),
         flag("stateless-nonce", "Keep no state before a client has authenticated.")
             .default("yes")
             .no_effect("nonces never need state here"),

@@ -24,6 +24,25 @@ pub(super) static GROUP: Group = Group {
         .short('p')
         .default("3478")
         .example("3478"),
+        option(
+            "allowed-client-ip",
+            Kind::Range,
+            "Clients that are served even if denied-client-ip says no; without that option, nobody else is: IP, IP-IP or CIDR; \
+             repeatable.",
+        )
+        .list()
+        .unset("all")
+        .example("192.0.2.0/24")
+        .ours(),
+        option(
+            "denied-client-ip",
+            Kind::Range,
+            "Clients whose datagrams are dropped and whose connections are closed: IP, IP-IP or CIDR; repeatable.",
+        )
+        .list()
+        .unset("none")
+        .example("198.51.100.0/24")
+        .ours(),
         flag("no-udp", "Do not serve clients over UDP."),
         flag("no-tcp", "Do not serve clients over TCP."),
         flag("no-stun", "Do not answer Binding requests."),

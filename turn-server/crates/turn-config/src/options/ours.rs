@@ -19,11 +19,11 @@ pub(super) static GROUP: Group = Group {
             0,
             u32::MAX as u64,
             "answers per second",
-            "Answers per second and source network to requests without valid credentials; 0 is unlimited.",
+            "Answers per second and source network (/24, IPv6 /56) to UDP requests without valid credentials, Binding among \
+             them; bursts of ten times as many pass; 0 is unlimited.",
         )
         .default("200")
         .example("200")
-        .ours()
-        .not_yet("such answers are not limited yet"),
+        .ours(),
     ],
 };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::diagnostics::Report;
 use crate::values::Values;
 
 /// Says how many allocations may be held at once; `None` is unlimited.
@@ -27,7 +28,7 @@ pub struct Lifetimes {
 }
 
 impl Quotas {
-    pub(super) fn build(values: &Values) -> Quotas {
+    pub(super) fn build(values: &Values, report: &mut Report) -> Quotas {
         let limit = |option| {
             values
                 .number(option)
@@ -37,7 +38,7 @@ impl Quotas {
         Quotas {
             per_user: limit("user-quota"),
             total: limit("total-quota"),
-            unauth_replies_per_second: limit("unauth-reply-rate"),
+            unauth_replies_per_second: limit(unauth_reply_rate(values, report)),
         }
     }
 }
@@ -51,4 +52,29 @@ impl Lifetimes {
             permission: seconds("permission-lifetime"),
         }
     }
+}
+
+/// Which option says how often strangers are answered. coturn's, once turned on, counts unless ours is there as well.
+///
+/// coturn counts the answers to one address, ours those to its network (/24 or /56); both hold for datagrams only.
+fn unauth_reply_rate(values: &Values, report: &mut Report) -> &'static str {
+    const OURS: &str = "unauth-reply-rate";
+    const COTURNS: &str = "unauthorized-ratelimit-rps";
+    if !values.flag("unauthorized-ratelimit") {
+        if values.is_given(COTURNS) {
+            let reason = format!(
+                "{COTURNS} counts only with unauthorized-ratelimit; {OURS} limits in any case"
+            );
+            report.note(values.origin(COTURNS), reason);
+        }
+        return OURS;
+    }
+    if values.is_given(OURS) {
+        report.note(
+            values.origin("unauthorized-ratelimit"),
+            format!("{OURS} takes precedence"),
+        );
+        return OURS;
+    }
+    COTURNS
 }

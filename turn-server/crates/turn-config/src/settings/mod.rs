@@ -4,6 +4,7 @@
 //! (`options/`), and what each crate makes of them (each has its own configuration).
 
 mod auth;
+mod clients;
 mod http;
 mod limits;
 mod listening;
@@ -14,6 +15,7 @@ mod relay;
 mod wire;
 
 pub use auth::{Auth, Password, User};
+pub use clients::Clients;
 pub use http::Http;
 pub use limits::{Lifetimes, Quotas};
 pub use listening::{Listening, Stun};
@@ -36,6 +38,8 @@ use crate::values::Values;
 pub struct Settings {
     /// Where clients reach the server.
     pub listening: Listening,
+    /// Which clients are served at all.
+    pub clients: Clients,
     /// Binding requests: whether and to whom.
     pub stun: Stun,
     /// Relay addresses, ports and whom they may talk to.
@@ -96,8 +100,9 @@ impl Settings {
         let auth = Auth::build(values, stun, profile, report);
         Settings {
             relay: Relay::build(values, &listening, report),
-            quotas: Quotas::build(values),
+            quotas: Quotas::build(values, report),
             lifetimes: Lifetimes::build(values),
+            clients: Clients::build(values),
             wire: Wire::build(values),
             logging: Logging::build(values, report),
             process: Process::build(values),

@@ -118,6 +118,31 @@ const CASES: &[(&str, &[&str], &str)] = &[
     ),
     ("realm", &["-r", "example.org"], "realm: example.org"),
     ("stale-nonce", &["--stale-nonce=0"], "nonce_lifetime: None"),
+    (
+        "allowed-client-ip",
+        &["--allowed-client-ip=10.0.0.1"],
+        "Clients { allowed: [IpRange { first: 10.0.0.1, last: 10.0.0.1 }], denied: [] }",
+    ),
+    (
+        "denied-client-ip",
+        &["--denied-client-ip=10.0.0.0/30"],
+        "Clients { allowed: [], denied: [IpRange { first: 10.0.0.0, last: 10.0.0.3 }] }",
+    ),
+    (
+        "unauth-reply-rate",
+        &["--unauth-reply-rate=7"],
+        "unauth_replies_per_second: Some(7)",
+    ),
+    (
+        "unauthorized-ratelimit",
+        &["--unauthorized-ratelimit"],
+        "unauth_replies_per_second: Some(10)",
+    ),
+    (
+        "unauthorized-ratelimit-rps",
+        &["--unauthorized-ratelimit", "--unauthorized-ratelimit-rps=9"],
+        "unauth_replies_per_second: Some(9)",
+    ),
     ("user-quota", &["-q", "12"], "per_user: Some(12)"),
     ("total-quota", &["-Q", "1200"], "total: Some(1200)"),
     (
@@ -383,7 +408,7 @@ fn picture(settings: &Settings) -> String {
 fn picture_without_warnings(settings: &Settings) -> String {
     let mut text = String::new();
     let mut line = |content: String| writeln!(text, "{content}").unwrap();
-    line(format!("{:?}", settings.listening));
+    line(format!("{:?} {:?}", settings.listening, settings.clients));
     line(format!("{:?}", settings.stun));
     line(format!("{:?}", settings.relay));
     let auth = &settings.auth;

@@ -213,6 +213,8 @@ fn ours_are_the_documented_doors() {
     assert_eq!(
         ours,
         [
+            "allowed-client-ip",
+            "denied-client-ip",
             "allow-private-peers",
             "nat64-prefix",
             "http-listen",

@@ -33,6 +33,10 @@ impl Worker {
                 return Served::NOTHING;
             };
             match acceptor.listener.accept() {
+                // Dropping it closes it: nothing is read first, and nothing is said.
+                Ok((_, client)) if !self.relay.admits_client(client.ip()) => {
+                    self.sockets.counters.streams_denied += 1;
+                }
                 Ok((socket, _)) => self.admit(socket),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {

@@ -171,6 +171,7 @@ pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
             allow_loopback: true,
             ..PeerPolicy::default()
         },
+        guard: Default::default(),
         channel_numbers: 0x4000..=0x4FFF,
         binding: true,
         binding_needs_credentials: false,

@@ -51,6 +51,7 @@ impl Relay {
             }
         }
         match detour(self.config.discovery.as_ref(), path, view) {
+            Ok(_) if key.is_none() && !self.may_answer_stranger(now, path) => Output::Nothing,
             Ok(detour) => self.answer_binding(path, view, &detour, key.as_ref()),
             Err(reject) => self.refuse_binding(now, path, view, &reject),
         }

@@ -16,9 +16,9 @@ use std::{
 use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
 use turn_proto::{
-    Access, Action, BindFailure, Config, DefaultFamily, Event, External, Lifetimes, Limits, LinkId,
-    Now, Output, Path, PeerPolicy, Relay, RelayAddresses, RelayChoice, RelayId, Reply, Shared,
-    Transport,
+    Access, Action, BindFailure, Config, DefaultFamily, Event, External, Guard, Lifetimes, Limits,
+    LinkId, Now, Output, Path, PeerPolicy, Relay, RelayAddresses, RelayChoice, RelayId, Reply,
+    Shared, Transport,
 };
 use turn_wire::{
     Class, HEADROOM, IntegrityKey, MessageView, Method, Packet, RequestBuilder, TAILROOM,
@@ -68,6 +68,7 @@ pub fn config() -> Config {
             allow_private: true,
             ..PeerPolicy::default()
         },
+        guard: Guard::default(),
         channel_numbers: 0x4000..=0x4FFF,
         binding: true,
         binding_needs_credentials: false,
@@ -99,6 +100,7 @@ pub struct World {
     /// Relay sockets as the driver has them.
     pub bound: BTreeMap<RelayId, SocketAddr>,
     pub events: Vec<Event>,
+    pub closed_links: Vec<LinkId>,
     /// Sockets that are kept for reservations.
     pub kept: BTreeSet<SocketAddr>,
     /// What other programs hold.
@@ -136,6 +138,7 @@ impl World {
             unix_offset: 0,
             bound: BTreeMap::new(),
             events: Vec::new(),
+            closed_links: Vec::new(),
             kept: BTreeSet::new(),
             taken: BTreeSet::new(),
             failures: VecDeque::new(),
@@ -237,7 +240,7 @@ impl World {
                     self.bound.remove(&relay).is_some(),
                     "unbinds what is not bound"
                 ),
-                Action::CloseLink { .. } => {}
+                Action::CloseLink { link } => self.closed_links.push(link),
                 Action::Event(event) => self.events.push(event),
             }
         }
