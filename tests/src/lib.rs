@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod call;
+pub mod certificate;
 pub mod http;
 pub mod nat;
 pub mod natdiscovery;

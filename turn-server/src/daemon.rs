@@ -20,7 +20,7 @@ use turn_io::{Backend, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
-    Server, addresses, descriptors, http, logging, quickstart,
+    Server, addresses, certificates, descriptors, http, logging, quickstart,
     relay_config::{self, Plan},
     session_log::{SessionLine, level},
     signals::Signals,
@@ -148,16 +148,15 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
     let (failed, failures) = async_mpsc::unbounded_channel();
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = settings.process.workers.map_or(cores, usize::from);
-    let listen = |on: bool| -> Vec<SocketAddr> {
-        if on {
-            plan.endpoints.clone()
-        } else {
-            Vec::new()
-        }
+    let listen = |on: bool, at: &[SocketAddr]| -> Vec<SocketAddr> {
+        if on { at.to_vec() } else { Vec::new() }
     };
     let io = turn_io::Config {
-        udp: listen(settings.listening.udp),
-        tcp: listen(settings.listening.tcp),
+        udp: listen(settings.listening.udp, &plan.endpoints),
+        tcp: listen(settings.listening.tcp, &plan.endpoints),
+        tls: plan.tls_endpoints.clone(),
+        security: certificates::load(settings)?,
+        plain_streams: settings.listening.tcp,
         relay_addresses: plan.relay.relays.addresses.clone(),
         workers,
         socket_buffer: settings.listening.socket_buffer,
@@ -178,7 +177,7 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
 fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
     let option = match error.downcast_ref::<StartError>() {
         Some(StartError::NotLocal(_)) => "listening-ip",
-        Some(StartError::InUse(_) | StartError::Denied(_)) => "listening-port",
+        Some(StartError::InUse(at) | StartError::Denied(at)) => at.port_option(),
         Some(StartError::RelayNotLocal(_) | StartError::Relay { .. }) => "relay-ip",
         _ => return error,
     };

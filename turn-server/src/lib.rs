@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+mod certificates;
 pub mod daemon;
 mod descriptors;
 mod discovery;

@@ -100,6 +100,7 @@ fn describe() {
         "turnpike_streams_closed_total",
         "TCP connections closed by the server, by reason"
     );
+    describe_counter!("turnpike_tls_handshakes_total", "TLS handshakes completed");
     describe_gauge!("turnpike_build_info", "The version that runs");
 }
 
@@ -151,6 +152,7 @@ fn allocations(stats: &Stats, shared: &Shared) {
     gauge!("turnpike_channels").set(relay.channels as f64);
     gauge!("turnpike_relay_ports_used").set(shared.ports.claimed() as f64);
     gauge!("turnpike_relay_ports").set(shared.ports.capacity() as f64);
+    counter!("turnpike_tls_handshakes_total").absolute(stats.io.tls_handshakes);
     gauge!("turnpike_streams").set(stats.io.streams_open as f64);
     let io = &stats.io;
     for (reason, count) in [

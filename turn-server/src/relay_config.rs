@@ -30,6 +30,8 @@ pub struct Plan {
     pub listening: Vec<IpAddr>,
     /// Where plain clients are listened to, over UDP and over TCP.
     pub endpoints: Vec<SocketAddr>,
+    /// Where clients over TLS are listened to, besides those.
+    pub tls_endpoints: Vec<SocketAddr>,
 }
 
 /// Makes the plan of a relay.
@@ -59,9 +61,24 @@ pub fn plan(
     Ok(Plan {
         relay: Arc::new(Config { discovery, ..relay }),
         shared,
+        tls_endpoints: tls_endpoints(settings, &listening, &endpoints),
         listening,
         endpoints,
     })
+}
+
+/// The port for TLS on each address. Where a plain listener is open already, TLS is told apart there.
+fn tls_endpoints(
+    settings: &Settings,
+    listening: &[IpAddr],
+    plain: &[SocketAddr],
+) -> Vec<SocketAddr> {
+    let Some(tls) = &settings.tls else {
+        return Vec::new();
+    };
+    let at = listening.iter().map(|ip| SocketAddr::new(*ip, tls.port));
+    at.filter(|at| !settings.listening.tcp || tls.port == 0 || !plain.contains(at))
+        .collect()
 }
 
 fn config(

@@ -239,6 +239,7 @@ impl Builder {
             shared,
             listening: vec![ip],
             endpoints: vec![self.listen],
+            tls_endpoints: Vec::new(),
         })
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use turn_proto::{Event, Transport};
 
-use crate::{Backend, WorkerFailure};
+use crate::{Backend, Tls, WorkerFailure};
 
 /// Called on the thread of a worker that has failed, after its sockets are closed. It must not drop the [`crate::Workers`],
 /// which would wait for this very thread.
@@ -22,6 +22,14 @@ pub struct Config {
     pub udp: Vec<SocketAddr>,
     /// Where to listen for connections; port 0 takes a free one.
     pub tcp: Vec<SocketAddr>,
+    /// Where to listen for connections that are announced as TLS. What a connection may begin with is the same on all.
+    pub tls: Vec<SocketAddr>,
+    /// How TLS is served; without it, it is not. TLS and plain connections are told apart by their first byte.
+    pub security: Option<Tls>,
+    /// Whether plain connections are served.
+    pub plain_streams: bool,
+    /// How long a TLS handshake may take.
+    pub handshake_patience: Duration,
     /// Addresses that relay sockets will be bound to: tried once at start, so that a foreign one is an error there and not a
     /// failure of every allocation.
     pub relay_addresses: Vec<IpAddr>,
@@ -49,6 +57,11 @@ impl Default for Config {
         Self {
             udp: Vec::new(),
             tcp: Vec::new(),
+            tls: Vec::new(),
+            security: None,
+            plain_streams: true,
+            // Three round trips over a bad mobile link, with a retransmission in each.
+            handshake_patience: Duration::from_secs(10),
             relay_addresses: Vec::new(),
             workers: 1,
             socket_buffer: 2 << 20,
@@ -69,6 +82,16 @@ pub struct Listening {
     pub transport: Transport,
     /// Where, with the real port.
     pub address: SocketAddr,
+}
+
+impl Listening {
+    /// The option that chooses its port.
+    pub fn port_option(&self) -> &'static str {
+        match self.transport {
+            Transport::Udp | Transport::Tcp => "listening-port",
+            Transport::Tls | Transport::Dtls => "tls-listening-port",
+        }
+    }
 }
 
 impl fmt::Display for Listening {

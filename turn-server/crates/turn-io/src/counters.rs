@@ -62,6 +62,10 @@ counters! {
     streams_idle,
     /// Connections closed because their client did not read our answers.
     streams_overflowed,
+    /// Connections closed before they could carry a message: no handshake, a failed one, or one that took too long.
+    streams_unopened,
+    /// TLS handshakes completed.
+    tls_handshakes,
     /// Messages dropped because a connection's client reads too slowly.
     stream_messages_dropped,
     /// Failures to accept a connection, for one when descriptors ran out.

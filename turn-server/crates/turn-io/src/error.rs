@@ -10,7 +10,8 @@ pub enum StartError {
     /// Another program listens there.
     #[error(
         "cannot listen on {0}: the address is in use by another program; stop that program, or choose another port with \
-         --listening-port"
+         --{option}",
+        option = .0.port_option()
     )]
     InUse(Listening),
     /// The address to listen on is not one of this machine's.
@@ -22,7 +23,8 @@ pub enum StartError {
     /// The port needs a right that the process lacks.
     #[error(
         "cannot listen on {0}: permission denied; ports below 1024 need the capability CAP_NET_BIND_SERVICE, or choose another \
-         port with --listening-port"
+         port with --{option}",
+        option = .0.port_option()
     )]
     Denied(Listening),
     /// Any other failure to listen.

@@ -11,7 +11,7 @@ use mio::Waker;
 use tracing::error;
 use turn_proto::Admin;
 
-use crate::{FailureHook, Listening, Stats, worker::Command};
+use crate::{FailureHook, Listening, Stats, Tls, worker::Command};
 
 /// Running workers. Dropping it stops them and waits for their threads.
 pub struct Workers {
@@ -78,6 +78,14 @@ impl Workers {
     pub fn command(&self, command: Admin) {
         for handle in &self.handles {
             handle.send(Command::Admin(command.clone()));
+        }
+    }
+
+    /// Serves connections that come from now on with these settings, for one with a renewed certificate. Open connections
+    /// keep the settings that they began with.
+    pub fn secure_with(&self, tls: &Tls) {
+        for handle in &self.handles {
+            handle.send(Command::Tls(tls.clone()));
         }
     }
 

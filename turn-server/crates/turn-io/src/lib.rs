@@ -36,6 +36,7 @@ mod relay_sockets;
 mod source;
 mod start;
 mod streams;
+mod tls;
 mod worker;
 
 pub use config::{Config, FailureHook, Listening};
@@ -43,4 +44,5 @@ pub use counters::{Counters, Stats};
 pub use error::StartError;
 pub use handle::{WorkerFailure, Workers};
 pub use start::start;
+pub use tls::{Tls, TlsError, TlsMaterial, TlsPart};
 pub use udp_batch::Backend;

@@ -91,7 +91,11 @@ impl Bound {
             transport: Transport::Tcp,
             address,
         });
-        for wanted in udp.chain(tcp) {
+        let tls = config.tls.iter().map(|&address| Listening {
+            transport: Transport::Tls,
+            address,
+        });
+        for wanted in udp.chain(tcp).chain(tls) {
             let address = bound
                 .one(config, wanted)
                 .map_err(|cause| StartError::listen(wanted, cause))?;

@@ -190,25 +190,11 @@ fn clients_that_do_not_read_cost_bounded_memory() {
         });
     };
     flood(1_000);
-    let before = resident();
+    let before = support::resident();
     flood(20_000);
     // Twenty megabytes more were offered.
-    let grown = resident().saturating_sub(before);
+    let grown = support::resident().saturating_sub(before);
     assert!(grown < 2 << 20, "grown by {grown} bytes");
-}
-
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("RssAnon:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<usize>()
-        .unwrap()
-        * 1024
 }
 
 #[test]

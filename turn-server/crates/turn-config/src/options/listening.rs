@@ -2,7 +2,7 @@
 
 use crate::option::{Group, Kind, flag, number, option, port};
 
-const NEEDS_TLS: &str = "TLS and DTLS are not served yet";
+const NEEDS_DTLS: &str = "DTLS is not served yet";
 
 pub(super) static GROUP: Group = Group {
     title: "Listening",
@@ -67,11 +67,10 @@ pub(super) static GROUP: Group = Group {
         port(
             "tls-listening-port",
             0,
-            "Port for clients over TLS and DTLS.",
+            "Port for clients over TLS; TLS and plain TCP are told apart on this port and on listening-port.",
         )
         .default("5349")
-        .example("5349")
-        .not_yet(NEEDS_TLS),
+        .example("5349"),
         port(
             "alt-listening-port",
             0,
@@ -117,9 +116,9 @@ pub(super) static GROUP: Group = Group {
             "Spread UDP clients over the aux-server addresses.",
         )
         .not_yet("aux-server is not built yet; workers share the load by themselves"),
-        flag("no-tls", "Do not serve clients over TLS.").no_effect(NEEDS_TLS),
-        flag("dtls", "Serve clients over DTLS.").not_yet(NEEDS_TLS),
-        flag("no-dtls", "Do not serve clients over DTLS.").no_effect(NEEDS_TLS),
+        flag("no-tls", "Do not serve clients over TLS."),
+        flag("dtls", "Serve clients over DTLS.").not_yet(NEEDS_DTLS),
+        flag("no-dtls", "Do not serve clients over DTLS.").no_effect("DTLS is off unless asked for"),
         flag(
             "rfc5780",
             "Answer NAT discovery (RFC 5780) with two addresses of one family and alt-listening-port; a bare Binding request of \

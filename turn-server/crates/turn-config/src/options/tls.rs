@@ -2,8 +2,6 @@
 
 use crate::option::{Group, Kind, flag, option};
 
-const NOT_SERVED: &str =
-    "TLS and DTLS are not served yet; clients are served over UDP and TCP only";
 const OLD_TLS: &str = "no such old protocol is offered";
 const NO_DH: &str = "finite-field Diffie-Hellman is not offered";
 
@@ -13,37 +11,38 @@ pub(super) static GROUP: Group = Group {
         option(
             "cert",
             Kind::Path,
-            "PEM file with the certificate and its chain.",
+            "PEM file with the certificate and its chain; with pkey, clients are served over TLS.",
         )
-        .example("/etc/letsencrypt/live/turn.example.org/fullchain.pem")
-        .not_yet(NOT_SERVED),
-        option("pkey", Kind::Path, "PEM file with the private key.")
-            .example("/etc/letsencrypt/live/turn.example.org/privkey.pem")
-            .not_yet(NOT_SERVED),
+        .unset("turn_server_cert.pem where configuration files are searched, else TLS is off")
+        .example("/etc/letsencrypt/live/turn.example.org/fullchain.pem"),
+        option("pkey", Kind::Path, "PEM file with the private key, without a password.")
+            .unset("turn_server_pkey.pem where configuration files are searched, else TLS is off")
+            .example("/etc/letsencrypt/live/turn.example.org/privkey.pem"),
         option("pkey-pwd", Kind::Secret, "Password of the private key.")
             .example("replace-this")
-            .not_yet(NOT_SERVED),
+            .no_effect("keys with a password are not read; write the key without one: openssl pkey -in OLD -out NEW"),
         option(
             "cipher-list",
             Kind::Text,
-            "Cipher suites in OpenSSL's notation.",
+            "Cipher suites to offer, in OpenSSL's notation; only ECDHE with AES-GCM or ChaCha20 can be chosen.",
         )
-        .example("HIGH")
-        .not_yet(NOT_SERVED),
+        .unset("all of them")
+        .example("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"),
         option(
             "CA-file",
             Kind::Path,
-            "Certificates of those who may sign client certificates.",
+            "PEM file of authorities; every TLS client must show a certificate that one of them signed.",
         )
-        .example("/etc/turnserver/ca.pem")
-        .not_yet(NOT_SERVED),
-        option("ec-curve-name", Kind::Text, "Groups for the key exchange.")
-            .example("prime256v1")
-            .not_yet(NOT_SERVED),
-        flag("raw-public-keys", "Offer raw public keys (RFC 7250).").not_yet(NOT_SERVED),
+        .unset("no client is asked for a certificate")
+        .example("/etc/turnserver/ca.pem"),
+        option("ec-curve-name", Kind::Text, "Groups for the key exchange: X25519, prime256v1, secp384r1.")
+            .unset("all of them")
+            .example("prime256v1"),
+        flag("raw-public-keys", "Offer raw public keys (RFC 7250).")
+            .not_yet("clients are shown the certificate and no bare key"),
         flag("tlsv1", "Offer TLS 1.0.").no_effect(OLD_TLS),
         flag("tlsv1_1", "Offer TLS 1.1.").no_effect(OLD_TLS),
-        flag("no-tlsv1_2", "Offer nothing below TLS 1.3.").not_yet(NOT_SERVED),
+        flag("no-tlsv1_2", "Offer nothing below TLS 1.3."),
         flag("no-tlsv1", "Do not offer TLS 1.0.").removed(OLD_TLS),
         flag("no-tlsv1_1", "Do not offer TLS 1.1.").removed(OLD_TLS),
         flag("no-sslv2", "Do not offer SSL 2.").removed(OLD_TLS),

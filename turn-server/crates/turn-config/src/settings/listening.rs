@@ -35,7 +35,7 @@ pub struct Stun {
 
 impl Listening {
     pub(super) fn build(values: &Values, report: &mut Report) -> Listening {
-        let listening = Listening {
+        Listening {
             addresses: values
                 .list("listening-ip")
                 .into_iter()
@@ -47,15 +47,7 @@ impl Listening {
             tcp: !values.flag("no-tcp"),
             socket_buffer: usize::try_from(values.number("sock-buf-size").unwrap_or_default())
                 .unwrap_or(usize::MAX),
-        };
-        if !listening.udp && !listening.tcp {
-            report.problem(
-                values.origin("no-tcp"),
-                "no-udp and no-tcp leave no way to reach the server (TLS is not served yet)",
-                "Remove one of them.",
-            );
         }
-        listening
     }
 }
 

@@ -12,6 +12,7 @@ mod logging;
 mod metrics;
 mod process;
 mod relay;
+mod tls;
 mod wire;
 
 pub use auth::{Auth, Password, User};
@@ -23,6 +24,7 @@ pub use logging::{LogTarget, Logging, Verbosity};
 pub use metrics::Metrics;
 pub use process::Process;
 pub use relay::{DefaultFamily, External, Peers, Relay};
+pub use tls::Tls;
 pub use wire::Wire;
 
 use std::fmt::Write;
@@ -50,6 +52,8 @@ pub struct Settings {
     pub quotas: Quotas,
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// TLS; `None` when it is not served.
+    pub tls: Option<Tls>,
     /// What messages carry besides what the RFCs ask for.
     pub wire: Wire,
     /// Log lines.
@@ -103,6 +107,7 @@ impl Settings {
             quotas: Quotas::build(values, report),
             lifetimes: Lifetimes::build(values),
             clients: Clients::build(values),
+            tls: Tls::build(values, &listening, profile, environment, report),
             wire: Wire::build(values),
             logging: Logging::build(values, report),
             process: Process::build(values),

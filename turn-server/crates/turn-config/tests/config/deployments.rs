@@ -66,24 +66,19 @@ fn the_file_of_a_video_call_guide_starts() {
     );
     assert!(!settings.logging.stdout_copy);
     assert_eq!(settings.logging.verbosity, Verbosity::Sessions);
-    for option in ["cert", "pkey"] {
-        assert_warns(
-            &settings,
-            &[&format!(
-                "{option} has no effect yet: TLS and DTLS are not served yet"
-            )],
-        );
-    }
+    let tls = settings.tls.as_ref().unwrap();
+    assert_eq!((tls.port, tls.tls12), (5349, true));
+    assert!(tls.certificate.ends_with("cert.pem") && tls.key.ends_with("privkey.pem"));
     let loud: Vec<&Warning> = settings
         .warnings
         .iter()
         .filter(|warning| warning.severity == Severity::Warning)
         .collect();
-    assert_eq!(loud.len(), 3, "{loud:?}");
+    assert_eq!(loud.len(), 1, "{loud:?}");
     assert_warns(&settings, &["allow-private-peers"]);
     assert_eq!(
         settings.warnings.len(),
-        5,
+        3,
         "two notes about old TLS: {:?}",
         settings.warnings
     );
@@ -139,6 +134,12 @@ fn jitsi_sets_four_options_that_coturn_lost() {
     );
     assert_eq!(settings.relay.default_family, DefaultFamily::Client);
     assert!(!settings.listening.tcp && settings.listening.udp);
+    assert!(
+        settings
+            .tls
+            .clone()
+            .is_some_and(|tls| tls.ciphers.unwrap().contains("ECDHE"))
+    );
     for gone in ["no-loopback-peers", "no-tlsv1", "no-tlsv1_1", "dh2066"] {
         assert_warns(&settings, &[&format!("{gone} is gone")]);
     }

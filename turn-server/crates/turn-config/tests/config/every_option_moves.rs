@@ -49,6 +49,46 @@ const CASES: &[(&str, &[&str], &str)] = &[
         &["-X", "203.0.113.1", "--external-ip=203.0.113.2/10.0.0.2"],
         "external: [External { public: 203.0.113.1, private: None }, External { public: 203.0.113.2, private: Some(10.0.0.2) }]",
     ),
+    (
+        "cert",
+        &["--cert=/c.pem", "--pkey=/k.pem"],
+        "Tls { port: 5349, certificate: \"/c.pem\"",
+    ),
+    (
+        "pkey",
+        &["--cert=/c.pem", "--pkey=/k2.pem"],
+        "key: \"/k2.pem\"",
+    ),
+    (
+        "tls-listening-port",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--tls-listening-port=443"],
+        "Tls { port: 443",
+    ),
+    (
+        "no-tls",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--no-tls"],
+        "no-tls = yes",
+    ),
+    (
+        "CA-file",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--CA-file=/ca.pem"],
+        "client_authorities: Some(\"/ca.pem\")",
+    ),
+    (
+        "cipher-list",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--cipher-list=HIGH"],
+        "ciphers: Some(\"HIGH\")",
+    ),
+    (
+        "ec-curve-name",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--ec-curve-name=X25519"],
+        "groups: Some(\"X25519\")",
+    ),
+    (
+        "no-tlsv1_2",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--no-tlsv1_2"],
+        "tls12: false",
+    ),
     ("min-port", &["--min-port=50000"], "min_port: 50000"),
     ("max-port", &["--max-port=60000"], "max_port: 60000"),
     (
@@ -356,7 +396,6 @@ fn an_option_that_is_not_built_is_quiet_while_it_asks_for_nothing() {
         "--allow-private-peers",
         "--bps-capacity=0",
         "--mobility=no",
-        "--tls-listening-port=5349",
         "--dtls=false",
         "--drain-min-allocations",
     ]);
@@ -437,6 +476,7 @@ fn picture_without_warnings(settings: &Settings) -> String {
         auth.rest_separator, auth.nonce_lifetime
     ));
     line(format!("{:?} {:?}", settings.quotas, settings.lifetimes));
+    line(format!("{:?}", settings.tls));
     line(format!("{:?}", settings.wire));
     line(format!("{:?}", settings.logging));
     line(format!("{:?} {:?}", settings.process, settings.metrics));

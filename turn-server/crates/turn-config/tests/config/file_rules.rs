@@ -282,7 +282,9 @@ fn a_byte_order_mark_and_windows_line_ends_do_not_matter() {
 #[test]
 fn a_value_that_is_not_utf8_is_refused_and_a_comment_is_not() {
     let read = |path: &std::path::Path| {
-        assert_eq!(path, std::path::Path::new(FILE));
+        if path != std::path::Path::new(FILE) {
+            return Err(std::io::ErrorKind::NotFound.into());
+        }
         Ok(b"# caf\xe9\nrealm=caf\xe9\nno-auth\n".to_vec())
     };
     let environment = turn_config::Environment {

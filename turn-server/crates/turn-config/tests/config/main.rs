@@ -15,3 +15,4 @@ mod registry;
 mod samples;
 mod start;
 mod support;
+mod tls;

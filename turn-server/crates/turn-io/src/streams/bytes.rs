@@ -1,34 +1,196 @@
-//! The bytes of one connection, in and out. TLS will be a second kind of them: what is above sees plain bytes either way.
+//! The bytes of one connection, in and out: what is above sees plain bytes, whether TLS lies below or not.
+//!
+//! Both are told apart by the first byte, on every port, as coturn does: 0x16 begins a TLS handshake (RFC 8446 §5.1), and no
+//! STUN message of a known method. It is looked at and not taken, so nothing is kept meanwhile.
 
 use std::io::{self, IoSlice, Read, Write};
 
 use mio::net::TcpStream;
+use turn_proto::Transport;
+
+use super::secure::Secure;
+use crate::Tls;
+
+/// The first byte of a TLS record that carries a handshake.
+const HANDSHAKE: u8 = 0x16;
+
+/// What a connection may begin with.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    /// Whether plain bytes are served.
+    pub(crate) plain: bool,
+    /// How TLS is served, if it is.
+    pub(crate) tls: Option<Tls>,
+}
+
+#[cfg(test)]
+impl Entrance {
+    /// Plain bytes and nothing else.
+    pub(crate) const PLAIN: Self = Self {
+        plain: true,
+        tls: None,
+    };
+}
 
 /// The two directions of a connection; neither ever blocks.
 pub(crate) struct Bytes {
     socket: TcpStream,
+    layer: Layer,
+}
+
+enum Layer {
+    /// Nothing has come yet.
+    Unknown(Entrance),
+    Plain,
+    Tls(Box<Secure>),
+}
+
+/// How far a connection has come before its first message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing has come yet.
+    Silent,
+    /// The TLS handshake is under way.
+    Handshake,
+    /// Messages may come.
+    Open,
+}
+
+/// What a read has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    /// That many bytes, at least one.
+    Bytes {
+        /// How many.
+        count: usize,
+        /// Whether there may be more to read.
+        more: bool,
+    },
+    /// None at the moment.
+    Nothing {
+        /// Whether there may be more to read.
+        more: bool,
+    },
+    /// The stream has ended.
+    End,
 }
 
 impl Bytes {
-    pub(crate) fn plain(socket: TcpStream) -> Self {
-        Self { socket }
+    pub(crate) fn new(socket: TcpStream, entrance: Entrance) -> Self {
+        // Where there is nothing to tell apart, nothing is looked at.
+        let layer = match &entrance {
+            Entrance {
+                plain: true,
+                tls: None,
+            } => Layer::Plain,
+            _ => Layer::Unknown(entrance),
+        };
+        Self { socket, layer }
     }
 
-    /// Reads what there is; `Ok(0)` is the end of the stream.
-    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        retry_interrupted(|| self.socket.read(into))
-    }
-
-    /// Writes as much as fits at the moment, zero when nothing does.
-    pub(crate) fn write(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        match retry_interrupted(|| self.socket.write_vectored(from)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            other => other,
+    pub(crate) fn stage(&self) -> Stage {
+        match &self.layer {
+            Layer::Unknown(_) => Stage::Silent,
+            Layer::Tls(secure) if secure.is_handshaking() => Stage::Handshake,
+            Layer::Plain | Layer::Tls(_) => Stage::Open,
         }
+    }
+
+    /// What carries the messages, as far as it is known.
+    pub(crate) fn transport(&self) -> Transport {
+        match &self.layer {
+            Layer::Unknown(_) | Layer::Plain => Transport::Tcp,
+            Layer::Tls(_) => Transport::Tls,
+        }
+    }
+
+    /// Reads what there is.
+    ///
+    /// # Errors
+    /// When the stream is broken, or begins with what is not served here.
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<Incoming> {
+        if let Layer::Unknown(_) = self.layer
+            && !self.tell_apart()?
+        {
+            return Ok(Incoming::Nothing { more: false });
+        }
+        match &mut self.layer {
+            Layer::Tls(secure) => secure.read(&mut self.socket, into),
+            Layer::Plain | Layer::Unknown(_) => read_plain(&mut self.socket, into),
+        }
+    }
+
+    /// Writes as much as fits at the moment, zero when nothing does. The slices are changed on the way.
+    pub(crate) fn write(&mut self, from: &mut [IoSlice<'_>]) -> io::Result<usize> {
+        match &mut self.layer {
+            Layer::Tls(secure) => secure.write(&mut self.socket, from),
+            Layer::Plain | Layer::Unknown(_) => {
+                none_if_full(retry_interrupted(|| self.socket.write_vectored(from)))
+            }
+        }
+    }
+
+    /// Writes what was taken earlier and waits below, after the socket became writable.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        match &mut self.layer {
+            Layer::Tls(secure) => secure.flush(&mut self.socket),
+            Layer::Plain | Layer::Unknown(_) => Ok(()),
+        }
+    }
+
+    /// Says good-bye as far as the layer has a word for it. The socket closes when dropped.
+    pub(crate) fn close(&mut self) {
+        if let Layer::Tls(secure) = &mut self.layer {
+            secure.close(&mut self.socket);
+        }
+    }
+
+    /// Looks at the first byte, if it has come; tells whether it has.
+    fn tell_apart(&mut self) -> io::Result<bool> {
+        let Layer::Unknown(entrance) = &self.layer else {
+            return Ok(true);
+        };
+        let mut first = [0; 1];
+        match retry_interrupted(|| self.socket.peek(&mut first)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+        }
+        self.layer = match (first, entrance) {
+            ([HANDSHAKE], Entrance { tls: Some(tls), .. }) => {
+                Layer::Tls(Box::new(Secure::accept(tls)?))
+            }
+            (_, Entrance { plain: true, .. }) => Layer::Plain,
+            _ => return Err(io::ErrorKind::Unsupported.into()),
+        };
+        Ok(true)
     }
 }
 
-fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+fn read_plain(socket: &mut TcpStream, into: &mut [u8]) -> io::Result<Incoming> {
+    match retry_interrupted(|| socket.read(into)) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Ok(Incoming::Nothing { more: false })
+        }
+        Err(error) => Err(error),
+        Ok(0) => Ok(Incoming::End),
+        Ok(count) => Ok(Incoming::Bytes {
+            count,
+            more: count == into.len(),
+        }),
+    }
+}
+
+/// A socket that takes nothing at the moment is no error.
+pub(super) fn none_if_full(written: io::Result<usize>) -> io::Result<usize> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        other => other,
+    }
+}
+
+pub(super) fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

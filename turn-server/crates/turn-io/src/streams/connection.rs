@@ -10,7 +10,10 @@ use mio::net::TcpStream;
 use turn_proto::Path;
 use turn_wire::stream::{Frame, next_frame};
 
-use super::{backlog::Backlog, bytes::Bytes};
+use super::{
+    backlog::Backlog,
+    bytes::{Bytes, Entrance, Incoming, Stage},
+};
 use crate::outbox::{Message, Pending};
 
 /// Bytes that may wait for a client that has an allocation. Media that is older than this is of no use any more.
@@ -40,7 +43,7 @@ pub(crate) struct Connection {
 }
 
 /// What reading has led to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Intake {
     /// That many bytes of messages stand at the beginning of the buffer.
     Messages {
@@ -56,6 +59,8 @@ pub(crate) enum Intake {
     },
     /// The stream ended or broke.
     Ended,
+    /// The stream ended or broke before its first message could come: no handshake, or none that is served.
+    Refused(io::Error),
     /// The bytes are no messages, or are too many for a client without an allocation.
     Misframed,
 }
@@ -72,14 +77,14 @@ pub(crate) struct Delivery {
 }
 
 impl Connection {
-    pub(crate) fn new(socket: TcpStream, path: Path) -> Self {
+    pub(crate) fn new(socket: TcpStream, path: Path, entrance: Entrance) -> Self {
         Self {
             pending: Pending::default(),
             ready: false,
             ending: false,
             allocated: false,
             path,
-            bytes: Bytes::plain(socket),
+            bytes: Bytes::new(socket, entrance),
             partial: Vec::new(),
             backlog: Backlog::default(),
         }
@@ -89,21 +94,31 @@ impl Connection {
         self.path
     }
 
+    /// How far it has come before its first message.
+    pub(crate) fn stage(&self) -> Stage {
+        self.bytes.stage()
+    }
+
+    /// Tells the client that nothing more will come.
+    pub(crate) fn close(&mut self) {
+        self.bytes.close();
+    }
+
     /// Reads once into `buffer`, behind the beginning of a message that came earlier.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> Intake {
         let held = self.partial.len();
         let Some(room) = buffer.get_mut(held..) else {
             return Intake::Misframed;
         };
-        let count = match self.bytes.read(room) {
-            Ok(0) => return Intake::Ended,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Intake::Nothing { more: false };
-            }
-            Err(_) => return Intake::Ended,
+        let read = self.bytes.read(room);
+        self.path.transport = self.bytes.transport();
+        let (count, more) = match read {
+            Ok(Incoming::Bytes { count, more }) => (count, more || self.ending),
+            Ok(Incoming::Nothing { more }) => return Intake::Nothing { more },
+            Ok(Incoming::End) => return Intake::Ended,
+            Err(_) if self.bytes.stage() == Stage::Open => return Intake::Ended,
+            Err(error) => return Intake::Refused(error),
         };
-        let more = count == room.len() || self.ending;
         let length = held + count;
         let Some(read) = room.get(..count) else {
             return Intake::Ended;
@@ -159,8 +174,11 @@ impl Connection {
 
     /// Writes what waits, after the socket became writable; an error when the stream is broken.
     pub(crate) fn resume(&mut self) -> io::Result<()> {
+        self.bytes.flush()?;
         while !self.backlog.is_empty() {
-            let count = self.bytes.write(&[IoSlice::new(self.backlog.as_slice())])?;
+            let count = self
+                .bytes
+                .write(&mut [IoSlice::new(self.backlog.as_slice())])?;
             if count == 0 {
                 break;
             }
@@ -196,7 +214,7 @@ impl Connection {
         for (slice, message) in slices.iter_mut().zip(gathered.iter().flatten()) {
             *slice = IoSlice::new(message.bytes);
         }
-        let mut written = self.bytes.write(&slices[..gathered.len()])?;
+        let mut written = self.bytes.write(&mut slices[..gathered.len()])?;
         for message in gathered.iter().flatten() {
             if written >= message.bytes.len() {
                 written -= message.bytes.len();

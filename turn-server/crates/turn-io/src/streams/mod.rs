@@ -1,7 +1,7 @@
 //! Clients over streams: the connections of one worker and how long they may stay without an allocation.
 //!
 //! ```text
-//! socket ─ bytes ─ frames ─ messages      bytes.rs is where TLS comes between the socket and the frames
+//! socket ─ bytes (plain, or secure.rs: TLS) ─ frames ─ messages
 //! ```
 //!
 //! Not in here: accepting, and asking the state machine (`worker/`).
@@ -10,7 +10,10 @@ mod backlog;
 mod bytes;
 mod connection;
 mod idle;
+mod openings;
+mod secure;
 mod table;
 
+pub(crate) use bytes::{Entrance, Stage};
 pub(crate) use connection::{Connection, Intake};
 pub(crate) use table::Streams;

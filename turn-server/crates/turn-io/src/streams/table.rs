@@ -6,8 +6,10 @@ use foldhash::fast::RandomState;
 use turn_proto::LinkId;
 
 use super::{
+    bytes::Stage,
     connection::Connection,
     idle::{Found, Idle},
+    openings::Openings,
 };
 use crate::source::LINKS;
 
@@ -15,6 +17,7 @@ use crate::source::LINKS;
 pub(crate) struct Streams {
     connections: HashMap<LinkId, Connection, RandomState>,
     idle: Idle,
+    openings: Openings,
     /// Links below belong to listening sockets.
     first: u32,
     next: u32,
@@ -23,10 +26,11 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// Makes an empty table for up to `limit` connections, with links from `first` on.
-    pub(crate) fn new(first: u32, limit: usize, patience: Duration) -> Self {
+    pub(crate) fn new(first: u32, limit: usize, patience: Duration, opening: Duration) -> Self {
         Self {
             connections: HashMap::default(),
             idle: Idle::new(patience),
+            openings: Openings::new(opening),
             first,
             next: first,
             limit,
@@ -59,6 +63,9 @@ impl Streams {
 
     pub(crate) fn insert(&mut self, now: Duration, link: LinkId, connection: Connection) {
         self.idle.watch(now, link);
+        if connection.stage() != Stage::Open {
+            self.openings.watch(now, link);
+        }
         self.connections.insert(link, connection);
     }
 
@@ -71,9 +78,20 @@ impl Streams {
         self.connections.remove(&link)
     }
 
-    /// When [`Streams::overdue`] is to be asked next.
+    /// When [`Streams::overdue`] and [`Streams::slow_to_open`] are to be asked next.
     pub(crate) fn next_look(&self) -> Option<Duration> {
-        self.idle.next()
+        let looks = [self.idle.next(), self.openings.next()];
+        looks.into_iter().flatten().min()
+    }
+
+    /// A connection that has begun to open and takes too long.
+    pub(crate) fn slow_to_open(&mut self, now: Duration) -> Option<LinkId> {
+        let connections = &self.connections;
+        self.openings.overdue(now, |link| {
+            connections
+                .get(&link)
+                .is_some_and(|connection| connection.stage() == Stage::Handshake)
+        })
     }
 
     /// A connection that has had no allocation for too long.
@@ -95,7 +113,7 @@ mod tests {
     use turn_proto::{LinkId, Path, Transport};
 
     use super::{Connection, Streams};
-    use crate::source::LINKS;
+    use crate::{source::LINKS, streams::Entrance};
 
     fn connection(server: &StdListener, link: LinkId) -> Connection {
         let server = server.local_addr().unwrap();
@@ -106,13 +124,13 @@ mod tests {
             client: server,
             server,
         };
-        Connection::new(socket, path)
+        Connection::new(socket, path, Entrance::PLAIN)
     }
 
     #[test]
     fn links_count_upwards_and_begin_again_without_those_in_use() {
         let server = StdListener::bind("127.0.0.1:0").unwrap();
-        let mut streams = Streams::new(2, usize::MAX, Duration::ZERO);
+        let mut streams = Streams::new(2, usize::MAX, Duration::ZERO, Duration::ZERO);
         for expected in [2, 3] {
             let link = streams.vacant().unwrap();
             assert_eq!(link, LinkId(expected));

@@ -21,8 +21,13 @@ use udp_batch::Arena;
 pub(crate) use self::sockets::Acceptor;
 use self::sockets::Sockets;
 use crate::{
-    Config, Counters, Stats, clock::Clock, kept_sockets::KeptSockets, listener::Listener,
-    relay_sockets::RelaySockets, source::Source, streams::Streams,
+    Config, Counters, Stats, Tls,
+    clock::Clock,
+    kept_sockets::KeptSockets,
+    listener::Listener,
+    relay_sockets::RelaySockets,
+    source::Source,
+    streams::{Entrance, Streams},
 };
 
 /// Datagrams that one socket may deliver before it is the others' turn.
@@ -45,6 +50,8 @@ pub(crate) enum Command {
     Stats(Sender<Stats>),
     /// Tell the state machine.
     Admin(Admin),
+    /// Accept connections with these settings from now on.
+    Tls(Tls),
     /// End.
     Stop,
 }
@@ -70,6 +77,8 @@ pub(crate) struct Worker {
     commands: Receiver<Command>,
     events: Option<SyncSender<Event>>,
     sockets: Sockets,
+    /// What connections that come may begin with.
+    entrance: Entrance,
     arena: Arena,
     /// Slots below may be in use by the outbox.
     used_slots: usize,
@@ -88,7 +97,16 @@ impl Worker {
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
         let relays = RelaySockets::new(parts.kept, config.socket_buffer);
-        let streams = Streams::new(first_link, config.max_streams, config.stream_patience);
+        let streams = Streams::new(
+            first_link,
+            config.max_streams,
+            config.stream_patience,
+            config.handshake_patience,
+        );
+        let entrance = Entrance {
+            plain: config.plain_streams,
+            tls: config.security.clone(),
+        };
         Self {
             relay: parts.relay,
             clock: parts.clock,
@@ -97,6 +115,7 @@ impl Worker {
             commands: parts.commands,
             events: config.events.clone(),
             sockets: Sockets::new(parts.listeners, parts.acceptors, relays, streams),
+            entrance,
             arena: Arena::new(config.backend, SLOTS, HEADROOM, TAILROOM),
             used_slots: 0,
             sender: udp_batch::Sender::new(config.backend, SLOTS),
@@ -160,6 +179,10 @@ impl Worker {
             self.sockets.counters.streams_idle += 1;
             self.lose_stream(link);
         }
+        while let Some(link) = self.sockets.streams.slow_to_open(now) {
+            self.sockets.counters.streams_unopened += 1;
+            self.lose_stream(link);
+        }
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             for place in (0..).take(self.sockets.acceptors.len()) {
@@ -221,6 +244,7 @@ impl Worker {
                     self.relay.on_command(self.now, command);
                     self.serve_actions();
                 }
+                Command::Tls(tls) => self.entrance.tls = Some(tls),
                 Command::Stop => self.stopping = true,
             }
         }

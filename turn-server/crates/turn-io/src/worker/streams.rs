@@ -4,13 +4,14 @@ use std::{io, time::Duration};
 
 use mio::{Interest, event::Event as Readiness, net::TcpStream};
 use socket2::SockRef;
+use tracing::debug;
 use turn_proto::{LinkId, Path, Transport};
 use turn_wire::stream::{Frame, next_frame};
 
 use super::{Served, Worker};
 use crate::{
     source::Source,
-    streams::{Connection, Intake},
+    streams::{Connection, Intake, Stage},
 };
 
 /// Connections accepted in one go.
@@ -19,6 +20,10 @@ const ACCEPT: usize = 32;
 /// How long to accept nothing after a failure: descriptors do not come back in no time, and asking again at once would take the
 /// worker's whole time.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// What a step of a TLS handshake counts for in a turn, in packets: a signature with an RSA key takes 700 µs. So clients who
+/// connect hold up the media of others by no more than some milliseconds.
+const HANDSHAKE_COST: usize = 128;
 
 /// Bytes that the kernel may hold for a connection beyond those on their way. More would be sent late, not sooner, and would
 /// be memory that a client who does not read makes us keep.
@@ -88,14 +93,29 @@ impl Worker {
         ) else {
             return Served::NOTHING;
         };
-        match connection.receive(buffer) {
+        let before = connection.stage();
+        let intake = connection.receive(buffer);
+        let (path, stage) = (connection.path(), connection.stage());
+        let cost = self.note_stage(&path, before, stage);
+        match intake {
             Intake::Messages { length, more } => {
                 self.used_slots = slot + 1;
-                let path = connection.path();
-                let packets = self.serve_messages(&path, slot, length);
+                let packets = cost + self.serve_messages(&path, slot, length);
                 Served { packets, more }
             }
-            Intake::Nothing { more } => Served { packets: 0, more },
+            Intake::Nothing { more } => Served {
+                packets: cost,
+                more,
+            },
+            Intake::Refused(error) => {
+                self.sockets.counters.streams_unopened += 1;
+                debug!(client = %path.client, %error, "connection closed before its first message");
+                self.lose_stream(link);
+                Served {
+                    packets: cost,
+                    more: false,
+                }
+            }
             Intake::Ended => {
                 self.lose_stream(link);
                 Served::NOTHING
@@ -125,7 +145,20 @@ impl Worker {
         {
             self.flush();
         }
-        self.sockets.streams.remove(link).is_some()
+        let Some(mut connection) = self.sockets.streams.remove(link) else {
+            return false;
+        };
+        connection.close();
+        true
+    }
+
+    /// Counts handshakes, and tells what this step of one has cost, in packets.
+    fn note_stage(&mut self, path: &Path, before: Stage, after: Stage) -> usize {
+        if before == Stage::Open || path.transport != Transport::Tls {
+            return 0;
+        }
+        self.sockets.counters.tls_handshakes += u64::from(after == Stage::Open);
+        HANDSHAKE_COST
     }
 
     fn admit(&mut self, mut socket: TcpStream) {
@@ -157,9 +190,11 @@ impl Worker {
             client,
             server,
         };
-        self.sockets
-            .streams
-            .insert(self.now.mono, link, Connection::new(socket, path));
+        self.sockets.streams.insert(
+            self.now.mono,
+            link,
+            Connection::new(socket, path, self.entrance.clone()),
+        );
         self.sockets.counters.streams_accepted += 1;
     }
 

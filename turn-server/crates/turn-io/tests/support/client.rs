@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rustls::ClientConnection;
 use turn_auth::LongTermKey;
 use turn_proto::Transport;
 use turn_wire::{
@@ -13,7 +14,7 @@ use turn_wire::{
     stream::{Frame, next_frame},
 };
 
-use super::{PASSWORD, REALM, USER};
+use super::{IDENTITY, Identity, PASSWORD, REALM, USER, shake};
 
 /// How long a test waits for what must come, on a machine that is busy with others.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -54,6 +55,8 @@ pub(crate) enum Link {
 /// A connection and what was read ahead.
 pub(crate) struct TcpLink {
     pub(crate) socket: TcpStream,
+    /// What lies between the socket and the messages, if anything does.
+    pub(crate) tls: Option<Box<ClientConnection>>,
     ahead: Vec<u8>,
 }
 
@@ -66,8 +69,9 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn connect(transport: Transport, server: SocketAddr) -> Self {
-        let link = match transport {
+        Self::over(match transport {
             Transport::Tcp => Link::Tcp(TcpLink::connect(server)),
+            Transport::Tls => Link::Tcp(TcpLink::secure(server, &IDENTITY)),
             _ => {
                 let any = if server.is_ipv4() {
                     "127.0.0.1:0"
@@ -79,7 +83,11 @@ impl Client {
                 socket.set_read_timeout(Some(PATIENCE)).unwrap();
                 Link::Udp(socket)
             }
-        };
+        })
+    }
+
+    /// A client over a link that is there.
+    pub(crate) fn over(link: Link) -> Self {
         let key = LongTermKey::derive(USER, REALM, PASSWORD);
         let key = IntegrityKey::new(key.as_bytes());
         Self {
@@ -228,7 +236,7 @@ impl Client {
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         match &mut self.link {
             Link::Udp(socket) => assert_eq!(socket.send(bytes).unwrap(), bytes.len()),
-            Link::Tcp(link) => link.socket.write_all(bytes).unwrap(),
+            Link::Tcp(link) => link.send(bytes).unwrap(),
         }
     }
 
@@ -266,13 +274,45 @@ impl Client {
 }
 
 impl TcpLink {
-    fn connect(server: SocketAddr) -> Self {
+    pub(crate) fn connect(server: SocketAddr) -> Self {
         let socket = TcpStream::connect(server).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
         Self {
             socket,
+            tls: None,
             ahead: Vec::new(),
+        }
+    }
+
+    /// A connection over TLS to a server that shows this certificate.
+    pub(crate) fn secure(server: SocketAddr, identity: &Identity) -> Self {
+        Self::connect(server).into_secure(identity).unwrap()
+    }
+
+    /// Begins TLS.
+    pub(crate) fn into_secure(mut self, identity: &Identity) -> io::Result<Self> {
+        let mut tls = identity.client();
+        shake(&mut tls, &mut self.socket)?;
+        self.tls = Some(Box::new(tls));
+        Ok(self)
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.tls {
+            None => self.socket.write_all(bytes),
+            Some(tls) => {
+                let mut stream = rustls::Stream::new(&mut **tls, &mut self.socket);
+                stream.write_all(bytes)?;
+                stream.flush()
+            }
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.socket.read(buffer),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(buffer),
         }
     }
 
@@ -283,7 +323,7 @@ impl TcpLink {
             if let Frame::Whole(length) = next_frame(&self.ahead).unwrap() {
                 return Ok(self.ahead.drain(..length).collect());
             }
-            match self.socket.read(&mut buffer)? {
+            match self.read(&mut buffer)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 length => self.ahead.extend_from_slice(&buffer[..length]),
             }
@@ -292,8 +332,10 @@ impl TcpLink {
 
     /// Waits until the server has closed the connection, whether orderly or not.
     pub(crate) fn wait_for_end(&mut self) {
+        let mut buffer = vec![0; 65_536];
         loop {
-            match self.receive() {
+            match self.read(&mut buffer) {
+                Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => {
                     let waited = matches!(

@@ -6,6 +6,7 @@
 )]
 
 mod client;
+mod secure;
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
@@ -17,8 +18,9 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use client::{Client, Got, PATIENCE};
+pub(crate) use client::{Client, Got, Link, PATIENCE, TcpLink};
 use rand::{CryptoRng, SeedableRng, rngs::StdRng};
+pub(crate) use secure::{IDENTITY, Identity, shake};
 use turn_auth::{Credentials, NonceKey};
 use turn_io::{Backend, Config, StartError, Stats, Workers, start};
 use turn_proto::{
@@ -56,6 +58,16 @@ impl Default for Setup {
             relay_ports: 20_000..=64_999,
             adjust: |_| {},
         }
+    }
+}
+
+impl Setup {
+    /// As the common one, and TLS.
+    pub(crate) fn secure() -> Self {
+        let mut setup = Self::default();
+        setup.config.tls = setup.config.tcp.clone();
+        setup.config.security = Some(IDENTITY.tls());
+        setup
     }
 }
 
@@ -116,6 +128,11 @@ impl Server {
             listening.transport == transport && listening.address.is_ipv4() == like.is_ipv4()
         });
         found.unwrap().address
+    }
+
+    /// A server with TLS, on the ports of plain TCP too.
+    pub(crate) fn secure() -> Self {
+        Self::with(Setup::secure())
     }
 
     /// A client that has not sent anything yet.
@@ -185,4 +202,19 @@ pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
 /// The address of an address and port.
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse::<SocketAddr>().unwrap().ip()
+}
+
+/// The memory of this process that is its own.
+pub(crate) fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("RssAnon:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        * 1024
 }

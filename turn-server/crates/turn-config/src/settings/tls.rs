@@ -1,0 +1,144 @@
+//! TLS: which files, and what is offered.
+
+use std::path::PathBuf;
+
+use super::{Listening, Profile};
+use crate::diagnostics::Report;
+use crate::environment::Environment;
+use crate::search::{Found, find};
+use crate::values::Values;
+
+/// coturn's names for the files when none is given.
+const DEFAULTS: [(&str, &str); 2] = [
+    ("cert", "turn_server_cert.pem"),
+    ("pkey", "turn_server_pkey.pem"),
+];
+
+/// Says how clients are served over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The port for it; 0: the system chooses.
+    pub port: u16,
+    /// PEM file with the certificate and its chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+    /// PEM file of those who may sign client certificates; given, each client must show one.
+    pub client_authorities: Option<PathBuf>,
+    /// Cipher suites in OpenSSL's notation.
+    pub ciphers: Option<String>,
+    /// Groups for the key exchange, in OpenSSL's notation.
+    pub groups: Option<String>,
+    /// Whether TLS 1.2 is offered besides 1.3.
+    pub tls12: bool,
+}
+
+impl Tls {
+    /// `None` when clients are not served over TLS: by the operator's word, or without a certificate.
+    pub(super) fn build(
+        values: &Values,
+        listening: &Listening,
+        profile: Profile,
+        environment: &Environment<'_>,
+        report: &mut Report,
+    ) -> Option<Tls> {
+        let files = if values.flag("no-tls") {
+            None
+        } else {
+            files(values, profile, environment, report)
+        };
+        let Some([certificate, key]) = files else {
+            say_off(values, listening, report);
+            return None;
+        };
+        let file = |option| values.text(option).map(|name| located(&name, environment));
+        Some(Tls {
+            port: values.port("tls-listening-port").unwrap_or_default(),
+            certificate,
+            key,
+            client_authorities: file("CA-file"),
+            ciphers: values.text("cipher-list"),
+            groups: values.text("ec-curve-name"),
+            tls12: !values.flag("no-tlsv1_2"),
+        })
+    }
+}
+
+/// Certificate and key, both or neither.
+fn files(
+    values: &Values,
+    profile: Profile,
+    environment: &Environment<'_>,
+    report: &mut Report,
+) -> Option<[PathBuf; 2]> {
+    let found = DEFAULTS.map(|(option, default)| match values.text(option) {
+        Some(name) => Some(located(&name, environment)),
+        // Quickstart is to be the same wherever it is started.
+        None if profile == Profile::Quickstart => None,
+        None => match find(default, environment) {
+            Found::File(path, _) | Found::Unreadable(path, _) => Some(path),
+            Found::Nothing => None,
+        },
+    });
+    let refused = values.is_refused("cert") || values.is_refused("pkey");
+    match found {
+        [Some(certificate), Some(key)] => return Some([certificate, key]),
+        [None, None] => {}
+        // Of a file that lies there by chance and was not asked for, nothing is said.
+        [Some(_), None] if values.is_given("cert") && !refused => report.problem(
+            values.origin("cert"),
+            "cert is given and pkey is not, so there is no key for TLS",
+            "Add pkey=FILE with the key of that certificate, or remove cert.",
+        ),
+        [None, Some(_)] if values.is_given("pkey") && !refused => report.problem(
+            values.origin("pkey"),
+            "pkey is given and cert is not, so there is no certificate for TLS",
+            "Add cert=FILE with the certificate and its chain, or remove pkey.",
+        ),
+        [Some(_), None] | [None, Some(_)] => {}
+    }
+    None
+}
+
+/// A name as it is, or the file that it means where configuration files are searched. What is not there stays as it was
+/// written, for the message of who reads it.
+fn located(name: &str, environment: &Environment<'_>) -> PathBuf {
+    match find(name, environment) {
+        Found::File(path, _) | Found::Unreadable(path, _) => path,
+        Found::Nothing => PathBuf::from(name),
+    }
+}
+
+/// Says that TLS is off where somebody seems to count on it.
+fn say_off(values: &Values, listening: &Listening, report: &mut Report) {
+    let forbidden = values.flag("no-tls");
+    let reason = if forbidden {
+        "no-tls is given"
+    } else {
+        "there is no certificate; add cert=FILE and pkey=FILE"
+    };
+    for option in [
+        "tls-listening-port",
+        "CA-file",
+        "cipher-list",
+        "ec-curve-name",
+    ] {
+        if values.is_given(option) && !(forbidden && option == "tls-listening-port") {
+            report.note(
+                values.origin(option),
+                format!(
+                    "{option} has no effect: clients are not served over TLS, because {reason}"
+                ),
+            );
+        }
+    }
+    if !listening.udp && !listening.tcp {
+        report.problem(
+            values.origin("no-tcp"),
+            format!(
+                "no-udp and no-tcp leave no way to reach the server: TLS is off, because {reason}"
+            ),
+            "Remove one of them, or set up TLS.",
+        );
+    }
+}

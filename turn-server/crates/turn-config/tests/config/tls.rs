@@ -1,0 +1,70 @@
+//! Certificates: where they are found, and what goes together.
+
+use turn_config::Invocation;
+
+/// Reads these files and no other.
+fn run_with_files<'f>(
+    args: &[&str],
+    files: &'f [&'f str],
+) -> Result<Invocation, turn_config::Error> {
+    let read = |path: &std::path::Path| {
+        if files.iter().any(|file| path == std::path::Path::new(file)) {
+            Ok(Vec::new())
+        } else {
+            Err(std::io::ErrorKind::NotFound.into())
+        }
+    };
+    let environment = turn_config::Environment {
+        resolve: &|_| None,
+        read: &read,
+        program_folder: None,
+    };
+    turn_config::parse(args.iter().map(std::ffi::OsString::from), &environment)
+}
+
+#[test]
+fn a_certificate_is_found_where_coturn_would_find_it() {
+    let files = [
+        "/etc/coturn/turn.pem",
+        "/etc/turnserver/turn_server_pkey.pem",
+    ];
+    let args = ["-n", "--static-auth-secret=s", "--cert=turn.pem"];
+    let Ok(Invocation::Run(settings)) = run_with_files(&args, &files) else {
+        panic!("refused")
+    };
+    let tls = settings.tls.unwrap();
+    assert_eq!(
+        [tls.certificate, tls.key].map(|path| path.display().to_string()),
+        files
+    );
+}
+
+#[test]
+fn a_certificate_without_a_key_ends_the_start_and_files_that_lie_there_by_chance_do_not() {
+    let base = ["-n", "--static-auth-secret=s"];
+    let Err(error) = run_with_files(&[base[0], base[1], "--cert=/c.pem"], &[]) else {
+        panic!("accepted")
+    };
+    assert!(error.to_string().contains("Add pkey=FILE"), "{error}");
+    let Ok(Invocation::Run(settings)) = run_with_files(&base, &["./turn_server_cert.pem"]) else {
+        panic!("refused")
+    };
+    assert_eq!(settings.tls, None);
+}
+
+#[test]
+fn tls_alone_is_a_way_to_reach_the_server() {
+    let args = ["-n", "--static-auth-secret=s", "--no-udp", "--no-tcp"];
+    let Err(error) = run_with_files(&args, &[]) else {
+        panic!("accepted")
+    };
+    assert!(
+        error.to_string().contains("no way to reach the server"),
+        "{error}"
+    );
+    let with_tls = [&args[..], &["--cert=/c.pem", "--pkey=/k.pem"]].concat();
+    assert!(matches!(
+        run_with_files(&with_tls, &[]),
+        Ok(Invocation::Run(_))
+    ));
+}

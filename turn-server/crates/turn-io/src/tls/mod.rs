@@ -1,0 +1,294 @@
+//! What clients over TLS are shown and offered: certificate, versions, cipher suites, groups, application protocols.
+//!
+//! In here: from the operator's words and PEM texts to a setting that connections are accepted with. Not in here: reading
+//! files, and the bytes of any connection (`streams/`).
+
+mod pem;
+mod suites;
+
+use std::{fmt, sync::Arc};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, ring},
+    server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier},
+    version::{TLS12, TLS13},
+};
+
+/// The application protocols of STUN (RFC 7443 §3), and HTTP for clients that say what they are about.
+///
+/// None is required of a client: browsers name none for `turns:`.
+const PROTOCOLS: [&[u8]; 3] = [b"stun.turn", b"stun.nat-discovery", b"http/1.1"];
+
+/// Sessions that clients may resume, for all workers together.
+const SESSIONS: usize = 4096;
+
+/// What the operator gives: PEM texts, and words in OpenSSL's notation.
+#[derive(Clone, Default)]
+pub struct TlsMaterial {
+    /// The certificate, and behind it those that lead to a known authority.
+    pub certificates: Vec<u8>,
+    /// The private key of the first certificate.
+    pub key: Vec<u8>,
+    /// Authorities of client certificates; given, every client must show one.
+    pub client_authorities: Option<Vec<u8>>,
+    /// Which cipher suites to offer; all without it.
+    pub ciphers: Option<String>,
+    /// Which groups to offer for the key exchange; all without it.
+    pub groups: Option<String>,
+    /// Whether TLS 1.2 is offered besides 1.3.
+    pub tls12: bool,
+}
+
+/// Why clients cannot be served over TLS.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TlsError {
+    /// The PEM text for certificates holds none.
+    #[error(
+        "it holds no certificate (no line -----BEGIN CERTIFICATE-----); name a PEM file, the certificate first and its chain \
+         behind it"
+    )]
+    NoCertificate,
+    /// The PEM text for certificates is damaged.
+    #[error("it is damaged: {0}; copy it anew from where the certificate was issued")]
+    BadCertificate(String),
+    /// The PEM text for the key holds none.
+    #[error(
+        "it holds no private key (no line -----BEGIN PRIVATE KEY-----); name the key that the certificate was made with"
+    )]
+    NoKey,
+    /// The key is protected by a password.
+    #[error(
+        "its key is protected by a password, which is not supported; write it without one, readable by this user only: \
+         openssl pkey -in THIS_FILE -out NEW_FILE, and name the new file as pkey"
+    )]
+    EncryptedKey,
+    /// The key is damaged or of an unknown kind.
+    #[error("its key cannot be used: {0}; RSA, ECDSA (P-256, P-384) and Ed25519 keys can")]
+    BadKey(String),
+    /// The key belongs to another certificate.
+    #[error(
+        "its key is not the key of the first certificate; name the key that this certificate was made with"
+    )]
+    KeyMismatch,
+    /// The authorities of client certificates cannot be used.
+    #[error(
+        "it names nobody who may sign client certificates: {0}; name a PEM file of authorities"
+    )]
+    BadAuthorities(String),
+    /// No cipher suite is left.
+    #[error("{0}")]
+    Ciphers(String),
+    /// No group is left.
+    #[error("{0}")]
+    Groups(String),
+}
+
+/// Which of the operator's settings an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsPart {
+    /// [`TlsMaterial::certificates`].
+    Certificates,
+    /// [`TlsMaterial::key`].
+    Key,
+    /// [`TlsMaterial::client_authorities`].
+    ClientAuthorities,
+    /// [`TlsMaterial::ciphers`].
+    Ciphers,
+    /// [`TlsMaterial::groups`].
+    Groups,
+}
+
+impl TlsError {
+    /// Which setting is wrong.
+    pub fn part(&self) -> TlsPart {
+        match self {
+            Self::NoCertificate | Self::BadCertificate(_) => TlsPart::Certificates,
+            Self::NoKey | Self::EncryptedKey | Self::BadKey(_) | Self::KeyMismatch => TlsPart::Key,
+            Self::BadAuthorities(_) => TlsPart::ClientAuthorities,
+            Self::Ciphers(_) => TlsPart::Ciphers,
+            Self::Groups(_) => TlsPart::Groups,
+        }
+    }
+}
+
+/// Settings that connections are accepted with. Cheap to clone; connections keep the one that they began with.
+#[derive(Clone)]
+pub struct Tls(pub(crate) Arc<ServerConfig>);
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Behind it lies a private key.
+        f.write_str("Tls")
+    }
+}
+
+impl Tls {
+    /// Makes settings of what the operator gave.
+    ///
+    /// # Errors
+    /// When a part cannot be used; the text says what to do.
+    pub fn new(material: &TlsMaterial) -> Result<Self, TlsError> {
+        let provider = Arc::new(provider(material)?);
+        let versions: &[_] = if material.tls12 {
+            &[&TLS13, &TLS12]
+        } else {
+            &[&TLS13]
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .map_err(|error| TlsError::Ciphers(format!("no cipher suite is left: {error}")))?;
+        let builder = match &material.client_authorities {
+            None => builder.with_no_client_auth(),
+            Some(authorities) => {
+                let roots = roots(authorities)?;
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build();
+                builder.with_client_cert_verifier(
+                    verifier.map_err(|error| TlsError::BadAuthorities(error.to_string()))?,
+                )
+            }
+        };
+        let (chain, key) = (
+            pem::certificates(&material.certificates)?,
+            pem::key(&material.key)?,
+        );
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(pem::refusal_of_pair)?;
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        config.session_storage = if material.client_authorities.is_some() {
+            // Who resumes shows no certificate; an authority that is no longer trusted must count at once.
+            Arc::new(NoServerSessionStorage {})
+        } else {
+            ServerSessionMemoryCache::new(SESSIONS)
+        };
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+fn provider(material: &TlsMaterial) -> Result<CryptoProvider, TlsError> {
+    let mut provider = ring::default_provider();
+    if let Some(list) = &material.ciphers {
+        provider.cipher_suites = suites::ciphers(list, provider.cipher_suites)?;
+    }
+    if let Some(list) = &material.groups {
+        provider.kx_groups = suites::groups(list, &provider.kx_groups)?;
+    }
+    Ok(provider)
+}
+
+fn roots(text: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
+    let bad = |error: String| TlsError::BadAuthorities(error);
+    let mut roots = RootCertStore::empty();
+    for certificate in pem::certificates(text).map_err(|error| bad(error.to_string()))? {
+        roots
+            .add(certificate)
+            .map_err(|error| bad(error.to_string()))?;
+    }
+    Ok(Arc::new(roots))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tls, TlsError, TlsMaterial, TlsPart};
+
+    fn material() -> TlsMaterial {
+        let made = rcgen::generate_simple_self_signed(["turn.example.org".to_owned()]).unwrap();
+        TlsMaterial {
+            certificates: made.cert.pem().into_bytes(),
+            key: made.signing_key.serialize_pem().into_bytes(),
+            tls12: true,
+            ..TlsMaterial::default()
+        }
+    }
+
+    #[test]
+    fn a_certificate_with_its_key_is_accepted() {
+        assert!(Tls::new(&material()).is_ok());
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_its_part_and_its_remedy() {
+        let good = material();
+        let with = |change: &dyn Fn(&mut TlsMaterial)| {
+            let mut material = good.clone();
+            change(&mut material);
+            Tls::new(&material).unwrap_err()
+        };
+        let cases = [
+            (
+                with(&|m| m.certificates.clear()),
+                TlsPart::Certificates,
+                "BEGIN CERTIFICATE",
+            ),
+            (
+                with(&|m| m.certificates = m.key.clone()),
+                TlsPart::Certificates,
+                "chain",
+            ),
+            (
+                with(&|m| m.certificates.truncate(m.certificates.len() / 2)),
+                TlsPart::Certificates,
+                "damaged",
+            ),
+            (
+                with(&|m| m.key = m.certificates.clone()),
+                TlsPart::Key,
+                "BEGIN PRIVATE KEY",
+            ),
+            (
+                with(&|m| m.key = material().key),
+                TlsPart::Key,
+                "not the key of the first certificate",
+            ),
+            (
+                with(&|m| {
+                    m.key = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n".to_vec()
+                }),
+                TlsPart::Key,
+                "openssl pkey -in",
+            ),
+            (
+                with(&|m| {
+                    m.key = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n".to_vec()
+                }),
+                TlsPart::Key,
+                "openssl pkey -in",
+            ),
+            (
+                with(&|m| {
+                    m.key =
+                        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_vec()
+                }),
+                TlsPart::Key,
+                "cannot be used",
+            ),
+            (
+                with(&|m| m.client_authorities = Some(Vec::new())),
+                TlsPart::ClientAuthorities,
+                "authorities",
+            ),
+            (
+                with(&|m| m.ciphers = Some("RC4-MD5".to_owned())),
+                TlsPart::Ciphers,
+                "ECDHE",
+            ),
+            (
+                with(&|m| m.groups = Some("sect571r1".to_owned())),
+                TlsPart::Groups,
+                "prime256v1",
+            ),
+        ];
+        for (error, part, words) in cases {
+            assert_eq!(error.part(), part, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_not_merely_bad() {
+        let mut mixed = material();
+        mixed.key = material().key;
+        assert_eq!(Tls::new(&mixed).unwrap_err(), TlsError::KeyMismatch);
+    }
+}

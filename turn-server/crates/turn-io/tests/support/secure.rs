@@ -1,0 +1,66 @@
+//! TLS for tests: certificates made on the spot, and clients that trust exactly one of them.
+
+use std::{
+    io,
+    net::TcpStream,
+    sync::{Arc, LazyLock},
+};
+
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use turn_io::{Tls, TlsMaterial};
+
+/// A certificate for `localhost` with its key.
+pub(crate) struct Identity {
+    pub(crate) material: TlsMaterial,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self {
+            material: TlsMaterial {
+                certificates: made.cert.pem().into_bytes(),
+                key: made.signing_key.serialize_pem().into_bytes(),
+                tls12: true,
+                ..TlsMaterial::default()
+            },
+        }
+    }
+
+    /// What a server serves with it.
+    pub(crate) fn tls(&self) -> Tls {
+        Tls::new(&self.material).unwrap()
+    }
+
+    fn der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(&self.material.certificates).unwrap()
+    }
+
+    /// The beginning of a client that believes this certificate only.
+    pub(crate) fn client(&self) -> ClientConnection {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        ClientConnection::new(Arc::new(config), name).unwrap()
+    }
+}
+
+/// The one that all tests use that need only one.
+pub(crate) static IDENTITY: LazyLock<Identity> = LazyLock::new(Identity::new);
+
+/// Shakes hands with a server.
+pub(crate) fn shake(tls: &mut ClientConnection, socket: &mut TcpStream) -> io::Result<()> {
+    while tls.is_handshaking() {
+        tls.complete_io(socket)?;
+    }
+    Ok(())
+}
