@@ -22,14 +22,26 @@ impl fmt::Display for SessionLine<'_> {
                 path,
                 user,
                 relayed,
+                second,
                 lifetime,
+            } => {
+                write!(
+                    f,
+                    "session {session}: new, realm=<{realm}>, username=<{user}>, lifetime={}, {} remote {}, relayed {relayed}",
+                    lifetime.as_secs(),
+                    path.transport,
+                    path.client,
+                    user = user.escape_debug(),
+                )?;
+                second.map_or(Ok(()), |second| write!(f, " and {second}"))
+            }
+            Event::HalfEnded {
+                session,
+                relayed,
+                reason,
             } => write!(
                 f,
-                "session {session}: new, realm=<{realm}>, username=<{user}>, lifetime={}, {} remote {}, relayed {relayed}",
-                lifetime.as_secs(),
-                path.transport,
-                path.client,
-                user = user.escape_debug(),
+                "session {session}: relayed {relayed} ended, reason: {reason}; the other goes on"
             ),
             Event::Refreshed {
                 session,
@@ -90,9 +102,10 @@ pub(crate) fn level(event: &Event) -> tracing::Level {
     match event {
         Event::BindFailed { .. } => tracing::Level::WARN,
         Event::Refused { .. } => tracing::Level::DEBUG,
-        Event::Started { .. } | Event::Refreshed { .. } | Event::Ended { .. } => {
-            tracing::Level::INFO
-        }
+        Event::Started { .. }
+        | Event::Refreshed { .. }
+        | Event::HalfEnded { .. }
+        | Event::Ended { .. } => tracing::Level::INFO,
     }
 }
 

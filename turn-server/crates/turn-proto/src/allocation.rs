@@ -1,12 +1,17 @@
 //! One allocation: what it may do, to whom, and until when. Nothing here decides; the handlers do.
 
-use std::{mem, net::SocketAddr, sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use turn_wire::{IntegrityKey, TransactionId};
 
 use crate::{
-    Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic, peers::Standing, ports::Want,
-    quota::Ticket, sorted_map::SortedMap,
+    Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic,
+    peers::Standing,
+    ports::Want,
+    quota::Ticket,
+    relayed::{Lacking, RelayedAddresses, Version},
+    slab::Key,
+    sorted_map::SortedMap,
 };
 
 /// One allocation (RFC 8656 §3.2).
@@ -20,16 +25,9 @@ pub(crate) struct Allocation {
     /// `None` without authentication.
     pub(crate) key: Option<SessionKey>,
     pub(crate) phase: Phase,
-    pub(crate) relay: RelayId,
-    pub(crate) claim: PortClaim,
+    pub(crate) relays: RelayedAddresses,
     /// Counts against the quota as long as the allocation lives.
     pub(crate) _ticket: Ticket,
-    /// The address that is bound.
-    pub(crate) local: SocketAddr,
-    /// The address that the client is told.
-    pub(crate) relayed: SocketAddr,
-    pub(crate) lifetime: Duration,
-    pub(crate) expires_at: Duration,
     /// When the timers will look at this allocation next, at the latest.
     pub(crate) wake_at: Duration,
     pub(crate) permissions: SortedMap<PeerIp, Permission>,
@@ -61,21 +59,35 @@ impl SessionKey {
 /// How far an allocation has come.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// The relay socket is being bound.
+    /// The relay sockets are being bound.
     Binding(Binding),
     /// Packets flow.
     Active,
 }
 
-/// What is needed to answer the Allocate request once the socket is bound.
+impl Phase {
+    pub(crate) fn binding(&mut self) -> Option<&mut Binding> {
+        match self {
+            Self::Active => None,
+            Self::Binding(binding) => Some(binding),
+        }
+    }
+}
+
+/// What is needed to answer the Allocate request once the sockets are bound.
 #[derive(Debug)]
 pub(crate) struct Binding {
+    /// How many binds are not answered yet.
+    pub(crate) waiting: usize,
+    pub(crate) lifetime: Duration,
     /// Which other ports may be tried when other programs hold this one; none if it was reserved.
     pub(crate) may_move: Option<Want>,
     /// Ports that other programs hold, kept so that none is tried twice.
     pub(crate) tried: Vec<PortClaim>,
     /// The port to be reserved, and its place in the quota.
     pub(crate) next: Option<(PortClaim, Ticket)>,
+    /// The half of a dual allocation that could not be had, and why.
+    pub(crate) lacking: Option<Lacking>,
     pub(crate) fingerprint: bool,
 }
 
@@ -103,15 +115,24 @@ impl Allocation {
         self.key.as_ref().map(|key| &key.ready)
     }
 
+    /// What is still being bound, if anything is.
+    pub(crate) fn binding(&mut self) -> Option<&mut Binding> {
+        self.phase.binding()
+    }
+
     /// Packets flow from now on. Gives what was needed to get so far; `None` when they have been flowing.
-    pub(crate) fn begin(&mut self) -> Option<(Binding, Arc<str>)> {
+    pub(crate) fn begin(&mut self) -> Option<Binding> {
         match mem::replace(&mut self.phase, Phase::Active) {
             Phase::Active => None,
-            Phase::Binding(binding) => {
-                self.claim.go_live();
-                Some((binding, Arc::clone(&self.user)))
-            }
+            Phase::Binding(binding) => Some(binding),
         }
+    }
+
+    /// The relay socket that reaches a peer.
+    pub(crate) fn relay(&self, key: Key, peer: PeerAddr) -> Option<RelayId> {
+        let version = Version::of(peer.ip().ip());
+        self.relays.of(version)?;
+        Some(RelayId::new(key, version))
     }
 
     pub(crate) fn is_active(&self) -> bool {
@@ -153,6 +174,17 @@ impl Allocation {
         (permissions, channels)
     }
 
+    /// Drops one of two relayed addresses with the peers that are reached from it; returns how many permissions and channels went.
+    pub(crate) fn forget_relayed(&mut self, version: Version) -> (usize, usize) {
+        self.relays.take(version);
+        let other = |ip: PeerIp| Version::of(ip.ip()) != version;
+        self.numbers.retain(|peer, _| other(peer.ip()));
+        (
+            self.permissions.retain(|ip, _| other(*ip)),
+            self.channels.retain(|_, channel| other(channel.peer.ip())),
+        )
+    }
+
     /// When the next thing of this allocation expires.
     pub(crate) fn next_expiry(&self) -> Duration {
         let permissions = self
@@ -160,8 +192,11 @@ impl Allocation {
             .iter()
             .map(|(_, permission)| permission.expires_at);
         let channels = self.channels.iter().map(|(_, channel)| channel.expires_at);
+        let relays = self.relays.next_expiry();
         permissions
             .chain(channels)
-            .fold(self.expires_at, Duration::min)
+            .chain(relays)
+            .min()
+            .unwrap_or(Duration::MAX)
     }
 }

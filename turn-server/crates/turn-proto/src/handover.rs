@@ -14,6 +14,8 @@ use crate::{
     allocation::{Allocation, Channel, Permission, Phase, SessionKey},
     peers::Standing,
     relay::Relay,
+    relayed::{Relayed, RelayedAddresses, Version},
+    slab::Key,
     sorted_map::SortedMap,
 };
 
@@ -30,12 +32,8 @@ pub struct SessionRecord {
     pub user: Box<str>,
     /// The long-term key, a secret; `None` without authentication. It is why the record has no `Debug`.
     pub key: Option<Arc<[u8]>>,
-    /// The bound address of the relay socket, which is handed over beside the record.
-    pub local: SocketAddr,
-    /// The address that the client was told.
-    pub relayed: SocketAddr,
-    /// What remains of the lifetime.
-    pub remaining: Duration,
+    /// The relayed addresses: one, or one of each IP version.
+    pub relays: Vec<RelayedRecord>,
     /// Permissions, and what remains of each.
     pub permissions: Vec<(IpAddr, Duration)>,
     /// Channels with their peers, and what remains of each.
@@ -44,6 +42,17 @@ pub struct SessionRecord {
     pub created: ([u8; 12], Box<[u8]>),
     /// What it has relayed so far.
     pub traffic: Traffic,
+}
+
+/// One relayed address as plain data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RelayedRecord {
+    /// The bound address of the relay socket, which is handed over beside the record.
+    pub local: SocketAddr,
+    /// The address that the client was told.
+    pub told: SocketAddr,
+    /// What remains of its lifetime.
+    pub remaining: Duration,
 }
 
 /// Packets that may be forwarded without asking, both ways, until `remaining` is over.
@@ -74,17 +83,18 @@ impl Relay {
             .collect()
     }
 
-    /// Takes over an allocation whose relay socket the driver has, and names that socket.
+    /// Takes over an allocation whose relay sockets the driver has, and names those sockets in the order of the record.
     ///
-    /// `None` when its 5-tuple or its port is taken here, its quota is used up, or its time is over.
-    pub fn import(&mut self, now: Now, record: &SessionRecord) -> Option<RelayId> {
-        if self.find(&record.path).is_some() || record.remaining.is_zero() {
+    /// `None` when its 5-tuple or a port of it is taken here, its quota is used up, or its time is over.
+    pub fn import(&mut self, now: Now, record: &SessionRecord) -> Option<Vec<RelayId>> {
+        if self.find(&record.path).is_some() {
             return None;
         }
-        let claim = self.shared.ports.claim_exactly(record.local)?;
+        let relays = self.restore_relays(now, &record.relays)?;
+        let wake_at = relays.next_expiry()?;
         let user = record.user.as_ref().into();
         let ticket = self.shared.quotas.claim(&user).ok()?;
-        claim.go_live();
+        relays.iter().for_each(|relayed| relayed.claim.go_live());
         let mut allocation = Allocation {
             session: record.session,
             path: record.path,
@@ -92,14 +102,9 @@ impl Relay {
             user,
             key: record.key.as_deref().map(SessionKey::new),
             phase: Phase::Active,
-            relay: RelayId(u32::MAX),
-            claim,
+            relays,
             _ticket: ticket,
-            local: record.local,
-            relayed: record.relayed,
-            lifetime: record.remaining,
-            expires_at: now.mono + record.remaining,
-            wake_at: now.mono + record.remaining,
+            wake_at,
             permissions: SortedMap::default(),
             channels: SortedMap::default(),
             numbers: SortedMap::default(),
@@ -109,19 +114,37 @@ impl Relay {
         };
         self.restore_peers(now, record, &mut allocation);
         let key = self.adopt(allocation)?;
-        let relay = Self::relay_of(key);
-        if let Some(held) = self.allocations.get_mut(key) {
-            held.relay = relay;
-        }
         self.rearm(key);
-        Some(relay)
+        let name = |held: &RelayedRecord| RelayId::new(key, Version::of(held.local.ip()));
+        Some(record.relays.iter().map(name).collect())
     }
 
     /// The flows of all channels.
     pub fn flows(&self, now: Now) -> Vec<Flow> {
         let keys = self.allocations.keys();
-        let active = keys.into_iter().filter_map(|key| self.allocations.get(key));
-        active.flat_map(|held| flows_of(held, now.mono)).collect()
+        let keyed = keys
+            .into_iter()
+            .filter_map(|key| Some((key, self.allocations.get(key)?)));
+        let active = keyed.filter(|(_, held)| held.is_active());
+        active
+            .flat_map(|(key, held)| flows_of(key, held, now.mono))
+            .collect()
+    }
+
+    fn restore_relays(&self, now: Now, records: &[RelayedRecord]) -> Option<RelayedAddresses> {
+        let mut relays = RelayedAddresses::default();
+        for record in records {
+            if record.remaining.is_zero() {
+                return None;
+            }
+            relays.put(Relayed {
+                claim: self.shared.ports.claim_exactly(record.local)?,
+                local: record.local,
+                told: record.told,
+                expires_at: now.mono + record.remaining,
+            });
+        }
+        Some(relays)
     }
 
     /// Adds back what the peer policy here still allows.
@@ -177,15 +200,18 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
         .channels
         .iter()
         .filter(|(_, held)| held.expires_at > now);
+    let relays = held.relays.iter().map(|held| RelayedRecord {
+        local: held.local,
+        told: held.told,
+        remaining: remains(held.expires_at),
+    });
     SessionRecord {
         session: held.session,
         path: held.path,
         username: held.username.clone(),
         user: held.user.as_ref().into(),
         key: held.key.as_ref().map(|key| Arc::clone(&key.bytes)),
-        local: held.local,
-        relayed: held.relayed,
-        remaining: remains(held.expires_at),
+        relays: relays.collect(),
         permissions: permissions
             .map(|(ip, held)| (ip.ip(), remains(held.expires_at)))
             .collect(),
@@ -197,20 +223,24 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
     }
 }
 
-fn flows_of(held: &Allocation, now: Duration) -> impl Iterator<Item = Flow> {
-    let end = held.expires_at;
+fn flows_of(key: Key, held: &Allocation, now: Duration) -> impl Iterator<Item = Flow> {
     let channels = held
         .channels
         .iter()
         .filter(move |(_, channel)| channel.expires_at > now);
-    channels
-        .filter(|(_, channel)| channel.standing == Standing::Free)
-        .map(move |(number, channel)| Flow {
+    let free = channels.filter(|(_, channel)| channel.standing == Standing::Free);
+    free.filter_map(move |(number, channel)| {
+        let relayed = held.relays.of(Version::of(channel.to.ip().ip()))?;
+        Some(Flow {
             path: held.path,
             channel: *number,
-            relay: held.relay,
-            local: held.local,
+            relay: held.relay(key, channel.to)?,
+            local: relayed.local,
             peer: channel.to.socket(),
-            remaining: channel.expires_at.min(end).saturating_sub(now),
+            remaining: channel
+                .expires_at
+                .min(relayed.expires_at)
+                .saturating_sub(now),
         })
+    })
 }

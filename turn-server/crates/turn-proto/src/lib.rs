@@ -35,6 +35,7 @@ mod quota;
 mod recent;
 mod reject;
 mod relay;
+mod relayed;
 mod reply_limit;
 mod reservation;
 mod respond;
@@ -51,7 +52,7 @@ pub use config::{Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresse
 pub use discovery::{DiscoveryAddress, NatDiscovery};
 pub use external::External;
 pub use guard::Guard;
-pub use handover::{Flow, SessionRecord};
+pub use handover::{Flow, RelayedRecord, SessionRecord};
 pub use peer::{Nat64Prefix, PeerAddr, PeerIp};
 pub use peers::{IpRange, PeerDenied, PeerPolicy};
 pub use ports::{PortClaim, PortPool};

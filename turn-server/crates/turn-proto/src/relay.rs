@@ -19,6 +19,7 @@ use crate::{
     external,
     peers::Standing,
     recent::Recent,
+    relayed::Version,
     slab::{Key, Slab},
     timers::{Due, Timers},
 };
@@ -159,7 +160,7 @@ impl Relay {
                 local,
                 relayed,
             } => self.bound_at(now, relay, local, relayed),
-            Reply::BindFailed { relay, cause } => self.bind_failed(relay, cause),
+            Reply::BindFailed { relay, cause } => self.bind_failed(now, relay, cause),
         }
     }
 
@@ -245,15 +246,10 @@ impl Relay {
         self.clients.get(&ClientKey::from(path)).copied()
     }
 
-    /// The relay socket of an allocation: a second one of the other family has room in the lowest bit.
-    pub(crate) fn relay_of(key: Key) -> RelayId {
-        RelayId(key.index() << 1)
-    }
-
     pub(crate) fn by_relay(&mut self, relay: RelayId) -> Option<&mut Allocation> {
         self.allocations
-            .at_mut(relay.0 >> 1)
-            .filter(|allocation| allocation.relay == relay)
+            .at_mut(relay.index())
+            .filter(|allocation| allocation.relays.of(relay.version()).is_some())
     }
 
     pub(crate) fn next_session(&mut self) -> SessionId {
@@ -263,13 +259,13 @@ impl Relay {
 
     /// Enters an allocation into all tables.
     pub(crate) fn adopt(&mut self, allocation: Allocation) -> Option<Key> {
-        let (path, expires_at) = (allocation.path, allocation.expires_at);
+        let (path, wake_at) = (allocation.path, allocation.wake_at);
         let key = self.allocations.insert(allocation)?;
         self.clients.insert(ClientKey::from(&path), key);
         if path.transport.is_stream() {
             self.streams.insert(path.link, key);
         }
-        self.timers.arm(expires_at, Due::Allocation(key));
+        self.timers.arm(wake_at, Due::Allocation(key));
         *self.gauge(path.transport) += 1;
         Some(key)
     }
@@ -291,15 +287,38 @@ impl Relay {
         let Some(allocation) = self.abandon(key) else {
             return;
         };
-        self.act(Action::Unbind {
-            relay: allocation.relay,
-        });
+        for version in allocation.relays.versions() {
+            let relay = RelayId::new(key, version);
+            self.act(Action::Unbind { relay });
+        }
         self.act(Action::Event(Event::Ended {
             session: allocation.session,
             path: allocation.path,
             user: Arc::clone(&allocation.user),
             reason,
             traffic: allocation.traffic,
+        }));
+    }
+
+    /// Ends one of an allocation's two relayed addresses, and all that goes through it.
+    pub(crate) fn end_relayed(&mut self, key: Key, version: Version, reason: EndReason) {
+        let Some(allocation) = self.allocations.get_mut(key) else {
+            return;
+        };
+        let Some(relayed) = allocation.relays.of(version).map(|relayed| relayed.told) else {
+            return;
+        };
+        let session = allocation.session;
+        let (permissions, channels) = allocation.forget_relayed(version);
+        self.stats.permissions -= permissions as u64;
+        self.stats.channels -= channels as u64;
+        self.act(Action::Unbind {
+            relay: RelayId::new(key, version),
+        });
+        self.act(Action::Event(Event::HalfEnded {
+            session,
+            relayed,
+            reason,
         }));
     }
 
@@ -312,9 +331,21 @@ impl Relay {
             // An older entry of the heap; the one for `wake_at` follows.
             return;
         }
-        if allocation.expires_at <= now.mono {
+        let relays = &allocation.relays;
+        let expired = |version: &Version| {
+            let held = relays.of(*version);
+            held.is_some_and(|relayed| relayed.expires_at <= now.mono)
+        };
+        let gone: Vec<Version> = relays.versions().filter(expired).collect();
+        if gone.len() == relays.versions().count() {
             return self.end(key, EndReason::Expired);
         }
+        for version in gone {
+            self.end_relayed(key, version, EndReason::Expired);
+        }
+        let Some(allocation) = self.allocations.get_mut(key) else {
+            return;
+        };
         let (permissions, channels) = allocation.forget_expired(now.mono);
         allocation.wake_at = allocation.next_expiry();
         self.stats.permissions -= permissions as u64;

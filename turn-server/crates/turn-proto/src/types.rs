@@ -210,6 +210,8 @@ pub enum Event {
         user: Arc<str>,
         /// The relayed address as the client knows it.
         relayed: SocketAddr,
+        /// The IPv6 one beside it, of a dual allocation.
+        second: Option<SocketAddr>,
         /// Its lifetime.
         lifetime: Duration,
     },
@@ -221,6 +223,15 @@ pub enum Event {
         user: Arc<str>,
         /// Its new lifetime.
         lifetime: Duration,
+    },
+    /// One of the two relayed addresses of an allocation ended; the other lives on.
+    HalfEnded {
+        /// The session.
+        session: SessionId,
+        /// The relayed address as the client knew it.
+        relayed: SocketAddr,
+        /// Why.
+        reason: EndReason,
     },
     /// An allocation ended.
     Ended {

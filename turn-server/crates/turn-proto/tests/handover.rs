@@ -28,8 +28,10 @@ fn handed_over(client: &mut Client) -> (World, World) {
     new.unix_offset = 1_100 - 77_777;
     let records = old.relay.export(old.now());
     assert_eq!(records.len(), 1);
-    let relay = new.relay.import(new.now(), &records[0]).unwrap();
-    new.bound.insert(relay, records[0].local);
+    let named = new.relay.import(new.now(), &records[0]).unwrap();
+    let sockets = named.into_iter().zip(&records[0].relays);
+    new.bound
+        .extend(sockets.map(|(relay, held)| (relay, held.local)));
     assert!(
         new.relay.export(new.now()) == records,
         "the round trip changes something"

@@ -21,18 +21,27 @@ use std::{
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use support::{Client, Got, World, address, behind_nat, config};
 use turn_proto::{BindFailure, Transport};
-use turn_wire::{Method, RequestBuilder};
+use turn_wire::{Family, Method, RequestBuilder};
 
 /// What a client has been promised, kept apart from the relay's own tables.
 #[derive(Default)]
 struct Promised {
-    relayed: Option<SocketAddr>,
-    expires_at: Duration,
+    /// One relayed address, or one of each family.
+    relays: Vec<(SocketAddr, Duration)>,
     permissions: BTreeMap<std::net::IpAddr, Duration>,
     channels: BTreeMap<u16, (SocketAddr, Duration)>,
 }
 
-const PEERS: [&str; 5] = [
+impl Promised {
+    fn reaches(&self, peer: SocketAddr) -> bool {
+        let mut relays = self.relays.iter();
+        relays.any(|(relayed, _)| relayed.is_ipv4() == peer.is_ipv4())
+    }
+}
+
+const PEERS: [&str; 7] = [
+    "[2001:db8:5::5]:9",
+    "[2001:db8:5::6]:9",
     "203.0.113.5:9",
     "203.0.113.5:10",
     "203.0.113.6:9",
@@ -109,20 +118,13 @@ fn step(rng: &mut StdRng, world: &mut World, client: &mut Client, promised: &mut
         0 | 1 => allocate(rng, world, client, promised),
         2 => {
             let lifetime = [0, 1, 600, 1200, 9999][rng.random_range(0..5)];
-            let answer = renewing(world, client, |client, world| {
-                client.refresh(world, lifetime)
-            });
-            assert_eq!(answer == Some(437), promised.relayed.is_none());
-            if answer.is_none() {
-                promised.expires_at =
-                    world.now + Duration::from_secs(lifetime.clamp(600, 3600).into());
-                if lifetime == 0 {
-                    *promised = Promised::default();
-                }
-            }
+            refresh(rng, world, client, promised, lifetime);
         }
         3 | 4 => {
-            if renewing(world, client, |client, world| client.permit(world, peer)).is_none() {
+            let code = renewing(world, client, |client, world| client.permit(world, peer));
+            assert_eq!(code == Some(437), promised.relays.is_empty());
+            assert_eq!(code.is_none(), promised.reaches(address(peer)));
+            if code.is_none() {
                 promised
                     .permissions
                     .insert(address(peer).ip(), world.now + Duration::from_secs(300));
@@ -134,6 +136,7 @@ fn step(rng: &mut StdRng, world: &mut World, client: &mut Client, promised: &mut
             })
             .is_none()
             {
+                assert!(promised.reaches(address(peer)));
                 promised
                     .permissions
                     .insert(address(peer).ip(), world.now + Duration::from_secs(300));
@@ -178,6 +181,42 @@ fn renewing(
     second
 }
 
+fn refresh(
+    rng: &mut StdRng,
+    world: &mut World,
+    client: &mut Client,
+    promised: &mut Promised,
+    lifetime: u32,
+) {
+    let family = [None, None, Some(Family::V4), Some(Family::V6)][rng.random_range(0..4)];
+    let code = renewing(world, client, |client, world| {
+        client.ask(world, Method::REFRESH, |request| {
+            let request = request.lifetime(lifetime);
+            match family {
+                Some(family) => request.requested_family(family),
+                None => request,
+            }
+        })
+    });
+    let meant = |relayed: &SocketAddr| match family {
+        Some(family) => relayed.is_ipv4() == (family == Family::V4),
+        None => true,
+    };
+    let expected = match promised.relays.iter().any(|(relayed, _)| meant(relayed)) {
+        _ if promised.relays.is_empty() => Some(437),
+        true => None,
+        false => Some(443),
+    };
+    assert_eq!(code, expected);
+    let expires_at = world.now + Duration::from_secs(lifetime.clamp(600, 3600).into());
+    for (relayed, held) in &mut promised.relays {
+        if code.is_none() && meant(relayed) {
+            *held = if lifetime == 0 { world.now } else { expires_at };
+        }
+    }
+    forget(promised, world.now);
+}
+
 fn allocate(rng: &mut StdRng, world: &mut World, client: &mut Client, promised: &mut Promised) {
     if rng.random_ratio(1, 5) {
         world.failures.push_back(
@@ -189,10 +228,14 @@ fn allocate(rng: &mut StdRng, world: &mut World, client: &mut Client, promised: 
         );
     }
     let even = [None, None, Some(false), Some(true)][rng.random_range(0..4)];
-    let mut relayed = None;
+    let dual = rng.random_ratio(1, 3) && even != Some(true);
+    let mut relayed = Vec::new();
     let code = renewing(world, client, |client, world| {
         let build = |request: RequestBuilder| {
-            let request = request.requested_transport(17);
+            let mut request = request.requested_transport(17);
+            if dual {
+                request = request.additional_family(Family::V6);
+            }
             if let Some(reserve) = even {
                 request.even_port(reserve)
             } else {
@@ -200,20 +243,28 @@ fn allocate(rng: &mut StdRng, world: &mut World, client: &mut Client, promised: 
             }
         };
         let answer = client.ask(world, Method::ALLOCATE, build);
-        relayed = answer.code().is_none().then(|| answer.relayed());
+        if answer.code().is_none() {
+            relayed = answer.all_relayed();
+            assert_eq!(
+                usize::from(dual) + 1,
+                relayed.len() + usize::from(answer.attribute(0x8001).is_some())
+            );
+        }
         answer
     });
     world.failures.clear();
     match code {
         None => {
-            assert!(promised.relayed.is_none(), "two allocations on one 5-tuple");
+            assert!(promised.relays.is_empty(), "two allocations on one 5-tuple");
+            let expires_at = world.now + Duration::from_secs(600);
             *promised = Promised {
-                relayed,
-                expires_at: world.now + Duration::from_secs(600),
+                relays: (relayed.into_iter())
+                    .map(|relayed| (relayed, expires_at))
+                    .collect(),
                 ..Promised::default()
             };
         }
-        Some(437) => assert!(promised.relayed.is_some()),
+        Some(437) => assert!(!promised.relays.is_empty()),
         Some(code) => assert!([486, 508].contains(&code), "{code}"),
     }
 }
@@ -234,10 +285,14 @@ fn data_out(world: &mut World, client: &mut Client, promised: &Promised, number:
 }
 
 fn data_in(world: &mut World, promised: &Promised, peer: &str) {
-    let Some(relayed) = promised.relayed else {
+    let mut relays = promised.relays.iter().map(|(relayed, _)| *relayed);
+    let Some(mut local) = relays.find(|relayed| relayed.is_ipv4() == address(peer).is_ipv4())
+    else {
         return;
     };
-    let local = SocketAddr::new(address(support::SERVER).ip(), relayed.port());
+    if local.is_ipv4() {
+        local.set_ip(address(support::SERVER).ip());
+    }
     let bound = promised
         .channels
         .values()
@@ -255,9 +310,16 @@ fn data_in(world: &mut World, promised: &Promised, peer: &str) {
 }
 
 fn forget(promise: &mut Promised, now: Duration) {
-    if promise.expires_at <= now {
-        *promise = Promised::default();
-    }
+    promise.relays.retain(|(_, expires_at)| *expires_at > now);
+    let families: Vec<bool> = (promise.relays.iter())
+        .map(|(relayed, _)| relayed.is_ipv4())
+        .collect();
+    promise
+        .permissions
+        .retain(|ip, _| families.contains(&ip.is_ipv4()));
+    promise
+        .channels
+        .retain(|_, (peer, _)| families.contains(&peer.is_ipv4()));
     promise
         .permissions
         .retain(|_, expires_at| *expires_at > now);
@@ -269,22 +331,27 @@ fn forget(promise: &mut Promised, now: Duration) {
 fn balance(world: &World, promised: &[Promised]) {
     let alive = promised
         .iter()
-        .filter(|promise| promise.relayed.is_some())
+        .filter(|promise| !promise.relays.is_empty())
         .count();
+    let sockets: usize = promised.iter().map(|promise| promise.relays.len()).sum();
     let stats = world.relay.stats();
-    assert_eq!(world.bound.len(), alive);
+    assert_eq!(world.bound.len(), sockets);
     assert_eq!(stats.allocations_udp + stats.allocations_tcp, alive as u64);
     // Reservations count as well.
     assert!(world.shared.quotas.count() as usize >= alive);
     assert!(
-        world.shared.ports.claimed() >= alive,
+        world.shared.ports.claimed() >= sockets,
         "a live relay without its port"
     );
     let relayed: std::collections::BTreeSet<_> = promised
         .iter()
-        .filter_map(|promise| promise.relayed)
+        .flat_map(|promise| promise.relays.iter().map(|(relayed, _)| *relayed))
         .collect();
-    assert_eq!(relayed.len(), alive, "one relayed address for two clients");
+    assert_eq!(
+        relayed.len(),
+        sockets,
+        "one relayed address for two clients"
+    );
     // Expired entries may wait for their timer, so the gauges are bounds.
     let permissions: usize = promised
         .iter()

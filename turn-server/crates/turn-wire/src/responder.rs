@@ -12,8 +12,9 @@ use turn::proto::relayaddr::RelayedAddress;
 use turn::proto::rsrvtoken::ReservationToken;
 
 use crate::TransactionId;
+
 use crate::attr::discovery::PlainAddress;
-use crate::attr::{self, xor_address};
+use crate::attr::{self, family::Family, xor_address};
 use crate::draft::Draft;
 use crate::integrity::IntegrityKey;
 use crate::method::{Class, Method};
@@ -117,6 +118,14 @@ impl<'r> Answer<'r> {
             ip: address.ip(),
             port: address.port(),
         });
+        self
+    }
+
+    /// Adds ADDRESS-ERROR-CODE: why a dual allocation lacks a family, 440 or 508 (RFC 8656 §18.12).
+    pub fn address_error_code(self, family: Family, code: u16) -> Self {
+        let (class, number) = ((code / 100) as u8 & 0b111, (code % 100) as u8);
+        let value = [family.number(), 0, class, number];
+        self.draft.put(attr::ADDRESS_ERROR_CODE, &value);
         self
     }
 

@@ -1,26 +1,23 @@
-//! Allocate (RFC 8656 §7): makes an allocation once its relay socket is bound.
+//! Allocate (RFC 8656 §7): checks the request and asks for the relay sockets. How it goes on is in `bound`.
 
-use std::{mem, net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use turn_wire::{MessageView, Request};
 
 use crate::{
-    Action, BindFailure, Event, Now, Path, RelayId,
+    Now, Path,
     allocation::{Allocation, Binding, Phase},
     auth::Requester,
     external,
-    ports::Want,
     reject::Reject,
     relay::Relay,
+    relayed::{Relayed, RelayedAddresses, Version},
     respond::Done,
     slab::Key,
 };
 
 /// UDP's protocol number, the only transport of relay sockets here.
 const UDP: u8 = 17;
-
-/// How many ports are given up, the two of a pair counted singly, before a range is taken to be other programs'.
-const BIND_TRIES: usize = 16;
 
 impl Relay {
     /// Answers an Allocate request (RFC 8656 §7.2).
@@ -41,17 +38,28 @@ impl Relay {
             UDP => {}
             _ => return Err(Reject::UnsupportedTransport),
         }
-        // Steps 5 to 10: which address and port, and whether the quota allows it.
-        let port = self.choose_port(now, path, request, requester)?;
-        let local = port.claim.address().ok_or(Reject::InsufficientCapacity)?;
+        // Steps 5 to 10: which addresses and ports, and whether the quota allows it.
         let lifetime = self.grant(request.lifetime()?);
+        let ports = self.choose_ports(now, path, request, requester)?;
+        let mut relays = RelayedAddresses::default();
+        for claim in ports.claims {
+            let local = claim.address().ok_or(Reject::InsufficientCapacity)?;
+            relays.put(Relayed {
+                claim,
+                local,
+                told: external::advertised(&self.config.externals, local),
+                expires_at: now.mono + lifetime,
+            });
+        }
         let binding = Binding {
-            may_move: port.may_move,
+            waiting: relays.iter().count(),
+            lifetime,
+            may_move: ports.may_move,
             tried: Vec::new(),
-            next: port.next,
+            next: ports.next,
+            lacking: ports.lacking,
             fingerprint: self.wants_fingerprint(view),
         };
-        let with_next = binding.next.is_some();
         let allocation = Allocation {
             session: self.next_session(),
             path: *path,
@@ -59,13 +67,8 @@ impl Relay {
             user: requester.user.clone(),
             key: requester.key.clone(),
             phase: Phase::Binding(binding),
-            relay: RelayId(u32::MAX),
-            claim: port.claim,
-            _ticket: port.ticket,
-            local,
-            relayed: external::advertised(&self.config.externals, local),
-            lifetime,
-            expires_at: now.mono + lifetime,
+            relays,
+            _ticket: ports.ticket,
             wake_at: now.mono + lifetime,
             permissions: Default::default(),
             channels: Default::default(),
@@ -75,15 +78,9 @@ impl Relay {
             traffic: Default::default(),
         };
         let key = self.adopt(allocation).ok_or(Reject::InsufficientCapacity)?;
-        let relay = Self::relay_of(key);
-        if let Some(allocation) = self.allocations.get_mut(key) {
-            allocation.relay = relay;
+        for version in Version::BOTH {
+            self.ask_to_bind(key, version);
         }
-        self.act(Action::Bind {
-            relay,
-            local,
-            with_next,
-        });
         Ok(Done::Later)
     }
 
@@ -111,140 +108,5 @@ impl Relay {
         asked
             .max(lifetimes.allocation_default)
             .min(lifetimes.allocation_max)
-    }
-
-    /// The relay socket is bound: the allocation begins and its client is told.
-    pub(crate) fn bound(&mut self, now: Now, relay: RelayId) {
-        let Some(key) = self.allocations.key_at(relay.0 >> 1) else {
-            return;
-        };
-        let Some((binding, user)) = self.allocations.get_mut(key).and_then(Allocation::begin)
-        else {
-            return;
-        };
-        let reserve = |(claim, ticket)| self.reserve(now, user, claim, ticket);
-        let token = binding.next.map(reserve);
-        let Some(allocation) = self.allocations.get_mut(key) else {
-            return;
-        };
-        let seconds = u32::try_from(allocation.lifetime.as_secs()).unwrap_or(u32::MAX);
-        let mut answer = self
-            .responder
-            .success(turn_wire::Method::ALLOCATE, allocation.created_by)
-            .xor_relayed_address(allocation.relayed)
-            .lifetime(seconds)
-            .xor_mapped_address(allocation.path.client);
-        if let Some(token) = token {
-            answer = answer.reservation_token(token);
-        }
-        if let Some(software) = &self.config.software {
-            answer = answer.software(software);
-        }
-        let bytes = answer.finish(allocation.integrity(), binding.fingerprint);
-        allocation.created_reply = bytes.into();
-        let (path, bytes) = (allocation.path, bytes.to_vec());
-        let started = Event::Started {
-            session: allocation.session,
-            path,
-            user: allocation.user.clone(),
-            relayed: allocation.relayed,
-            lifetime: allocation.lifetime,
-        };
-        self.stats.successes += 1;
-        self.stats.allocations_created += 1;
-        self.act(Action::Send { path, bytes });
-        self.act(Action::Event(started));
-    }
-
-    /// The relay socket is bound where the driver chose. It may be another place than the client asked for (RFC 8656 §18.6,
-    /// REQUESTED-ADDRESS-FAMILY).
-    pub(crate) fn bound_at(
-        &mut self,
-        now: Now,
-        relay: RelayId,
-        local: SocketAddr,
-        relayed: SocketAddr,
-    ) {
-        let Some(allocation) = self.by_relay(relay) else {
-            return;
-        };
-        let Phase::Binding(binding) = &allocation.phase else {
-            return;
-        };
-        let odd = !relayed.port().is_multiple_of(2);
-        let wrong = if relayed.is_ipv4() != allocation.local.is_ipv4() {
-            Some(BindFailure::NoSuchFamily)
-        } else {
-            let even = binding.may_move.is_some_and(|want| want != Want::Any);
-            (even && odd).then_some(BindFailure::InUse)
-        };
-        if let Some(cause) = wrong {
-            self.act(Action::Unbind { relay });
-            return self.bind_failed(relay, cause);
-        }
-        (allocation.local, allocation.relayed) = (local, relayed);
-        self.bound(now, relay);
-    }
-
-    /// The relay socket could not be bound: another port may do, or the client is told that none does.
-    pub(crate) fn bind_failed(&mut self, relay: RelayId, cause: BindFailure) {
-        let Some(key) = self.allocations.key_at(relay.0 >> 1) else {
-            return;
-        };
-        let random = self.rng.next_u32();
-        let Some(allocation) = self.allocations.get_mut(key) else {
-            return;
-        };
-        let Phase::Binding(binding) = &mut allocation.phase else {
-            return;
-        };
-        let elsewhere = cause == BindFailure::InUse && binding.tried.len() < BIND_TRIES;
-        let want = binding.may_move.filter(|_| elsewhere);
-        let claim =
-            want.and_then(|want| self.shared.ports.claim(allocation.local.ip(), want, random));
-        if let Some((claim, next)) = claim
-            && let Some(local) = claim.address()
-        {
-            // The old ports are returned when all is over, so that none is tried twice.
-            binding
-                .tried
-                .push(mem::replace(&mut allocation.claim, claim));
-            if let (Some(next), Some((held, _))) = (next, &mut binding.next) {
-                binding.tried.push(mem::replace(held, next));
-            }
-            let with_next = binding.next.is_some();
-            allocation.local = local;
-            allocation.relayed = external::advertised(&self.config.externals, local);
-            return self.act(Action::Bind {
-                relay,
-                local,
-                with_next,
-            });
-        }
-        let fingerprint =
-            matches!(&allocation.phase, Phase::Binding(binding) if binding.fingerprint);
-        let Some(allocation) = self.abandon(key) else {
-            return;
-        };
-        let reject = match cause {
-            BindFailure::NoSuchFamily => Reject::UnsupportedFamily,
-            _ => Reject::InsufficientCapacity,
-        };
-        self.count(&reject);
-        let answer = self.responder.error(
-            turn_wire::Method::ALLOCATE,
-            allocation.created_by,
-            reject.code(),
-            "",
-        );
-        let bytes = answer.finish(allocation.integrity(), fingerprint).to_vec();
-        self.act(Action::Send {
-            path: allocation.path,
-            bytes,
-        });
-        self.act(Action::Event(Event::BindFailed {
-            local: allocation.local,
-            cause,
-        }));
     }
 }

@@ -15,11 +15,8 @@ impl Relay {
         let key = self.find(path);
         let bound = key.and_then(|key| {
             let allocation = self.allocations.get(key)?;
-            Some((
-                key,
-                allocation.relay,
-                allocation.channel(frame.number, now.mono)?,
-            ))
+            let channel = allocation.channel(frame.number, now.mono)?;
+            Some((key, allocation.relay(key, channel.to)?, channel))
         });
         let Some((key, relay, channel)) = bound else {
             self.stats.dropped_client += 1;

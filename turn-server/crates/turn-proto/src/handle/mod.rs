@@ -2,6 +2,7 @@
 
 mod allocate;
 mod binding;
+mod bound;
 mod channel_bind;
 mod channel_data;
 mod create_permission;
@@ -15,7 +16,7 @@ use turn_wire::{MessageView, Method, Request};
 
 use crate::{
     Now, Path, PeerAddr, auth::Requester, external, peers::Standing, reject::Reject, relay::Relay,
-    respond::Done, slab::Key,
+    relayed::Version, respond::Done, slab::Key,
 };
 
 /// A peer that may be reached.
@@ -68,14 +69,15 @@ impl Relay {
     /// Decides whether an allocation may reach a peer (RFC 8656 §10.2, §12.2): the one way from an address as it was sent
     /// to a peer of an allocation, for every method.
     pub(crate) fn reachable(&self, key: Key, named: SocketAddr) -> Result<Reachable, Reject> {
-        let relayed = self
+        let allocation = self
             .allocations
             .get(key)
-            .ok_or(Reject::AllocationMismatch)?
-            .local;
+            .ok_or(Reject::AllocationMismatch)?;
+        // Either address of a dual allocation reaches the peers of its family.
+        let relayed = allocation.relays.of(Version::of(named.ip()));
         // An IPv4 address in IPv6 clothes cannot be reached from an IPv6 socket, and must not pass as another family.
         let peer = PeerAddr::of(named)
-            .filter(|_| named.is_ipv4() == relayed.is_ipv4())
+            .filter(|_| relayed.is_some())
             .ok_or(Reject::PeerFamilyMismatch)?;
         let to = external::inside(&self.config.externals, &self.shared.ports, peer);
         let standing = self

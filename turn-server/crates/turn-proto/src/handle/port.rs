@@ -1,4 +1,4 @@
-//! Where an allocation's relay socket will be (RFC 8656 §7.2 steps 5 to 10): address, port, reservation, quota.
+//! Where an allocation's relay sockets will be (RFC 8656 §7.2 steps 5 to 10): address, port, reservation, quota.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -11,14 +11,18 @@ use crate::{
     quota::Ticket,
     reject::Reject,
     relay::Relay,
+    relayed::{Lacking, Version},
     reservation::{Reservation, Token},
     timers::Due,
 };
 
-/// A port for a new allocation.
-pub(crate) struct Port {
-    pub(crate) claim: PortClaim,
-    /// Its place in the quota.
+/// The ports for a new allocation.
+pub(crate) struct Ports {
+    /// One, or one of each IP version.
+    pub(crate) claims: Vec<PortClaim>,
+    /// The half of a dual allocation that cannot be had, and why.
+    pub(crate) lacking: Option<Lacking>,
+    /// The allocation's place in the quota.
     pub(crate) ticket: Ticket,
     /// Which other port would do as well.
     pub(crate) may_move: Option<Want>,
@@ -27,13 +31,13 @@ pub(crate) struct Port {
 }
 
 impl Relay {
-    pub(crate) fn choose_port(
+    pub(crate) fn choose_ports(
         &mut self,
         now: Now,
         path: &Path,
         request: &Request,
         requester: &Requester,
-    ) -> Result<Port, Reject> {
+    ) -> Result<Ports, Reject> {
         let (even, token) = (request.even_port()?, request.reservation_token()?);
         let (family, additional) = (request.requested_family()?, request.additional_family()?);
         // Step 5: a token says which address and port, so nothing else may.
@@ -47,23 +51,63 @@ impl Relay {
         if family.is_some() && additional.is_some() {
             return Err(Reject::BadRequest);
         }
-        let ip = self.choose_address(path, family)?;
+        // Steps 8 and 9: a second address is an IPv6 one beside IPv4, and there are no two reserved ports.
+        match additional {
+            Some(Family::V4) => return Err(Reject::BadRequest),
+            Some(_) if even == Some(true) => return Err(Reject::BadRequest),
+            Some(Family::Other(_)) => return Err(Reject::UnsupportedFamily),
+            Some(Family::V6) | None => {}
+        }
+        let version = self.choose_version(path, family)?;
         // Step 10, before the range is searched: somebody over quota is not worth it.
         let ticket = self.ticket(requester)?;
-        // Step 9: EVEN-PORT, and whether the next port is reserved.
+        // Step 8: EVEN-PORT, and whether the next port is reserved.
         let (want, second) = match even {
             None => (Want::Any, None),
             Some(false) => (Want::Even, None),
             Some(true) => (Want::Pair, Some(self.ticket(requester)?)),
         };
-        let claim = self.shared.ports.claim(ip, want, self.rng.next_u32());
-        let (claim, next) = claim.ok_or(Reject::InsufficientCapacity)?;
-        Ok(Port {
-            claim,
+        let (claims, next, lacking) = if additional.is_some() {
+            let (claims, lacking) = self.dual_ports(path, want)?;
+            (claims, None, lacking)
+        } else {
+            let (claim, next) = self.claim_port(path, version, want)?;
+            (vec![claim], next, None)
+        };
+        Ok(Ports {
+            claims,
+            lacking,
             ticket,
             may_move: Some(want),
             next: next.zip(second),
         })
+    }
+
+    /// Step 9: an address of each version, or of one and the reason why not of the other.
+    fn dual_ports(
+        &mut self,
+        path: &Path,
+        want: Want,
+    ) -> Result<(Vec<PortClaim>, Option<Lacking>), Reject> {
+        let [v4, v6] = Version::BOTH.map(|version| self.claim_port(path, version, want));
+        match (v4, v6) {
+            (Ok((v4, _)), Ok((v6, _))) => Ok((vec![v4, v6], None)),
+            (Ok((v4, _)), Err(why)) => Ok((vec![v4], Some((Version::V6, why)))),
+            (Err(why), Ok((v6, _))) => Ok((vec![v6], Some((Version::V4, why)))),
+            (Err(_), Err(_)) => Err(Reject::InsufficientCapacity),
+        }
+    }
+
+    /// Claims a port of a version: 440 without an address of it, 508 without a free port.
+    fn claim_port(
+        &mut self,
+        path: &Path,
+        version: Version,
+        want: Want,
+    ) -> Result<(PortClaim, Option<PortClaim>), Reject> {
+        let ip = self.choose_address(path, version)?;
+        let claim = self.shared.ports.claim(ip, want, self.rng.next_u32());
+        claim.ok_or(Reject::InsufficientCapacity)
     }
 
     fn reserved_port(
@@ -71,14 +115,15 @@ impl Relay {
         now: Now,
         token: Token,
         requester: &Requester,
-    ) -> Result<Port, Reject> {
+    ) -> Result<Ports, Reject> {
         let taken = self
             .shared
             .reservations
             .take(token, &requester.user, now.mono);
         let Reservation { claim, ticket, .. } = taken.ok_or(Reject::InsufficientCapacity)?;
-        Ok(Port {
-            claim,
+        Ok(Ports {
+            claims: vec![claim],
+            lacking: None,
             ticket,
             may_move: None,
             next: None,
@@ -114,23 +159,34 @@ impl Relay {
             .map_err(Reject::QuotaReached)
     }
 
-    /// Chooses the relay address (RFC 8656 §7.2 steps 7 and 8).
-    fn choose_address(&mut self, path: &Path, family: Option<Family>) -> Result<IpAddr, Reject> {
-        let of = |v4: bool| move |ip: &&IpAddr| ip.is_ipv4() == v4;
-        let relays = &self.config.relays;
-        let has = |v4: bool| relays.addresses.iter().any(|ip| ip.is_ipv4() == v4);
-        let v4 = match family {
-            Some(Family::V4) => true,
-            Some(Family::V6) => false,
-            Some(Family::Other(_)) => return Err(Reject::UnsupportedFamily),
-            None => match self.config.default_family {
-                DefaultFamily::V4 => has(true),
-                DefaultFamily::V6 => !has(false),
-                DefaultFamily::Keep if has(path.client.is_ipv4()) => path.client.is_ipv4(),
-                DefaultFamily::Keep => has(true),
-            },
+    /// Chooses the IP version of the relayed address (RFC 8656 §7.2 step 7).
+    ///
+    /// Without a family the RFC knows IPv4 alone, and 440 where there is none. A server of IPv6 alone serves such clients
+    /// all the same: browsers name no family.
+    fn choose_version(&self, path: &Path, family: Option<Family>) -> Result<Version, Reject> {
+        let relays = &self.config.relays.addresses;
+        let has = |version| relays.iter().any(|ip| Version::of(*ip) == version);
+        let client = Version::of(path.client.ip());
+        let preferred = match (family, self.config.default_family) {
+            (Some(Family::V4), _) => return Ok(Version::V4),
+            (Some(Family::V6), _) => return Ok(Version::V6),
+            (Some(Family::Other(_)), _) => return Err(Reject::UnsupportedFamily),
+            (None, DefaultFamily::Keep) if has(client) => client,
+            (None, DefaultFamily::V6) => Version::V6,
+            (None, DefaultFamily::V4 | DefaultFamily::Keep) => Version::V4,
         };
-        let candidates = relays.addresses.iter().filter(of(v4));
+        let other = match preferred {
+            Version::V4 => Version::V6,
+            Version::V6 => Version::V4,
+        };
+        Ok(if has(preferred) { preferred } else { other })
+    }
+
+    /// Chooses the relay address of a version.
+    fn choose_address(&mut self, path: &Path, version: Version) -> Result<IpAddr, Reject> {
+        let relays = &self.config.relays;
+        let of_version = |ip: &&IpAddr| Version::of(**ip) == version;
+        let candidates = relays.addresses.iter().filter(of_version);
         let count = candidates.clone().count();
         if count == 0 {
             return Err(Reject::UnsupportedFamily);

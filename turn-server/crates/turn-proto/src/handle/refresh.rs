@@ -1,10 +1,15 @@
-//! Refresh (RFC 8656 §8): prolongs an allocation or ends it.
+//! Refresh (RFC 8656 §8): prolongs an allocation or ends it, or one of the two relayed addresses of a dual allocation.
 
 use turn_wire::{Family, MessageView, Request};
 
 use crate::{
-    Action, EndReason, Event, Now, Path, auth::Requester, reject::Reject, relay::Relay,
+    Action, EndReason, Event, Now, Path,
+    auth::Requester,
+    reject::Reject,
+    relay::Relay,
+    relayed::{RelayedAddresses, Version},
     respond::Done,
+    slab::Key,
 };
 
 impl Relay {
@@ -17,31 +22,22 @@ impl Relay {
         request: &Request,
         requester: &Requester,
     ) -> Result<Done, Reject> {
-        if requester.allocation.is_none() {
-            // The answer to the request that ended the allocation may have been lost.
+        let asked = request.lifetime()?;
+        if asked == Some(0) {
+            // The answer to the request that ended the allocation, or half of it, may have been lost.
             if let Some(answer) = self.recent.find(path, view.transaction_id()) {
                 return Ok(Done::Again(answer.into()));
             }
         }
         let key = self.own_allocation(requester)?;
-        let asked = request.lifetime()?;
+        let family = request.requested_family()?;
         let allocation = self
             .allocations
             .get(key)
             .ok_or(Reject::AllocationMismatch)?;
-        // A family that the allocation does not have.
-        match request.requested_family()? {
-            Some(Family::V4) if !allocation.local.is_ipv4() => {
-                return Err(Reject::PeerFamilyMismatch);
-            }
-            Some(Family::V6) if !allocation.local.is_ipv6() => {
-                return Err(Reject::PeerFamilyMismatch);
-            }
-            Some(Family::Other(_)) => return Err(Reject::PeerFamilyMismatch),
-            _ => {}
-        }
+        let chosen = chosen(&allocation.relays, family)?;
         if asked == Some(0) {
-            self.end(key, EndReason::Deleted);
+            self.delete(key, &chosen);
             return Ok(Done::Refreshed(0));
         }
         let lifetime = self.grant(asked);
@@ -49,8 +45,11 @@ impl Relay {
             .allocations
             .get_mut(key)
             .ok_or(Reject::AllocationMismatch)?;
-        allocation.lifetime = lifetime;
-        allocation.expires_at = now.mono + lifetime;
+        for version in chosen {
+            if let Some(relayed) = allocation.relays.of_mut(version) {
+                relayed.expires_at = now.mono + lifetime;
+            }
+        }
         let refreshed = Event::Refreshed {
             session: allocation.session,
             user: allocation.user.clone(),
@@ -62,4 +61,26 @@ impl Relay {
             u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX),
         ))
     }
+
+    /// Deletes an allocation, or one of its two relayed addresses.
+    fn delete(&mut self, key: Key, chosen: &[Version]) {
+        let held = self.allocations.get(key);
+        let all = held.is_none_or(|held| held.relays.versions().count() == chosen.len());
+        if all {
+            return self.end(key, EndReason::Deleted);
+        }
+        for version in chosen {
+            self.end_relayed(key, *version, EndReason::Deleted);
+        }
+    }
+}
+
+/// Which relayed addresses a request is about: those of the family that it names, else all (RFC 8656 §8.1, §8.2).
+fn chosen(relays: &RelayedAddresses, family: Option<Family>) -> Result<Vec<Version>, Reject> {
+    let named = |version: &Version| family.is_none_or(|family| version.family() == family);
+    let chosen: Vec<_> = relays.versions().filter(named).collect();
+    if chosen.is_empty() {
+        return Err(Reject::PeerFamilyMismatch);
+    }
+    Ok(chosen)
 }

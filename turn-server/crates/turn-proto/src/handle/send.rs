@@ -27,12 +27,9 @@ impl Relay {
                 .allocations
                 .get(key)
                 .filter(|allocation| allocation.is_active())?;
-            Some((
-                key,
-                allocation.relay,
-                peer,
-                allocation.permission(peer.ip(), now.mono)?,
-            ))
+            let permission = allocation.permission(peer.ip(), now.mono)?;
+            let relay = allocation.relay(key, peer)?;
+            Some((key, relay, peer, permission))
         });
         let Some((key, relay, peer, permission)) = permitted else {
             self.stats.dropped_client += 1;

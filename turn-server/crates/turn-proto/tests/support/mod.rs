@@ -481,12 +481,23 @@ impl Answer {
         self.xored(0x0016)
     }
 
+    /// Every XOR-RELAYED-ADDRESS, in order.
+    pub fn all_relayed(&self) -> Vec<SocketAddr> {
+        assert_eq!(self.code(), None);
+        let view = self.view();
+        let values = view.attributes().filter(|held| held.kind == 0x0016);
+        values.map(|held| self.plain(held.value)).collect()
+    }
+
     pub fn mapped(&self) -> SocketAddr {
         self.xored(0x0020)
     }
 
     fn xored(&self, kind: u16) -> SocketAddr {
-        let value = self.attribute(kind).expect("an address");
+        self.plain(&self.attribute(kind).expect("an address"))
+    }
+
+    fn plain(&self, value: &[u8]) -> SocketAddr {
         let port = u16::from_be_bytes([value[2], value[3]]) ^ 0x2112;
         let mask = &self.bytes[4..20];
         let plain: Vec<u8> = value[4..]

@@ -30,7 +30,7 @@ impl Family {
         })
     }
 
-    fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Self::V4 => 1,
             Self::V6 => 2,

@@ -88,6 +88,21 @@ fn allocate_challenge() {
 }
 
 #[test]
+fn dual_allocation_of_which_half_is_lacking() {
+    let mut responder = Responder::new();
+    let answer = responder
+        .success(Method::ALLOCATE, ID)
+        .xor_relayed_address(addr(V4))
+        .address_error_code(Family::V6, 440);
+    assert_bytes(
+        answer.finish(None, false),
+        "0103 0014 COMMON
+         0016 0008 0001 e112 e112a643
+         8001 0004 02 00 04 28",
+    );
+}
+
+#[test]
 fn allocate_request_with_every_option_and_credentials() {
     let bytes = RequestBuilder::new(Method::ALLOCATE, ID)
         .requested_transport(UDP)
