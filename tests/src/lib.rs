@@ -4,10 +4,13 @@
 //! The tests themselves are in `tests/`, the command that runs them all is `run`.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod browser;
 pub mod call;
 pub mod certificate;
+pub mod conversation;
 pub mod http;
+pub mod line;
 pub mod nat;
 pub mod natdiscovery;
 pub mod netns;

@@ -29,7 +29,10 @@ impl Server {
     /// # Errors
     /// When the program is missing, or ends or stays silent instead of becoming ready; the message carries its log.
     pub fn start(space: Option<&Namespace>, flags: &[&str]) -> Result<Self> {
-        let mut command = command(space)?;
+        Self::plain(command(space)?, flags)
+    }
+
+    fn plain(mut command: Command, flags: &[&str]) -> Result<Self> {
         command.args([
             "-n",
             "--log-file=stdout",
@@ -41,6 +44,19 @@ impl Server {
             .arg(flag("--userdb=", &scratch_file("userdb")?))
             .arg(flag("--pidfile=", &scratch_file("pid")?));
         Self::ready(command.args(flags))
+    }
+
+    /// Starts Debian's coturn with `flags` only, to compare ours with it.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn coturn(space: Option<&Namespace>, flags: &[&str]) -> Result<Self> {
+        let program = PathBuf::from("/usr/bin/turnserver");
+        if !program.exists() {
+            bail!("{} is missing: apt-get install coturn", program.display());
+        }
+        let command = space.map_or_else(|| Command::new(&program), |space| space.command(&program));
+        Self::plain(command, flags)
     }
 
     /// Starts with exactly these arguments: none at all is quickstart.

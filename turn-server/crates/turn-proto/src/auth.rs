@@ -138,8 +138,14 @@ impl Relay {
         }
         let (user, key) = self.account(now, view, username, lookup)?;
         if held.is_some_and(|held| *held.username != *username) {
-            // RFC 8656 §5: an allocation is managed by whoever made it.
-            return Err(Reject::WrongCredentials.into());
+            // RFC 8656 §5: an allocation is managed by whoever made it. An Allocate would make one, and meets a 5-tuple in
+            // use (§7.2 step 2): 441 is for the other requests (§19).
+            let reject = if view.method() == Method::ALLOCATE {
+                Reject::AllocationMismatch
+            } else {
+                Reject::WrongCredentials
+            };
+            return Err(reject.into());
         }
         Ok(Requester {
             username: username.into(),

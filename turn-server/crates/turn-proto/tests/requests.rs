@@ -406,6 +406,11 @@ fn an_allocation_is_managed_by_its_owner_only() {
     ann.allocate(&mut world);
     let mut bob = Client::bob(CLIENT);
     assert_eq!(bob.refresh(&mut world, 0).code(), Some(441));
+    // RFC 8656 §19: 441 is for requests other than Allocate, which meets a 5-tuple in use.
+    let again = bob.ask(&mut world, Method::ALLOCATE, |request| {
+        request.requested_transport(17)
+    });
+    assert_eq!(again.code(), Some(437));
     let mut liar = Client::new(CLIENT, "bob", "wrong");
     assert_eq!(liar.refresh(&mut world, 0).code(), Some(401));
     let mut forger = Client::new(CLIENT, "ann", "wrong");
