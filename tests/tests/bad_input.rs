@@ -161,7 +161,7 @@ fn until_closed(bytes: &[u8]) -> Result<Vec<u8>> {
 
 #[test]
 fn nothing_is_stored_for_strangers() {
-    let alone = Alone::new(&[]).unwrap();
+    let alone = Alone::new(&["--unauth-reply-rate=0"]).unwrap();
     // Enough to bring every lazily grown buffer to its size before the measurement.
     strangers(&alone, 5_000).unwrap();
     let before = alone.resident_bytes().unwrap();

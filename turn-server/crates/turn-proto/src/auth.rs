@@ -100,7 +100,11 @@ impl Relay {
     fn challenge(&self, view: &MessageView<'_>, has_allocation: bool) -> Reject {
         match view.method() {
             Method::BINDING => Reject::Unauthorized,
-            Method::ALLOCATE if view.attribute(attr::REQUESTED_TRANSPORT).is_some() => {
+            Method::ALLOCATE
+                if view
+                    .attribute(attr::REQUESTED_TRANSPORT)
+                    .is_some_and(|value| value.len() == 4) =>
+            {
                 Reject::Unauthorized
             }
             Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND => {
