@@ -129,6 +129,7 @@ fn config(
         binding_needs_credentials: settings.stun.binding_needs_auth,
         discovery: None,
         turn: settings.stun.relaying,
+        tcp_relay: false,
         always_fingerprint: settings.wire.fingerprint,
         software: settings
             .wire

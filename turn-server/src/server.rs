@@ -230,6 +230,7 @@ impl Builder {
             binding_needs_credentials: false,
             discovery: None,
             turn: true,
+            tcp_relay: false,
             always_fingerprint: false,
             software: None,
         };

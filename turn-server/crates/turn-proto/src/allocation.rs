@@ -5,7 +5,7 @@ use std::{mem, sync::Arc, time::Duration};
 use turn_wire::{IntegrityKey, TransactionId};
 
 use crate::{
-    Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic,
+    ConnectionId, Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic,
     peers::Standing,
     ports::Want,
     quota::Ticket,
@@ -34,6 +34,8 @@ pub(crate) struct Allocation {
     pub(crate) channels: SortedMap<u16, Channel>,
     /// The channel of a peer: the same bindings by the other key.
     pub(crate) numbers: SortedMap<PeerAddr, u16>,
+    /// The connections by peer, of an allocation that relays TCP (RFC 6062).
+    pub(crate) connections: Option<SortedMap<PeerAddr, ConnectionId>>,
     /// The transaction that made it, for retransmissions.
     pub(crate) created_by: TransactionId,
     pub(crate) created_reply: Box<[u8]>,
@@ -137,6 +139,11 @@ impl Allocation {
 
     pub(crate) fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active)
+    }
+
+    /// Whether it relays datagrams: Send, Data and channels.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.connections.is_none()
     }
 
     /// The binding of a channel, while it lasts.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use turn_wire::{IntegrityKey, MessageView, Method, attr};
 
-use crate::{Access, Now, Path, allocation::SessionKey, reject::Reject, relay::Relay, slab::Key};
+use crate::{
+    Access, ConnectionId, Now, Path, allocation::SessionKey, connections::Owner, reject::Reject,
+    relay::Relay, slab::Key,
+};
 use turn_auth::NonceVerdict;
 
 /// Who has sent a request.
@@ -107,7 +110,13 @@ impl Relay {
             {
                 Reject::Unauthorized
             }
-            Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND => {
+            Method::CONNECTION_BIND if view.attribute(attr::CONNECTION_ID).is_some() => {
+                Reject::Unauthorized
+            }
+            Method::REFRESH
+            | Method::CREATE_PERMISSION
+            | Method::CHANNEL_BIND
+            | Method::CONNECT => {
                 if has_allocation {
                     Reject::Unauthorized
                 } else {
@@ -126,19 +135,22 @@ impl Relay {
         allocation: Option<Key>,
         lookup: Lookup<'_>,
     ) -> Result<Requester, Unproven> {
-        let held = allocation.and_then(|key| self.allocations.get(key));
-        if let Some(held) = held.filter(|held| *held.username == *username) {
+        let held = self.owner(view, allocation);
+        if let Some(Owner {
+            username,
+            user,
+            key: Some(key),
+        }) = held.as_ref().filter(|held| *held.username == *username)
             // The key that made the allocation is good as long as it lives, even if the credential has expired since:
             // a call outlives its credential (coturn does the same).
-            if let Some(key) = held.key.as_ref().filter(|key| view.verify(&key.ready)) {
-                let (username, user) = (held.username.clone(), Arc::clone(&held.user));
-                return Ok(Requester {
-                    username,
-                    user,
-                    key: Some(key.clone()),
-                    allocation,
-                });
-            }
+            && view.verify(&key.ready)
+        {
+            return Ok(Requester {
+                username: username.clone(),
+                user: Arc::clone(user),
+                key: Some(key.clone()),
+                allocation,
+            });
         }
         let (user, key) = self.account(now, view, username, lookup)?;
         if held.is_some_and(|held| *held.username != *username) {
@@ -197,5 +209,22 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// Who made what a request is about: an allocation, or a connection with a peer that awaits its client (RFC 6062 §4.3).
+    fn owner(&self, view: &MessageView<'_>, allocation: Option<Key>) -> Option<Owner> {
+        if let Some(held) = allocation.and_then(|key| self.allocations.get(key)) {
+            return Some(Owner {
+                username: held.username.clone(),
+                user: Arc::clone(&held.user),
+                key: held.key.clone(),
+            });
+        }
+        if view.method() != Method::CONNECTION_BIND {
+            return None;
+        }
+        let id = view.attribute(attr::CONNECTION_ID)?.try_into().ok()?;
+        let id = ConnectionId(u32::from_be_bytes(id));
+        self.shared.connections.owner(id)
     }
 }

@@ -40,6 +40,8 @@ pub struct Config {
     pub discovery: Option<NatDiscovery>,
     /// Whether TURN methods are answered.
     pub turn: bool,
+    /// Whether TCP allocations are made (RFC 6062).
+    pub tcp_relay: bool,
     /// Whether FINGERPRINT is always sent; otherwise it mirrors the request.
     pub always_fingerprint: bool,
     /// What SOFTWARE says in success responses, if it is sent.
@@ -106,6 +108,10 @@ pub struct Lifetimes {
     pub channel: Duration,
     /// A reserved port that nobody has taken up (RFC 8656 §7.2: at least 30 s).
     pub reservation: Duration,
+    /// The time that a peer has to accept a connection (RFC 6062 §5.2: at least 30 s).
+    pub connect: Duration,
+    /// A connection with a peer that its client has not bound yet (RFC 6062 §5.2, §5.3: 30 s).
+    pub connection_bind: Duration,
 }
 
 impl Default for Lifetimes {
@@ -116,6 +122,8 @@ impl Default for Lifetimes {
             permission: Duration::from_secs(300),
             channel: Duration::from_secs(600),
             reservation: Duration::from_secs(30),
+            connect: Duration::from_secs(30),
+            connection_bind: Duration::from_secs(30),
         }
     }
 }
@@ -127,6 +135,8 @@ pub struct Limits {
     pub permissions: usize,
     /// Channels.
     pub channels: usize,
+    /// Connections with peers (RFC 6062), each of which takes two descriptors.
+    pub connections: usize,
 }
 
 impl Default for Limits {
@@ -134,6 +144,7 @@ impl Default for Limits {
         Self {
             permissions: 1024,
             channels: 1024,
+            connections: 256,
         }
     }
 }

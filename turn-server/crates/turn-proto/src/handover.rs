@@ -73,12 +73,12 @@ pub struct Flow {
 }
 
 impl Relay {
-    /// Writes down all allocations that are active.
+    /// Writes down all allocations that are active and relay datagrams; connections cannot be written down.
     pub fn export(&self, now: Now) -> Vec<SessionRecord> {
         let keys = self.allocations.keys();
         let active = keys.into_iter().filter_map(|key| self.allocations.get(key));
         active
-            .filter(|held| held.is_active())
+            .filter(|held| held.is_active() && held.is_udp())
             .map(|held| record(held, now.mono))
             .collect()
     }
@@ -108,6 +108,7 @@ impl Relay {
             permissions: SortedMap::default(),
             channels: SortedMap::default(),
             numbers: SortedMap::default(),
+            connections: None,
             created_by: record.created.0,
             created_reply: record.created.1.clone(),
             traffic: record.traffic,
@@ -184,7 +185,7 @@ impl Relay {
         }
     }
 
-    fn standing_of(&self, peer: PeerAddr) -> Option<(PeerAddr, Standing)> {
+    pub(crate) fn standing_of(&self, peer: PeerAddr) -> Option<(PeerAddr, Standing)> {
         let to = crate::external::inside(&self.config.externals, &self.shared.ports, peer);
         Some((to, self.config.peers.judge(to.ip()).ok()?))
     }

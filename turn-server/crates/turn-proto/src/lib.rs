@@ -8,10 +8,11 @@
 //!
 //! One [`Relay`] belongs to one worker and is driven by it alone:
 //!
-//! 1. Every input (`on_client`, `on_peer`, `on_reply`, `on_link_closed`, `on_command`, `on_timeout`) carries [`Now`].
+//! 1. Every input (`on_client`, `on_peer`, `on_reply`, `on_link_closed`, `on_command`, `on_timeout` and those of
+//!    RFC 6062, `on_peer_connection`, `on_join`, `on_connection_closed`) carries [`Now`].
 //! 2. What an input returns is acted on at once: it borrows the relay or the packet.
-//! 3. After every input, [`Relay::poll`] is called until it yields `None`, before the next input. An [`Action::Bind`] is
-//!    answered by [`Relay::on_reply`], which is an input as well. A driver that chooses addresses and ports by itself takes
+//! 3. After every input, [`Relay::poll`] is called until it yields `None`, before the next input. An [`Action::Bind`],
+//!    [`Action::Listen`] and [`Action::Connect`] is answered by [`Relay::on_reply`], which is an input as well. A driver that chooses addresses and ports by itself takes
 //!    the one in the action for a name, and answers with [`Reply::BoundAt`]; it need not answer at once.
 //! 4. [`Output::NeedsKey`] leaves the packet with the driver, which comes back with it and the key. So what waits for a
 //!    database is bounded where it waits, and one machine serves users from a file, a program or a server alike.
@@ -22,12 +23,14 @@ mod allocation;
 mod auth;
 mod client_lists;
 mod config;
+mod connections;
 mod discovery;
 mod external;
 mod guard;
 mod handle;
 mod handover;
 mod peer;
+mod peer_connection;
 mod peer_side;
 mod peers;
 mod ports;
@@ -63,6 +66,6 @@ pub use scope::Scope;
 pub use shared::Shared;
 pub use stats::{Stats, Traffic};
 pub use types::{
-    Action, Admin, BindFailure, EndReason, Event, LinkId, Now, Output, Path, RelayId, Reply,
-    SessionId, ToClient, Transport,
+    Action, Admin, BindFailure, ConnectionId, EndReason, Event, LinkId, Now, Output, Path, RelayId,
+    Reply, SessionId, ToClient, Transport,
 };

@@ -27,6 +27,10 @@ pub(crate) enum Reject {
     UnsupportedTransport,
     /// The peer's family is not the relayed address's.
     PeerFamilyMismatch,
+    /// There is a connection with the peer already.
+    ConnectionExists,
+    /// The peer refuses the connection, or does not answer.
+    ConnectFailed,
     /// The user has enough.
     QuotaReached(QuotaReached),
     /// No port, or no room.
@@ -34,7 +38,7 @@ pub(crate) enum Reject {
 }
 
 impl Reject {
-    /// The error code (RFC 8489 §14.8, RFC 8656 §19).
+    /// The error code (RFC 8489 §14.8, RFC 8656 §19, RFC 6062 §6.3).
     pub(crate) fn code(&self) -> u16 {
         match self {
             Self::BadRequest => 400,
@@ -47,6 +51,8 @@ impl Reject {
             Self::WrongCredentials => 441,
             Self::UnsupportedTransport => 442,
             Self::PeerFamilyMismatch => 443,
+            Self::ConnectionExists => 446,
+            Self::ConnectFailed => 447,
             Self::QuotaReached(_) => 486,
             Self::InsufficientCapacity => 508,
         }

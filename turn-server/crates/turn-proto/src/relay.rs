@@ -12,10 +12,11 @@ use rand::CryptoRng;
 use turn_wire::{Class, Fingerprint, MessageView, Method, Packet, Responder};
 
 use crate::{
-    Action, Admin, Config, EndReason, Event, LinkId, Now, Output, Path, PeerIp, RelayId, Reply,
-    SessionId, Shared, Stats, ToClient, Transport,
+    Action, Admin, Config, ConnectionId, EndReason, Event, LinkId, Now, Output, Path, PeerIp,
+    RelayId, Reply, SessionId, Shared, Stats, ToClient, Transport,
     allocation::Allocation,
     auth::Lookup,
+    connections::PeerConnection,
     external,
     peers::Standing,
     recent::Recent,
@@ -29,13 +30,15 @@ pub struct Relay {
     pub(crate) config: Arc<Config>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) rng: Box<dyn CryptoRng + Send>,
-    worker: u16,
+    pub(crate) worker: u16,
     sessions: u64,
     pub(crate) allocations: Slab<Allocation>,
     /// Allocations by 5-tuple; the key is compact because every packet is looked up by it.
     clients: HashMap<ClientKey, Key, RandomState>,
     /// Allocations by stream, for streams only.
     streams: HashMap<LinkId, Key, RandomState>,
+    /// Connections with peers (RFC 6062).
+    pub(crate) connections: HashMap<ConnectionId, PeerConnection, RandomState>,
     pub(crate) timers: Timers,
     actions: VecDeque<Action>,
     pub(crate) responder: Responder,
@@ -84,6 +87,7 @@ impl Relay {
             allocations: Slab::default(),
             clients: HashMap::default(),
             streams: HashMap::default(),
+            connections: HashMap::default(),
             timers: Timers::default(),
             actions: VecDeque::new(),
             responder: Responder::new(),
@@ -151,7 +155,7 @@ impl Relay {
         self.peer_datagram(now, relay, from, buf, payload)
     }
 
-    /// Takes the driver's answer to an [`Action::Bind`].
+    /// Takes the driver's answer to an [`Action::Bind`], [`Action::Listen`] or [`Action::Connect`].
     pub fn on_reply(&mut self, now: Now, reply: Reply) {
         match reply {
             Reply::Bound { relay } => self.bound(now, relay),
@@ -161,6 +165,8 @@ impl Relay {
                 relayed,
             } => self.bound_at(now, relay, local, relayed),
             Reply::BindFailed { relay, cause } => self.bind_failed(now, relay, cause),
+            Reply::Connected { connection } => self.connected(now, connection),
+            Reply::ConnectFailed { connection } => self.connect_failed(connection),
         }
     }
 
@@ -195,6 +201,7 @@ impl Relay {
         while let Some(due) = self.timers.pop_due(now.mono) {
             match due {
                 Due::Allocation(key) => self.look_after(now, key),
+                Due::Connection(id) => self.look_after_connection(now, id),
                 Due::Reservation(token) => {
                     if let Some(claim) = self.shared.reservations.expire(token, now.mono) {
                         self.act(Action::Release { claim });
@@ -278,12 +285,13 @@ impl Relay {
         *self.gauge(allocation.path.transport) -= 1;
         self.stats.permissions -= allocation.permissions.len() as u64;
         self.stats.channels -= allocation.channels.len() as u64;
-        self.timers.compact(&self.allocations);
+        self.timers.compact(&self.allocations, &self.connections);
         Some(allocation)
     }
 
     /// Ends an allocation for good.
     pub(crate) fn end(&mut self, key: Key, reason: EndReason) {
+        self.disconnect(key, |_, _| true);
         let Some(allocation) = self.abandon(key) else {
             return;
         };
@@ -302,6 +310,7 @@ impl Relay {
 
     /// Ends one of an allocation's two relayed addresses, and all that goes through it.
     pub(crate) fn end_relayed(&mut self, key: Key, version: Version, reason: EndReason) {
+        self.disconnect(key, |_, peer| Version::of(peer.ip().ip()) == version);
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;
         };
@@ -402,6 +411,7 @@ impl Relay {
             (allocation.numbers).retain(|_, number| bound.get(number).is_some());
             self.stats.permissions -= permissions as u64;
             self.stats.channels -= channels as u64;
+            self.disconnect(key, |relay, peer| relay.standing_of(peer).is_none());
         }
     }
 

@@ -161,6 +161,8 @@ pub(crate) fn method_name(method: Method) -> &'static str {
         Method::REFRESH => "REFRESH",
         Method::CREATE_PERMISSION => "CREATE_PERMISSION",
         Method::CHANNEL_BIND => "CHANNEL_BIND",
+        Method::CONNECT => "CONNECT",
+        Method::CONNECTION_BIND => "CONNECTION_BIND",
         _ => "unknown method",
     }
 }

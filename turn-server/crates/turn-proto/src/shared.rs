@@ -1,8 +1,8 @@
-//! What all workers of one server share: ports, quotas and reservations.
+//! What all workers of one server share: ports, quotas, reservations and the names of connections.
 
 use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
 
-use crate::{PortPool, Quotas, reservation::Reservations};
+use crate::{PortPool, Quotas, connections::Names, reservation::Reservations};
 
 /// What all workers share. None of it is touched by a relayed packet, apart from reading one word of the port map when
 /// a peer is one of our own addresses.
@@ -13,6 +13,7 @@ pub struct Shared {
     /// Allocations per user and in total.
     pub quotas: Arc<Quotas>,
     pub(crate) reservations: Reservations,
+    pub(crate) connections: Arc<Names>,
 }
 
 impl Shared {
@@ -27,6 +28,7 @@ impl Shared {
             ports: PortPool::new(relays, ports),
             quotas: Quotas::new(user_quota, total_quota),
             reservations: Reservations::default(),
+            connections: Arc::default(),
         })
     }
 }

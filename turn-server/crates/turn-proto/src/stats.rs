@@ -74,6 +74,8 @@ stats! {
     permissions,
     /// Channels bound (gauge).
     channels,
+    /// Connections with peers: being made, waiting or joined (gauge, RFC 6062).
+    peer_connections,
     /// Packets that are neither STUN nor ChannelData, or broken.
     dropped_malformed,
     /// Well-formed packets that ask for no answer and mean nothing here.

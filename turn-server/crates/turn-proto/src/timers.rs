@@ -1,8 +1,15 @@
 //! Deadlines of allocations in a heap: at most a few entries per allocation, none is searched for.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
 
 use crate::{
+    ConnectionId,
     reservation::Token,
     slab::{Key, Slab},
 };
@@ -12,6 +19,8 @@ use crate::{
 pub(crate) enum Due {
     /// Something of an allocation: itself, a permission or a channel.
     Allocation(Key),
+    /// A connection with a peer, if it has come no further.
+    Connection(ConnectionId),
     /// A reservation of a port, if nobody has taken it up.
     Reservation(Token),
 }
@@ -42,10 +51,15 @@ impl Timers {
 
     /// Drops the deadlines of allocations that are gone, once they are the majority: clients that come and go must not
     /// leave a trail as long as a lifetime.
-    pub(crate) fn compact<T>(&mut self, live: &Slab<T>) {
-        if self.heap.len() > 2 * live.len() + 256 {
+    pub(crate) fn compact<T, C>(
+        &mut self,
+        live: &Slab<T>,
+        connections: &HashMap<ConnectionId, C, RandomState>,
+    ) {
+        if self.heap.len() > 2 * (live.len() + connections.len()) + 256 {
             self.heap.retain(|Reverse((_, due))| match due {
                 Due::Allocation(key) => live.get(*key).is_some(),
+                Due::Connection(id) => connections.contains_key(id),
                 Due::Reservation(_) => true,
             });
         }
@@ -54,7 +68,7 @@ impl Timers {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{collections::HashMap, time::Duration};
 
     use super::{Due, Timers};
     use crate::slab::Slab;
@@ -81,7 +95,7 @@ mod tests {
             let key = slab.insert(()).unwrap();
             timers.arm(Duration::from_secs(600), Due::Allocation(key));
             slab.remove(key);
-            timers.compact(&slab);
+            timers.compact(&slab, &HashMap::<_, (), _>::default());
         }
         assert!(timers.heap.len() <= 257, "{}", timers.heap.len());
     }

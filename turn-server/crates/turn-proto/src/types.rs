@@ -65,6 +65,10 @@ pub struct Path {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelayId(pub u32);
 
+/// The name of a peer data connection (RFC 6062 §6.2.1). Clients are told it as CONNECTION-ID, and nobody can guess it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u32);
+
 /// The number of a session in logs: the worker in the first three of eighteen digits, as coturn writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(pub u64);
@@ -137,6 +141,39 @@ pub enum Action {
         /// Its name, free for reuse.
         relay: RelayId,
     },
+    /// Listen for peers' connections and answer with [`Reply::Bound`] or [`Reply::BindFailed`] (RFC 6062 §5.1).
+    Listen {
+        /// The relay's name from now on.
+        relay: RelayId,
+        /// The address and port to listen on, which connections to peers will come from as well.
+        local: SocketAddr,
+    },
+    /// Connect to a peer and answer with [`Reply`] (RFC 6062 §5.2).
+    Connect {
+        /// The connection's name from now on.
+        connection: ConnectionId,
+        /// The relay that it belongs to.
+        relay: RelayId,
+        /// The address and port that it comes from: the relay's.
+        local: SocketAddr,
+        /// Where it goes.
+        peer: SocketAddr,
+    },
+    /// Send what is queued for a client, and then make its stream the other half of a peer's connection (RFC 6062 §5.4):
+    /// the driver of `worker` asks [`crate::Relay::on_join`] and joins them. No byte behind the request is a message.
+    Join {
+        /// The client's stream.
+        link: LinkId,
+        /// The peer's connection.
+        connection: ConnectionId,
+        /// The worker that has it, as [`crate::Relay::new`] was told its number.
+        worker: u16,
+    },
+    /// Close a peer's connection and, if it is joined, its client's stream.
+    Disconnect {
+        /// Its name, free for reuse.
+        connection: ConnectionId,
+    },
     /// Close a stream.
     CloseLink {
         /// Its name.
@@ -146,7 +183,7 @@ pub enum Action {
     Event(Event),
 }
 
-/// The driver's answer to an [`Action::Bind`].
+/// The driver's answer to an [`Action::Bind`], [`Action::Listen`] or [`Action::Connect`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The socket is bound.
@@ -169,6 +206,16 @@ pub enum Reply {
         relay: RelayId,
         /// Why.
         cause: BindFailure,
+    },
+    /// The peer has accepted the connection.
+    Connected {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// There will be no connection to the peer.
+    ConnectFailed {
+        /// Which one.
+        connection: ConnectionId,
     },
 }
 

@@ -291,6 +291,7 @@ fn unknown_attributes_are_listed_after_authentication() {
 fn transports_and_families_that_are_not_served_say_so() {
     let mut v4_only = config();
     v4_only.relays.addresses.truncate(1);
+    v4_only.tcp_relay = false;
     let mut world = World::new(v4_only);
     let mut client = Client::ann(CLIENT);
     let code = |client: &mut Client,
@@ -467,7 +468,7 @@ fn a_channel_and_its_peer_belong_together() {
 #[test]
 fn a_method_that_nobody_knows_gets_no_challenge() {
     let mut world = World::new(config());
-    for method in [[0x00, 0x0A], [0x3E, 0xEF]] {
+    for method in [[0x00, 0x0D], [0x3E, 0xEF]] {
         let mut packet = RequestBuilder::new(Method::REFRESH, [2; 12]).finish(None, false);
         packet[..2].copy_from_slice(&method);
         let answer = Answer::of(world.send(&udp(CLIENT), &packet));

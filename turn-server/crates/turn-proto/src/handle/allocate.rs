@@ -14,10 +14,14 @@ use crate::{
     relayed::{Relayed, RelayedAddresses, Version},
     respond::Done,
     slab::Key,
+    sorted_map::SortedMap,
 };
 
-/// UDP's protocol number, the only transport of relay sockets here.
+/// UDP's protocol number.
 const UDP: u8 = 17;
+
+/// TCP's protocol number (RFC 6062 §4.1).
+const TCP: u8 = 6;
 
 impl Relay {
     /// Answers an Allocate request (RFC 8656 §7.2).
@@ -34,10 +38,14 @@ impl Relay {
             return self.allocate_again(key, view);
         }
         // Step 3: REQUESTED-TRANSPORT.
-        match request.requested_transport()?.ok_or(Reject::BadRequest)? {
-            UDP => {}
+        let connections = match request.requested_transport()?.ok_or(Reject::BadRequest)? {
+            UDP => None,
+            TCP if self.config.tcp_relay => {
+                may_relay_tcp(path, request)?;
+                Some(SortedMap::default())
+            }
             _ => return Err(Reject::UnsupportedTransport),
-        }
+        };
         // Steps 5 to 10: which addresses and ports, and whether the quota allows it.
         let lifetime = self.grant(request.lifetime()?);
         let ports = self.choose_ports(now, path, request, requester)?;
@@ -73,6 +81,7 @@ impl Relay {
             permissions: Default::default(),
             channels: Default::default(),
             numbers: Default::default(),
+            connections,
             created_by: view.transaction_id(),
             created_reply: Box::default(),
             traffic: Default::default(),
@@ -109,4 +118,15 @@ impl Relay {
             .max(lifetimes.allocation_default)
             .min(lifetimes.allocation_max)
     }
+}
+
+/// Checks what a request for a TCP allocation must not say (RFC 6062 §5.1).
+fn may_relay_tcp(path: &Path, request: &Request) -> Result<(), Reject> {
+    let contradicts = request.dont_fragment()
+        || request.even_port()?.is_some()
+        || request.reservation_token()?.is_some();
+    if contradicts || !path.transport.is_stream() {
+        return Err(Reject::BadRequest);
+    }
+    Ok(())
 }

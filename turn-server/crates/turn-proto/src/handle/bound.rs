@@ -19,12 +19,17 @@ impl Relay {
             return;
         };
         let with_next = allocation.binding().is_some_and(|held| held.next.is_some());
+        let is_udp = allocation.is_udp();
         if let Some(relayed) = allocation.relays.of(version) {
             let (relay, local) = (RelayId::new(key, version), relayed.local);
-            self.act(Action::Bind {
-                relay,
-                local,
-                with_next,
+            self.act(if is_udp {
+                Action::Bind {
+                    relay,
+                    local,
+                    with_next,
+                }
+            } else {
+                Action::Listen { relay, local }
             });
         }
     }

@@ -15,6 +15,10 @@ impl Relay {
         requester: &Requester,
     ) -> Result<Done, Reject> {
         let key = self.own_allocation(requester)?;
+        // Channels carry datagrams (RFC 6062 §3).
+        if !self.allocations.get(key).is_some_and(|held| held.is_udp()) {
+            return Err(Reject::BadRequest);
+        }
         let (Some(number), Some(named)) = (request.channel_number()?, request.peer()?) else {
             return Err(Reject::BadRequest);
         };

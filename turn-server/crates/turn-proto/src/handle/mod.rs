@@ -5,6 +5,8 @@ mod binding;
 mod bound;
 mod channel_bind;
 mod channel_data;
+mod connect;
+mod connection_bind;
 mod create_permission;
 mod port;
 mod refresh;
@@ -48,6 +50,8 @@ impl Relay {
             Method::REFRESH => self.refresh(now, path, view, &request, requester),
             Method::CREATE_PERMISSION => self.create_permission(now, &request, requester),
             Method::CHANNEL_BIND => self.channel_bind(now, &request, requester),
+            Method::CONNECT => self.connect(now, view, &request, requester),
+            Method::CONNECTION_BIND => self.connection_bind(path, &request, requester),
             _ => Err(Reject::BadRequest),
         }
     }

@@ -26,7 +26,7 @@ impl Relay {
             let allocation = self
                 .allocations
                 .get(key)
-                .filter(|allocation| allocation.is_active())?;
+                .filter(|allocation| allocation.is_active() && allocation.is_udp())?;
             let permission = allocation.permission(peer.ip(), now.mono)?;
             let relay = allocation.relay(key, peer)?;
             Some((key, relay, peer, permission))

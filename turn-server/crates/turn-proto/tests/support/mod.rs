@@ -16,9 +16,9 @@ use std::{
 use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
 use turn_proto::{
-    Access, Action, BindFailure, Config, DefaultFamily, Event, External, Guard, Lifetimes, Limits,
-    LinkId, Now, Output, Path, PeerPolicy, Relay, RelayAddresses, RelayChoice, RelayId, Reply,
-    Shared, Transport,
+    Access, Action, BindFailure, Config, ConnectionId, DefaultFamily, Event, External, Guard,
+    Lifetimes, Limits, LinkId, Now, Output, Path, PeerPolicy, Relay, RelayAddresses, RelayChoice,
+    RelayId, Reply, Shared, Transport,
 };
 use turn_wire::{
     Class, HEADROOM, IntegrityKey, MessageView, Method, Packet, RequestBuilder, TAILROOM,
@@ -74,6 +74,7 @@ pub fn config() -> Config {
         binding_needs_credentials: false,
         discovery: None,
         turn: true,
+        tcp_relay: true,
         always_fingerprint: false,
         software: None,
     }
@@ -101,6 +102,14 @@ pub struct World {
     pub bound: BTreeMap<RelayId, SocketAddr>,
     pub events: Vec<Event>,
     pub closed_links: Vec<LinkId>,
+    /// What time-outs have sent.
+    pub late_answers: Vec<(Path, Vec<u8>)>,
+    /// Connections to peers as the driver has them: where from, where to.
+    pub connections: BTreeMap<ConnectionId, (SocketAddr, SocketAddr)>,
+    /// Streams to be joined with connections, and the workers that have those.
+    pub joins: Vec<(LinkId, ConnectionId, u16)>,
+    /// Which relay sockets listen for connections.
+    pub listening: BTreeSet<RelayId>,
     /// Sockets that are kept for reservations.
     pub kept: BTreeSet<SocketAddr>,
     /// What other programs hold.
@@ -139,6 +148,10 @@ impl World {
             bound: BTreeMap::new(),
             events: Vec::new(),
             closed_links: Vec::new(),
+            late_answers: Vec::new(),
+            connections: BTreeMap::new(),
+            joins: Vec::new(),
+            listening: BTreeSet::new(),
             kept: BTreeSet::new(),
             taken: BTreeSet::new(),
             failures: VecDeque::new(),
@@ -167,7 +180,7 @@ impl World {
             self.now = self.now.max(at);
             self.relay.on_timeout(self.now());
             let answers = self.drain();
-            assert!(answers.is_empty(), "a time-out answers nobody");
+            self.late_answers.extend(answers);
         }
         self.now = end;
     }
@@ -236,9 +249,33 @@ impl World {
                     let local = claim.address().unwrap();
                     assert!(self.kept.remove(&local), "releases what is not kept");
                 }
-                Action::Unbind { relay } => assert!(
-                    self.bound.remove(&relay).is_some(),
-                    "unbinds what is not bound"
+                Action::Unbind { relay } => {
+                    self.listening.remove(&relay);
+                    let unbound = self.bound.remove(&relay);
+                    assert!(unbound.is_some(), "unbinds what is not bound");
+                }
+                Action::Listen { relay, local } => {
+                    self.listening.insert(relay);
+                    self.bind(relay, local, false);
+                }
+                Action::Connect {
+                    connection,
+                    relay,
+                    local,
+                    peer,
+                } => {
+                    assert_eq!(self.bound[&relay], local);
+                    let earlier = self.connections.insert(connection, (local, peer));
+                    assert!(earlier.is_none(), "reuses a live connection id");
+                }
+                Action::Join {
+                    link,
+                    connection,
+                    worker,
+                } => self.joins.push((link, connection, worker)),
+                Action::Disconnect { connection } => assert!(
+                    self.connections.remove(&connection).is_some(),
+                    "closes what is not open"
                 ),
                 Action::CloseLink { link } => self.closed_links.push(link),
                 Action::Event(event) => self.events.push(event),
