@@ -13,6 +13,9 @@ use tracing::warn;
 /// Connections that the kernel completes while a worker is busy; the kernel's own limit (`somaxconn`) may be lower.
 const BACKLOG: i32 = 1024;
 
+/// The same for peers of one TCP allocation.
+const PEER_BACKLOG: i32 = 64;
+
 /// Whose socket it is, of those that share an address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
@@ -47,6 +50,23 @@ pub(crate) fn bind_relay(local: SocketAddr, buffer: usize) -> io::Result<Socket>
     // The listening sockets have told about a kernel that grants less.
     let _ = request_buffers(&socket, buffer);
     Ok(socket)
+}
+
+/// Listens for peers' connections on the port of a TCP allocation, from which connections to peers leave as well.
+pub(crate) fn listen_for_peers(local: SocketAddr) -> io::Result<Socket> {
+    let socket = bind_shared(local, Type::STREAM, Protocol::TCP, Share::First)?;
+    socket.listen(PEER_BACKLOG)?;
+    Ok(socket)
+}
+
+/// Begins to connect from the port of a TCP allocation (RFC 6062 §5.2).
+pub(crate) fn connect_to_peer(local: SocketAddr, peer: SocketAddr) -> io::Result<Socket> {
+    let socket = bind_shared(local, Type::STREAM, Protocol::TCP, Share::Joining)?;
+    match socket.connect(&peer.into()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+        Err(error) => Err(error),
+        Ok(()) => Ok(socket),
+    }
 }
 
 fn bind_shared(

@@ -44,6 +44,8 @@ pub struct Config {
     pub backend: Backend,
     /// TCP connections that one worker holds at most; more are closed as they come.
     pub max_streams: usize,
+    /// Connections with peers that one worker holds at most (RFC 6062), each with a client's connection besides; more fail.
+    pub max_peer_connections: usize,
     /// How long a TCP connection may be without an allocation; it is closed within twice that time.
     pub stream_patience: Duration,
     /// Who is told of sessions. A full channel loses events, which are counted; a worker never waits for it.
@@ -67,6 +69,7 @@ impl Default for Config {
             socket_buffer: 2 << 20,
             backend: Backend::detect(),
             max_streams: 65_536,
+            max_peer_connections: 16_384,
             // Long enough for a person to type a password in between.
             stream_patience: Duration::from_secs(60),
             events: None,

@@ -7,11 +7,10 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use mio::Waker;
 use tracing::error;
 use turn_proto::Admin;
 
-use crate::{FailureHook, Listening, Stats, Tls, worker::Command};
+use crate::{FailureHook, Listening, Stats, Tls, mailbox::Mailbox, worker::Command};
 
 /// Running workers. Dropping it stops them and waits for their threads.
 pub struct Workers {
@@ -113,8 +112,7 @@ impl Drop for Workers {
 
 /// One worker's thread.
 pub(crate) struct Handle {
-    commands: mpsc::Sender<Command>,
-    waker: Waker,
+    mailbox: Mailbox,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -122,8 +120,7 @@ impl Handle {
     /// Starts a thread that runs a worker to its end and tells of a bad one.
     pub(crate) fn spawn(
         number: usize,
-        commands: mpsc::Sender<Command>,
-        waker: Waker,
+        mailbox: Mailbox,
         failures: Failures,
         run: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> io::Result<Self> {
@@ -143,17 +140,13 @@ impl Handle {
             .name(format!("relay-{number}"))
             .spawn(body)?;
         Ok(Self {
-            commands,
-            waker,
+            mailbox,
             thread: Some(thread),
         })
     }
 
     fn send(&self, command: Command) {
-        // A worker that has failed has nobody to listen.
-        if self.commands.send(command).is_ok() {
-            let _ = self.waker.wake();
-        }
+        self.mailbox.send(command);
     }
 
     fn join(&mut self) {

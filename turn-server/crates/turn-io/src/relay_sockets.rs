@@ -116,7 +116,7 @@ impl RelaySockets {
     }
 }
 
-fn cause_of(error: &io::Error) -> BindFailure {
+pub(crate) fn cause_of(error: &io::Error) -> BindFailure {
     match error.kind() {
         io::ErrorKind::AddrInUse => BindFailure::InUse,
         io::ErrorKind::AddrNotAvailable => BindFailure::NotLocal,

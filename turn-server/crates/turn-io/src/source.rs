@@ -3,10 +3,12 @@
 use mio::Token;
 use turn_proto::{LinkId, RelayId};
 
-/// Numbers of links stay below this, so that a token fits into 32 bits as well.
-pub(crate) const LINKS: u32 = 1 << 29;
+use crate::data::Half;
 
-const KIND_BITS: u32 = 3;
+/// Numbers of links stay below this, so that a token fits into 32 bits as well.
+pub(crate) const LINKS: u32 = 1 << 28;
+
+const KIND_BITS: u32 = 4;
 
 /// Something a worker waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +21,12 @@ pub(crate) enum Source {
     Acceptor(u32),
     /// A relay socket.
     Relay(RelayId),
-    /// A connection.
+    /// A connection of a client.
     Stream(LinkId),
+    /// A listening socket of a TCP allocation.
+    PeerListener(RelayId),
+    /// One half of a connection with a peer, by its place.
+    Data(u32, Half),
 }
 
 impl Source {
@@ -31,6 +37,9 @@ impl Source {
             Self::Acceptor(place) => (2, place),
             Self::Relay(RelayId(number)) => (3, number),
             Self::Stream(LinkId(number)) => (4, number),
+            Self::PeerListener(RelayId(number)) => (5, number),
+            Self::Data(place, Half::Peer) => (6, place),
+            Self::Data(place, Half::Client) => (7, place),
         };
         Token(((number as usize) << KIND_BITS) | kind)
     }
@@ -43,6 +52,9 @@ impl Source {
             2 => Self::Acceptor(number),
             3 => Self::Relay(RelayId(number)),
             4 => Self::Stream(LinkId(number)),
+            5 => Self::PeerListener(RelayId(number)),
+            6 => Self::Data(number, Half::Peer),
+            7 => Self::Data(number, Half::Client),
             _ => return None,
         })
     }
@@ -52,7 +64,7 @@ impl Source {
 mod tests {
     use turn_proto::{LinkId, RelayId};
 
-    use super::{LINKS, Source};
+    use super::{Half, LINKS, Source};
 
     #[test]
     fn every_source_comes_back_from_its_token() {
@@ -63,6 +75,9 @@ mod tests {
             Source::Relay(RelayId(LINKS - 1)),
             Source::Stream(LinkId(0)),
             Source::Stream(LinkId(LINKS - 1)),
+            Source::PeerListener(RelayId(LINKS - 1)),
+            Source::Data(0, Half::Peer),
+            Source::Data(LINKS - 1, Half::Client),
         ];
         for source in sources {
             assert_eq!(Source::from_token(source.token()), Some(source));

@@ -1,9 +1,9 @@
 //! Start: every socket is bound and every thread running, or nothing is left behind.
 
-use std::{io, net::SocketAddr, sync::mpsc};
+use std::{io, net::SocketAddr};
 
 use mio::{
-    Interest, Poll, Waker,
+    Interest, Poll,
     net::{TcpListener, UdpSocket},
 };
 use turn_proto::{Relay, Transport};
@@ -15,6 +15,7 @@ use crate::{
     handle::{Failures, Handle},
     kept_sockets::KeptSockets,
     listener::Listener,
+    mailbox::{Mailbox, Mailboxes},
     source::Source,
     worker::{Acceptor, Parts, Worker},
 };
@@ -37,29 +38,30 @@ pub fn start(
     let (clock, failures) = (Clock::new(), Failures::new(config.on_failure.clone()));
     let kept = KeptSockets::default();
     let mut handles = Vec::with_capacity(workers);
-    for (number, sockets) in bound.sockets.into_iter().enumerate() {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), Source::Waker.token())?;
-        let (commander, commands) = mpsc::channel();
+    let polls = (0..workers).map(|_| Poll::new());
+    let polls = polls.collect::<io::Result<Vec<Poll>>>()?;
+    let boxes = polls.iter().map(Mailbox::open);
+    let (boxes, commands): (Vec<_>, Vec<_>) =
+        boxes.collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
+    let mailboxes = Mailboxes::new(boxes.clone());
+    let sockets = bound.sockets.into_iter().zip(polls);
+    let mailed = boxes.into_iter().zip(commands);
+    for (number, ((sockets, poll), (mailbox, commands))) in sockets.zip(mailed).enumerate() {
         let (listeners, acceptors) = sockets.register(&poll)?;
         let parts = Parts {
             poll,
             listeners,
             acceptors,
             relay: relays(number),
+            number: u16::try_from(number).unwrap_or(u16::MAX),
+            mailboxes: mailboxes.clone(),
             commands,
             clock,
             kept: kept.clone(),
         };
         let config = config.clone();
         let run = move || Worker::new(&config, parts).run();
-        handles.push(Handle::spawn(
-            number,
-            commander,
-            waker,
-            failures.clone(),
-            run,
-        )?);
+        handles.push(Handle::spawn(number, mailbox, failures.clone(), run)?);
     }
     Ok(Workers::new(handles, bound.listening, failures))
 }

@@ -3,7 +3,10 @@
 //! Both are told apart by the first byte, on every port, as coturn does: 0x16 begins a TLS handshake (RFC 8446 §5.1), and no
 //! STUN message of a known method. It is looked at and not taken, so nothing is kept meanwhile.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::{
+    io::{self, IoSlice, Read, Write},
+    net::Shutdown,
+};
 
 use mio::net::TcpStream;
 use turn_proto::Transport;
@@ -166,9 +169,30 @@ impl Bytes {
         };
         Ok(true)
     }
+
+    /// Says that nothing more follows, after all that was taken; what the client sends is still read. Tells whether that has
+    /// been said, or has to be tried again when the socket is writable.
+    pub(crate) fn finish(&mut self) -> bool {
+        match &mut self.layer {
+            Layer::Tls(secure) => {
+                secure.close(&mut self.socket);
+                secure.is_flushed()
+            }
+            Layer::Plain | Layer::Unknown(_) => {
+                // It may be gone already, which is found by reading.
+                let _ = self.socket.shutdown(Shutdown::Write);
+                true
+            }
+        }
+    }
+
+    /// The socket, for a poller.
+    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+        &mut self.socket
+    }
 }
 
-fn read_plain(socket: &mut TcpStream, into: &mut [u8]) -> io::Result<Incoming> {
+pub(crate) fn read_plain(socket: &mut TcpStream, into: &mut [u8]) -> io::Result<Incoming> {
     match retry_interrupted(|| socket.read(into)) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Ok(Incoming::Nothing { more: false })
@@ -183,14 +207,14 @@ fn read_plain(socket: &mut TcpStream, into: &mut [u8]) -> io::Result<Incoming> {
 }
 
 /// A socket that takes nothing at the moment is no error.
-pub(super) fn none_if_full(written: io::Result<usize>) -> io::Result<usize> {
+pub(crate) fn none_if_full(written: io::Result<usize>) -> io::Result<usize> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
         other => other,
     }
 }
 
-pub(super) fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn retry_interrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -14,7 +14,10 @@ use super::{
     backlog::Backlog,
     bytes::{Bytes, Entrance, Incoming, Stage},
 };
-use crate::outbox::{Message, Pending};
+use crate::{
+    data::ClientSide,
+    outbox::{Message, Pending},
+};
 
 /// Bytes that may wait for a client that has an allocation. Media that is older than this is of no use any more.
 const BACKLOG: usize = 64 * 1024;
@@ -185,6 +188,15 @@ impl Connection {
             self.backlog.consume(count);
         }
         Ok(())
+    }
+
+    /// What is left of it when it carries no messages any more (RFC 6062 §5.4).
+    pub(crate) fn into_client_side(self) -> ClientSide {
+        ClientSide {
+            bytes: self.bytes,
+            unsent: self.backlog,
+            ahead: Backlog::default(),
+        }
     }
 
     /// Whether the bytes read end the message begun earlier (or show that it is none, which the caller will find).

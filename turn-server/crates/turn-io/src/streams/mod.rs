@@ -14,6 +14,9 @@ mod openings;
 mod secure;
 mod table;
 
-pub(crate) use bytes::{Entrance, Stage};
+pub(crate) use backlog::Backlog;
+pub(crate) use bytes::{
+    Bytes, Entrance, Incoming, Stage, none_if_full, read_plain, retry_interrupted,
+};
 pub(crate) use connection::{Connection, Intake};
 pub(crate) use table::Streams;

@@ -101,6 +101,11 @@ impl Secure {
         Ok(())
     }
 
+    /// Whether the socket has taken all that was written.
+    pub(super) fn is_flushed(&self) -> bool {
+        !self.tls.wants_write()
+    }
+
     /// Says that nothing more will come (RFC 8446 §6.1), so that the client can tell the end from a cut.
     pub(super) fn close(&mut self, socket: &mut TcpStream) {
         self.tls.send_close_notify();

@@ -39,6 +39,25 @@ impl Worker {
                 }
             }
             Action::Unbind { relay } => self.unbind(relay),
+            Action::Listen { relay, local } => {
+                let registry = self.poll.registry();
+                let reply = (self.sockets.peer_listeners).listen(registry, relay, local);
+                self.replies.push_back(reply);
+            }
+            Action::Connect {
+                connection,
+                local,
+                peer,
+                ..
+            } => self.connect_peer(connection, local, peer),
+            Action::Join {
+                link,
+                connection,
+                worker,
+            } => self.leave(link, connection, worker),
+            Action::Disconnect { connection } => {
+                self.sockets.data.remove(connection);
+            }
             Action::CloseLink { link } => {
                 self.close_stream(link);
             }
@@ -57,6 +76,7 @@ impl Worker {
             self.flush();
         }
         self.sockets.relays.unbind(relay);
+        self.sockets.peer_listeners.close(relay);
     }
 
     fn tell(&mut self, event: Event) {

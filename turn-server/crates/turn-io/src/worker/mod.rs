@@ -1,6 +1,7 @@
 //! One worker: the loop that waits, and the order of a turn. What is done for each kind of socket is in the files below.
 
 mod actions;
+mod data;
 mod datagrams;
 mod flush;
 mod sockets;
@@ -19,12 +20,14 @@ use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
 pub(crate) use self::sockets::Acceptor;
-use self::sockets::Sockets;
+use self::{data::Leaving, sockets::Sockets};
 use crate::{
     Config, Counters, Stats, Tls,
     clock::Clock,
+    data::DataConnections,
     kept_sockets::KeptSockets,
     listener::Listener,
+    mailbox::{Mail, Mailboxes},
     relay_sockets::RelaySockets,
     source::Source,
     streams::{Entrance, Streams},
@@ -52,6 +55,8 @@ pub(crate) enum Command {
     Admin(Admin),
     /// Accept connections with these settings from now on.
     Tls(Tls),
+    /// Take what another worker hands over.
+    Mail(Mail),
     /// End.
     Stop,
 }
@@ -62,6 +67,8 @@ pub(crate) struct Parts {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) acceptors: Vec<Acceptor>,
     pub(crate) relay: Relay,
+    pub(crate) number: u16,
+    pub(crate) mailboxes: Mailboxes,
     pub(crate) commands: Receiver<Command>,
     pub(crate) clock: Clock,
     pub(crate) kept: KeptSockets,
@@ -70,6 +77,9 @@ pub(crate) struct Parts {
 /// One thread's share of the server.
 pub(crate) struct Worker {
     relay: Relay,
+    /// Its place among the workers.
+    number: u16,
+    mailboxes: Mailboxes,
     clock: Clock,
     /// Read once per turn.
     now: Now,
@@ -87,6 +97,8 @@ pub(crate) struct Worker {
     accept_again: Option<Duration>,
     /// Connections to close once the outbox is flushed.
     doomed: Vec<LinkId>,
+    /// The stream that becomes a data connection, until the message that asked for it is served.
+    leaving: Option<Leaving>,
     /// Answers to the state machine, until it has finished asking.
     replies: VecDeque<Reply>,
     stopping: bool,
@@ -107,20 +119,24 @@ impl Worker {
             plain: config.plain_streams,
             tls: config.security.clone(),
         };
+        let data = DataConnections::new(config.max_peer_connections);
         Self {
             relay: parts.relay,
+            number: parts.number,
+            mailboxes: parts.mailboxes,
             clock: parts.clock,
             now: parts.clock.read(),
             poll: parts.poll,
             commands: parts.commands,
             events: config.events.clone(),
-            sockets: Sockets::new(parts.listeners, parts.acceptors, relays, streams),
+            sockets: Sockets::new(parts.listeners, parts.acceptors, relays, streams, data),
             entrance,
             arena: Arena::new(config.backend, SLOTS, HEADROOM, TAILROOM),
             used_slots: 0,
             sender: udp_batch::Sender::new(config.backend, SLOTS),
             accept_again: None,
             doomed: Vec::new(),
+            leaving: None,
             replies: VecDeque::new(),
             stopping: false,
         }
@@ -163,6 +179,7 @@ impl Worker {
         let timers = [
             self.relay.poll_timeout(),
             self.sockets.streams.next_look(),
+            self.sockets.data.next_look(),
             self.accept_again,
         ];
         let next = timers.into_iter().flatten().min()?;
@@ -183,10 +200,14 @@ impl Worker {
             self.sockets.counters.streams_unopened += 1;
             self.lose_stream(link);
         }
+        self.serve_silent_data();
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             for place in (0..).take(self.sockets.acceptors.len()) {
                 self.sockets.enlist(Source::Acceptor(place));
+            }
+            for relay in self.sockets.peer_listeners.relays() {
+                self.sockets.enlist(Source::PeerListener(relay));
             }
         }
     }
@@ -195,6 +216,7 @@ impl Worker {
         match Source::from_token(event.token()) {
             Some(Source::Waker) => self.serve_commands(),
             Some(Source::Stream(link)) => self.note_stream(link, event),
+            Some(Source::Data(place, half)) => self.note_data(place, half, event),
             Some(source) => self.sockets.enlist(source),
             None => {}
         }
@@ -213,6 +235,8 @@ impl Worker {
                 Source::Acceptor(place) => self.serve_acceptor(place),
                 Source::Relay(relay) => self.serve_relay(relay),
                 Source::Stream(link) => self.serve_stream(link),
+                Source::PeerListener(relay) => self.serve_peer_listener(relay),
+                Source::Data(place, _) => self.serve_data(place),
             };
             if served.more {
                 self.sockets.enlist(source);
@@ -245,6 +269,9 @@ impl Worker {
                     self.serve_actions();
                 }
                 Command::Tls(tls) => self.entrance.tls = Some(tls),
+                Command::Mail(Mail::DataConnection { connection, client }) => {
+                    self.join(connection, *client);
+                }
                 Command::Stop => self.stopping = true,
             }
         }

@@ -9,6 +9,7 @@ use turn_proto::{Output, Path, RelayId, ToClient};
 
 use crate::{
     Counters,
+    data::{DataConnections, PeerListeners},
     listener::Listener,
     outbox::{Exit, Outbox, Pending},
     relay_sockets::RelaySockets,
@@ -29,6 +30,8 @@ pub(super) struct Sockets {
     pub(super) acceptors: Vec<Acceptor>,
     pub(super) relays: RelaySockets,
     pub(super) streams: Streams,
+    pub(super) peer_listeners: PeerListeners,
+    pub(super) data: DataConnections,
     pub(super) outbox: Outbox,
     pub(super) counters: Counters,
     /// Sources that may have more to read, each at most once.
@@ -41,12 +44,15 @@ impl Sockets {
         acceptors: Vec<Acceptor>,
         relays: RelaySockets,
         streams: Streams,
+        data: DataConnections,
     ) -> Self {
         Self {
             listeners,
             acceptors,
             relays,
             streams,
+            peer_listeners: PeerListeners::default(),
+            data,
             outbox: Outbox::default(),
             counters: Counters::default(),
             ready: VecDeque::new(),
@@ -129,6 +135,8 @@ impl Sockets {
             Source::Acceptor(place) => &mut self.acceptors.get_mut(place as usize)?.ready,
             Source::Relay(relay) => &mut self.relays.at_mut(relay)?.ready,
             Source::Stream(link) => &mut self.streams.at_mut(link)?.ready,
+            Source::PeerListener(relay) => &mut self.peer_listeners.at_mut(relay)?.ready,
+            Source::Data(place, _) => &mut self.data.at_mut(place)?.ready,
         })
     }
 }

@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// Connections accepted in one go.
-const ACCEPT: usize = 32;
+pub(super) const ACCEPT: usize = 32;
 
 /// How long to accept nothing after a failure: descriptors do not come back in no time, and asking again at once would take the
 /// worker's whole time.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a step of a TLS handshake counts for in a turn, in packets: a signature with an RSA key takes 700 µs. So clients who
 /// connect hold up the media of others by no more than some milliseconds.
@@ -214,6 +214,13 @@ impl Worker {
                     self.serve_actions();
                     start += size;
                     count += 1;
+                    if let Some(leaving) = self.leaving.take() {
+                        // What follows is for the peer; the answer before it has been sent.
+                        let ahead = self.arena.bytes(slot, start..length);
+                        let ahead = ahead.unwrap_or_default().to_vec();
+                        self.hand_over(leaving, &ahead);
+                        return count;
+                    }
                     // What follows the end of a connection must not begin anything on it.
                     if self.sockets.streams.at_mut(path.link).is_none() {
                         return count;
@@ -241,7 +248,7 @@ impl Worker {
 }
 
 /// Sets what a connection should have; one that cannot have it still works.
-fn tune(socket: &TcpStream) {
+pub(super) fn tune(socket: &TcpStream) {
     // Messages are sent as they come; waiting for more would only delay them.
     let _ = socket.set_nodelay(true);
     #[cfg(target_os = "linux")]

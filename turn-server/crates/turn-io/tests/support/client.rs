@@ -124,13 +124,47 @@ impl Client {
             .unwrap()
     }
 
+    /// The same for a transport of relays by its number.
+    pub(crate) fn allocate_over(&mut self, protocol: u8) -> SocketAddr {
+        self.learn_nonce();
+        let answer = self.request(Method::ALLOCATE, |request| {
+            request.requested_transport(protocol)
+        });
+        assert!(answer.is_success(), "{:?}", answer.error());
+        answer
+            .view()
+            .xor_address(attr::XOR_RELAYED_ADDRESS)
+            .unwrap()
+    }
+
     /// The answer to an Allocate request with credentials.
     pub(crate) fn request_allocation(&mut self) -> Answer {
+        self.learn_nonce();
+        self.request(Method::ALLOCATE, |request| request.requested_transport(17))
+    }
+
+    /// Is refused once, to learn a nonce.
+    pub(crate) fn learn_nonce(&mut self) {
         self.nonce.clear();
         let first = self.request(Method::ALLOCATE, |request| request.requested_transport(17));
         assert_eq!(first.error(), Some(401));
         self.nonce = first.view().nonce().unwrap().to_vec();
-        self.request(Method::ALLOCATE, |request| request.requested_transport(17))
+    }
+
+    /// The next message as it is, an indication for one.
+    pub(crate) fn receive_message(&mut self) -> Answer {
+        Answer(self.receive_bytes().unwrap())
+    }
+
+    /// The connection, which carries no messages any more.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        match self.link {
+            Link::Tcp(link) => {
+                assert!(link.ahead.is_empty(), "read too far");
+                link.socket
+            }
+            Link::Udp(_) => panic!("not a stream"),
+        }
     }
 
     /// Asks for an allocation of a server that may not answer, and does not wait long for it.
@@ -319,6 +353,15 @@ impl TcpLink {
     /// The next frame.
     fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; 65_536];
+        // A frame that is there as a whole is taken alone: what follows it may be no frame (RFC 6062).
+        if self.ahead.is_empty() {
+            let seen = self.socket.peek(&mut buffer)?;
+            if let Ok(Frame::Whole(length)) = next_frame(&buffer[..seen]) {
+                buffer.truncate(length);
+                self.socket.read_exact(&mut buffer)?;
+                return Ok(buffer);
+            }
+        }
         loop {
             if let Frame::Whole(length) = next_frame(&self.ahead).unwrap() {
                 return Ok(self.ahead.drain(..length).collect());

@@ -1,0 +1,62 @@
+//! Mail to workers: commands of the handle, and what one worker hands over to another.
+//!
+//! Nothing of it is on the way of a relayed packet: a client's data connection is handed over once (RFC 6062).
+
+use std::{io, sync::Arc, sync::mpsc};
+
+use mio::{Poll, Waker};
+use turn_proto::ConnectionId;
+
+use crate::{data::ClientSide, source::Source, worker::Command};
+
+/// What one worker hands over to another.
+pub(crate) enum Mail {
+    /// A client's data connection, for the peer's connection that the receiver has.
+    DataConnection {
+        /// Which one.
+        connection: ConnectionId,
+        /// The client's half.
+        client: Box<ClientSide>,
+    },
+}
+
+/// The way to one worker.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    commands: mpsc::Sender<Command>,
+    waker: Arc<Waker>,
+}
+
+impl Mailbox {
+    /// Opens the mailbox of the worker that waits on `poll`.
+    pub(crate) fn open(poll: &Poll) -> io::Result<(Self, mpsc::Receiver<Command>)> {
+        let waker = Arc::new(Waker::new(poll.registry(), Source::Waker.token())?);
+        let (commands, received) = mpsc::channel();
+        Ok((Self { commands, waker }, received))
+    }
+
+    /// Sends a command and wakes the worker.
+    pub(crate) fn send(&self, command: Command) {
+        // A worker that has failed has nobody to listen; what it is sent is dropped, and so closed.
+        if self.commands.send(command).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
+}
+
+/// The ways to all workers, by number.
+#[derive(Clone)]
+pub(crate) struct Mailboxes(Arc<[Mailbox]>);
+
+impl Mailboxes {
+    pub(crate) fn new(all: Vec<Mailbox>) -> Self {
+        Self(all.into())
+    }
+
+    /// Hands something over to another worker. What is for nobody is dropped.
+    pub(crate) fn post(&self, worker: u16, mail: Mail) {
+        if let Some(mailbox) = self.0.get(usize::from(worker)) {
+            mailbox.send(Command::Mail(mail));
+        }
+    }
+}
