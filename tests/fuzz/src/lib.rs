@@ -16,9 +16,10 @@ mod authentication;
 mod bytes;
 mod codec;
 mod framing;
+pub mod malformed;
 mod sessions;
 #[path = "../../../turn-server/crates/turn-proto/tests/support/mod.rs"]
-mod support;
+pub mod support;
 mod view;
 
 /// A target's name and what it runs on any bytes.
