@@ -2,4 +2,4 @@
 # budget: 120
 # counts: tests
 export RUST_LIB_BACKTRACE=0
-cargo test --locked -p e2e --test bad_input --test bad_configuration
+cargo test --locked -p e2e --test bad_input --test malformed --test bad_configuration

@@ -14,6 +14,7 @@ mod wire;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, bail, ensure};
+use e2e::certificate::{Algorithm, Certificate};
 use e2e::http::Metrics;
 use e2e::netns::Namespace;
 use e2e::server::Server;
@@ -30,17 +31,30 @@ const METRICS: SocketAddr = SocketAddr::new(HERE, 9641);
 
 #[test]
 fn datagrams_meet_silence_or_the_right_code() {
-    try_all(Carrier::Datagram, Wire::udp);
+    try_all(Carrier::Datagram, |_| Ok(Box::new(|| Wire::udp(TURN))));
 }
 
 #[test]
-fn streams_meet_silence_or_the_right_code() {
-    try_all(Carrier::Stream, Wire::tcp);
+fn tcp_streams_meet_silence_or_the_right_code() {
+    try_all(Carrier::Stream, |_| Ok(Box::new(|| Wire::tcp(TURN))));
 }
 
-fn try_all(carrier: Carrier, connect: fn(SocketAddr) -> Result<Wire>) {
+#[test]
+fn tls_streams_meet_silence_or_the_right_code() {
+    try_all(Carrier::Stream, |certificate| {
+        let config = wire::trusting(&certificate.certificate)?;
+        Ok(Box::new(move || Wire::tls(TURN, &config)))
+    });
+}
+
+type Connect = Box<dyn Fn() -> Result<Wire> + Send>;
+
+fn try_all(carrier: Carrier, connector: fn(&Certificate) -> Result<Connect>) {
     let space = Namespace::new("malformed").unwrap();
-    let flags = [
+    let certificate = Certificate::make(Algorithm::Ecdsa, HERE).unwrap();
+    let connect = connector(&certificate).unwrap();
+    let files = certificate.flags();
+    let mut flags = vec![
         "--listening-ip=127.0.0.1",
         "--relay-ip=127.0.0.1",
         "--realm=example.org",
@@ -49,12 +63,16 @@ fn try_all(carrier: Carrier, connect: fn(SocketAddr) -> Result<Wire>) {
         "--prometheus",
         "--min-port=50000",
         "--max-port=50999",
+        "--no-tls=no",
+        // Four thousand strangers from one address are meant here.
+        "--unauth-reply-rate=0",
     ];
+    flags.extend(files.iter().map(String::as_str));
     let server = Server::start(Some(&space), &flags).unwrap();
-    let all = || {
+    let all = move || {
         for class in classes() {
             for seed in 0..MEMBERS {
-                let tried = connect(TURN).and_then(|wire| try_member(&class, seed, carrier, wire));
+                let tried = connect().and_then(|wire| try_member(&class, seed, carrier, wire));
                 tried.with_context(|| {
                     format!("class {}: {}, seed {seed}", class.number, class.name)
                 })?;

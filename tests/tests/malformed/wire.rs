@@ -2,9 +2,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use turn_wire::stream::{Frame, next_frame};
 
 /// For what takes milliseconds on an idle machine.
@@ -25,6 +29,14 @@ pub(crate) trait Stream: Read + Write + std::fmt::Debug {
 impl Stream for TcpStream {
     fn finish(&mut self) -> Result<()> {
         Ok(self.shutdown(Shutdown::Write)?)
+    }
+}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn finish(&mut self) -> Result<()> {
+        self.conn.send_close_notify();
+        self.flush()?;
+        Ok(self.sock.shutdown(Shutdown::Write)?)
     }
 }
 
@@ -55,6 +67,17 @@ impl Wire {
     /// When the server does not accept it.
     pub(crate) fn tcp(server: SocketAddr) -> Result<Self> {
         Ok(Self::Stream(Box::new(connect(server)?)))
+    }
+
+    /// Opens an encrypted connection.
+    ///
+    /// # Errors
+    /// When the server does not accept it. What the handshake says shows with the first bytes.
+    pub(crate) fn tls(server: SocketAddr, config: &Arc<ClientConfig>) -> Result<Self> {
+        let name = ServerName::from(server.ip());
+        let connection = ClientConnection::new(Arc::clone(config), name)?;
+        let stream = StreamOwned::new(connection, connect(server)?);
+        Ok(Self::Stream(Box::new(stream)))
     }
 
     /// Sends a request and waits for one answer.
@@ -122,11 +145,22 @@ impl Wire {
     }
 }
 
+/// A TLS client that trusts one certificate.
+///
+/// # Errors
+/// When the file holds none.
+pub(crate) fn trusting(certificate: &Path) -> Result<Arc<ClientConfig>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate)?)?;
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    Ok(Arc::new(config.with_no_client_auth()))
+}
+
 /// Opens a TCP connection that waits long enough and not for ever.
 ///
 /// # Errors
 /// When the server does not accept it.
-pub(crate) fn connect(server: SocketAddr) -> Result<TcpStream> {
+fn connect(server: SocketAddr) -> Result<TcpStream> {
     let stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
