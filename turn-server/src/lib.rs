@@ -9,6 +9,7 @@ mod certificates;
 pub mod daemon;
 mod descriptors;
 mod discovery;
+mod embed;
 mod http;
 mod listener;
 mod logging;
@@ -22,3 +23,4 @@ mod sites;
 
 pub use daemon::Fatal;
 pub use server::{Builder, Server, danger};
+pub use turn_io::Stats;

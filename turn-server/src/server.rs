@@ -1,6 +1,11 @@
 //! A running relay as a value: for the daemon, and for programs that start one in-process.
 
-use std::{net::SocketAddr, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, NonceKey, Secret};
@@ -10,7 +15,10 @@ use turn_proto::{
     RelayChoice, Shared, Transport,
 };
 
-use crate::relay_config::{Plan, random_bytes};
+use crate::{
+    embed::{Embedding, Engine},
+    relay_config::{Plan, random_bytes},
+};
 
 /// A TURN server that runs until it is stopped or dropped.
 ///
@@ -21,8 +29,17 @@ use crate::relay_config::{Plan, random_bytes};
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 pub struct Server {
-    workers: Workers,
+    pub(crate) drive: Drive,
+    listening: Vec<Listening>,
     shared: Arc<Shared>,
+}
+
+/// What moves the packets.
+pub(crate) enum Drive {
+    /// Threads with sockets of their own; `None` once they are stopped.
+    Workers(Mutex<Option<Workers>>),
+    /// Tasks with conns of the program's.
+    Conns(Engine),
 }
 
 impl Server {
@@ -51,14 +68,28 @@ impl Server {
             )
         })?;
         Ok(Self {
-            workers,
+            listening: workers.listening().to_vec(),
+            drive: Drive::Workers(Mutex::new(Some(workers))),
             shared: Arc::clone(&plan.shared),
         })
     }
 
+    /// Takes over a running engine.
+    pub(crate) fn with_conns(engine: Engine, shared: Arc<Shared>) -> Self {
+        let listening = engine.addresses().iter().map(|&address| Listening {
+            transport: Transport::Udp,
+            address,
+        });
+        Self {
+            listening: listening.collect(),
+            drive: Drive::Conns(engine),
+            shared,
+        }
+    }
+
     /// What is listened on, with real ports.
     pub fn listening(&self) -> &[Listening] {
-        self.workers.listening()
+        &self.listening
     }
 
     /// The first address for UDP clients.
@@ -73,17 +104,26 @@ impl Server {
 
     /// What has been counted since the start.
     pub fn stats(&self) -> Stats {
-        self.workers.stats()
+        match &self.drive {
+            Drive::Workers(workers) => lock(workers)
+                .as_ref()
+                .map_or_else(Stats::default, Workers::stats),
+            Drive::Conns(engine) => Stats {
+                relay: engine.stats(),
+                ..Stats::default()
+            },
+        }
     }
 
-    /// The ports and quotas of all workers.
+    /// The ports and quotas of all workers; those of a server over conns are its conns' own, and not here.
     pub fn shared(&self) -> &Shared {
         &self.shared
     }
 
-    /// Stops all workers and closes their sockets; dropping the server does the same.
+    /// Stops all workers and closes their sockets; dropping the server does the same. Over conns, its tasks end as soon as
+    /// the runtime comes to them; [`Server::close`] waits for that.
     pub fn stop(self) {
-        self.workers.stop();
+        drop(self);
     }
 
     fn address(&self, transport: Transport) -> Option<SocketAddr> {
@@ -95,16 +135,25 @@ impl Server {
     }
 }
 
+/// The workers, if they still run.
+pub(crate) fn lock(workers: &Mutex<Option<Workers>>) -> MutexGuard<'_, Option<Workers>> {
+    workers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What a [`Server`] in a program or test is made of.
 pub struct Builder {
-    listen: SocketAddr,
-    realm: String,
+    pub(crate) listen: SocketAddr,
+    pub(crate) realm: String,
     users: Vec<(String, String)>,
     secrets: Vec<Vec<u8>>,
-    ports: RangeInclusive<u16>,
+    pub(crate) ports: RangeInclusive<u16>,
     max_lifetime: Duration,
+    pub(crate) channel_lifetime: Duration,
+    nonce_lifetime: Duration,
     workers: usize,
-    allow_loopback: bool,
+    pub(crate) allow_loopback: bool,
+    /// What a program brings along, if it does.
+    pub(crate) embedding: Embedding,
 }
 
 impl Default for Builder {
@@ -116,8 +165,11 @@ impl Default for Builder {
             secrets: Vec::new(),
             ports: 49_152..=65_535,
             max_lifetime: Lifetimes::default().allocation_max,
+            channel_lifetime: Lifetimes::default().channel,
+            nonce_lifetime: Duration::from_secs(600),
             workers: 1,
             allow_loopback: false,
+            embedding: Embedding::default(),
         }
     }
 }
@@ -165,6 +217,13 @@ impl Builder {
         self
     }
 
+    /// Takes nonces for stale after this time.
+    #[must_use]
+    pub fn nonce_lifetime(mut self, lifetime: Duration) -> Self {
+        self.nonce_lifetime = lifetime;
+        self
+    }
+
     /// Runs so many workers.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
@@ -175,8 +234,11 @@ impl Builder {
     /// Starts the server.
     ///
     /// # Errors
-    /// When nobody would be believed, or the address cannot be listened on.
+    /// When nobody would be believed, or the address cannot be listened on; with conns or handlers also outside a tokio runtime.
     pub fn start(self) -> anyhow::Result<Server> {
+        if self.embedding.is_wanted() {
+            return self.start_embedded();
+        }
         let plan = self.plan()?;
         let io = turn_io::Config {
             udp: vec![self.listen],
@@ -188,7 +250,8 @@ impl Builder {
         Server::start(&plan, io)
     }
 
-    fn plan(&self) -> anyhow::Result<Plan> {
+    /// Makes the plan of workers; that of conns differs from it in a few points.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
         let mut credentials = Credentials::new(&self.realm);
         for (name, password) in &self.users {
             credentials = credentials.with_user(name, password);
@@ -197,15 +260,15 @@ impl Builder {
             credentials = credentials.with_secret(Secret::new(secret.clone()));
         }
         anyhow::ensure!(
-            !credentials.is_empty(),
-            "nobody would be believed: add a user() or a secret()"
+            !credentials.is_empty() || self.embedding.handler.is_some(),
+            "nobody would be believed: add a user(), a secret() or an auth_handler()"
         );
         let ip = self.listen.ip();
         let relay = Config {
             credentials: Arc::new(credentials),
             access: Access::Authenticated,
             nonce_key: NonceKey::new(random_bytes()?),
-            nonce_lifetime: Duration::from_secs(600),
+            nonce_lifetime: self.nonce_lifetime,
             relays: RelayAddresses {
                 addresses: vec![ip],
                 choice: RelayChoice::SameAsServer,
@@ -214,6 +277,7 @@ impl Builder {
             default_family: DefaultFamily::V4,
             lifetimes: Lifetimes {
                 allocation_max: self.max_lifetime,
+                channel: self.channel_lifetime,
                 ..Lifetimes::default()
             },
             limits: Limits::default(),

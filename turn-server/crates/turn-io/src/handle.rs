@@ -8,7 +8,7 @@ use std::{
 };
 
 use tracing::error;
-use turn_proto::Admin;
+use turn_proto::{Admin, SessionRecord};
 
 use crate::{FailureHook, Listening, Stats, Tls, mailbox::Mailbox, worker::Command};
 
@@ -71,6 +71,16 @@ impl Workers {
             sum += stats;
         }
         sum
+    }
+
+    /// Asks every worker for its allocations. Like [`Workers::stats`], but it takes a worker a microsecond for each of them.
+    pub fn sessions(&self) -> Vec<SessionRecord> {
+        let (answer, answers) = mpsc::channel();
+        for handle in &self.handles {
+            handle.send(Command::Sessions(answer.clone()));
+        }
+        drop(answer);
+        answers.into_iter().flatten().collect()
     }
 
     /// Passes a command to every worker, which obeys it in its next turn.

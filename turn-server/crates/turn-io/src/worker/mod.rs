@@ -15,7 +15,7 @@ use std::{
 };
 
 use mio::{Events, Poll, event::Event as Readiness};
-use turn_proto::{Admin, Event, LinkId, Now, Relay, Reply};
+use turn_proto::{Admin, Event, LinkId, Now, Relay, Reply, SessionRecord};
 use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
@@ -51,6 +51,8 @@ const EVENTS: usize = 1024;
 pub(crate) enum Command {
     /// Tell the counters.
     Stats(Sender<Stats>),
+    /// Tell the allocations.
+    Sessions(Sender<Vec<SessionRecord>>),
     /// Tell the state machine.
     Admin(Admin),
     /// Accept connections with these settings from now on.
@@ -263,6 +265,9 @@ impl Worker {
                         relay: self.relay.stats(),
                         io,
                     });
+                }
+                Command::Sessions(asker) => {
+                    let _ = asker.send(self.relay.export(self.now));
                 }
                 Command::Admin(command) => {
                     self.relay.on_command(self.now, command);
