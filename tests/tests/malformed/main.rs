@@ -184,7 +184,9 @@ impl Guest {
         method: Method,
         build: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<()> {
-        let request = build(RequestBuilder::new(method, *b"guest-asking"));
+        // Kernels give a port out again before the server has forgotten a transaction of its last owner.
+        let id = stun::agent::TransactionId::new().0;
+        let request = build(RequestBuilder::new(method, id));
         let request = request.username(&self.0.username).realm(&self.0.realm);
         let request = request.nonce(&self.0.nonce);
         let answer = wire.ask(&request.finish(Some(&self.0.key), false))?;
