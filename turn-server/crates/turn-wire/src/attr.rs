@@ -6,6 +6,7 @@ pub(crate) mod discovery;
 pub(crate) mod even_port;
 pub(crate) mod family;
 pub(crate) mod fingerprint;
+pub(crate) mod password_algorithm;
 pub(crate) mod xor_address;
 
 /// MAPPED-ADDRESS (RFC 8489 §14.1).
@@ -93,7 +94,8 @@ pub const fn is_required(kind: u16) -> bool {
 /// Tells whether this server understands an attribute, in a request or in an answer.
 ///
 /// Absent on purpose: DONT-FRAGMENT, which a server may refuse with 420 (RFC 8656 §7.2), and the attributes of extensions that it
-/// does not speak: MESSAGE-INTEGRITY-SHA256, USERHASH, PASSWORD-ALGORITHM, ACCESS-TOKEN, CHANGE-REQUEST, RESPONSE-PORT, PADDING.
+/// does not speak: CHANGE-REQUEST, RESPONSE-PORT, PADDING. ACCESS-TOKEN is understood where tokens are accepted (RFC 7635), which
+/// is for the server to say.
 pub const fn is_understood(kind: u16) -> bool {
     matches!(
         kind,
@@ -112,6 +114,10 @@ pub const fn is_understood(kind: u16) -> bool {
             | REQUESTED_ADDRESS_FAMILY
             | EVEN_PORT
             | REQUESTED_TRANSPORT
+            | ACCESS_TOKEN
+            | MESSAGE_INTEGRITY_SHA256
+            | PASSWORD_ALGORITHM
+            | USERHASH
             | XOR_MAPPED_ADDRESS
             | RESERVATION_TOKEN
             | CONNECTION_ID

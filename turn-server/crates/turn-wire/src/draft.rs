@@ -7,12 +7,12 @@ use stun::attributes::AttrType;
 use stun::message::{Message, Setter};
 
 use crate::attr::fingerprint::{FINGERPRINT_LEN, FingerprintSetter};
-use crate::integrity::{INTEGRITY_LEN, IntegrityKey};
+use crate::integrity::{BOTH_LEN, IntegrityKey};
 use crate::method::{Class, Method, join_type};
 use crate::{ATTRIBUTE_HEADER_LEN, HEADER_LEN, TransactionId};
 
 /// Most that attributes may take before the closing ones: the length field has 16 bits and counts in fours.
-const MAX_PLAIN: usize = 65_532 - INTEGRITY_LEN - FINGERPRINT_LEN;
+const MAX_PLAIN: usize = 65_532 - BOTH_LEN - FINGERPRINT_LEN;
 
 /// Most that an attribute added through its type takes: an IPv6 address with its headers.
 const MAX_TYPED: usize = 24;

@@ -30,11 +30,12 @@ mod view;
 
 pub use attr::discovery::ChangeRequest;
 pub use attr::family::Family;
+pub use attr::password_algorithm::PasswordAlgorithm;
 pub use channel_data::{ChannelData, write_channel_data};
 pub use indication::{
     SendIndication, parse_data, parse_send, write_data_indication, write_send_indication,
 };
-pub use integrity::IntegrityKey;
+pub use integrity::{Integrity, IntegrityKey};
 pub use method::{Class, Method};
 pub use parse::{Packet, ParseError, parse};
 pub use request::{Malformed, Request};

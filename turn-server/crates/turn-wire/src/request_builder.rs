@@ -17,6 +17,7 @@ use crate::TransactionId;
 use crate::attr;
 use crate::attr::even_port::EvenPort;
 use crate::attr::family::{AddressFamily, Family};
+use crate::attr::password_algorithm::PasswordAlgorithm;
 use crate::draft::Draft;
 use crate::integrity::IntegrityKey;
 use crate::method::{Class, Method};
@@ -47,6 +48,27 @@ impl RequestBuilder {
     /// Adds USERNAME (RFC 8489 §14.3).
     pub fn username(self, name: &str) -> Self {
         self.attribute(attr::USERNAME, name.as_bytes())
+    }
+
+    /// Adds USERHASH, which stands for a name and a realm (RFC 8489 §14.4).
+    pub fn userhash(self, hash: &[u8; 32]) -> Self {
+        self.attribute(attr::USERHASH, hash)
+    }
+
+    /// Adds PASSWORD-ALGORITHMS, as the server has listed them (RFC 8489 §14.11).
+    pub fn password_algorithms(self, listed: &[u8]) -> Self {
+        self.attribute(attr::PASSWORD_ALGORITHMS, listed)
+    }
+
+    /// Adds PASSWORD-ALGORITHM, the one that the key was made by (RFC 8489 §14.12).
+    pub fn password_algorithm(mut self, algorithm: PasswordAlgorithm) -> Self {
+        self.draft.set(&algorithm);
+        self
+    }
+
+    /// Adds ACCESS-TOKEN (RFC 7635 §6.2).
+    pub fn access_token(self, token: &[u8]) -> Self {
+        self.attribute(attr::ACCESS_TOKEN, token)
     }
 
     /// Adds REALM (RFC 8489 §14.9).
@@ -148,6 +170,13 @@ impl RequestBuilder {
     /// Adds any attribute by number and bytes. One that would exceed the length field of the message is left out.
     pub fn attribute(mut self, kind: u16, value: &[u8]) -> Self {
         self.draft.put(kind, value);
+        self
+    }
+
+    /// Adds MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 and goes on: a client that knows nothing of its server signs with both
+    /// (RFC 8489 §9.1.2).
+    pub fn sign(mut self, key: &IntegrityKey) -> Self {
+        self.draft.close(Some(key), false);
         self
     }
 

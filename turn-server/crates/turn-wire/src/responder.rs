@@ -173,6 +173,30 @@ impl<'r> Answer<'r> {
         self
     }
 
+    /// Adds PASSWORD-ALGORITHMS, those that the server takes, the best first (RFC 8489 §14.11).
+    pub fn password_algorithms(self, listed: &[u8]) -> Self {
+        self.draft.put(attr::PASSWORD_ALGORITHMS, listed);
+        self
+    }
+
+    /// Adds THIRD-PARTY-AUTHORIZATION, the name that tokens for this server are made out to (RFC 7635 §6.1).
+    pub fn third_party_authorization(self, server: &str) -> Self {
+        self.draft
+            .put(attr::THIRD_PARTY_AUTHORIZATION, server.as_bytes());
+        self
+    }
+
+    /// Adds ALTERNATE-SERVER, where to go instead (RFC 8489 §14.15).
+    pub fn alternate_server(self, server: SocketAddr) -> Self {
+        self.plain_address(attr::ALTERNATE_SERVER, server)
+    }
+
+    /// Adds ALTERNATE-DOMAIN, a name in that server's certificate (RFC 8489 §14.16).
+    pub fn alternate_domain(self, name: &str) -> Self {
+        self.draft.put(attr::ALTERNATE_DOMAIN, name.as_bytes());
+        self
+    }
+
     /// Adds UNKNOWN-ATTRIBUTES (RFC 8489 §14.13).
     pub fn unknown_attributes(self, kinds: &[u16]) -> Self {
         self.draft.put_with(attr::UNKNOWN_ATTRIBUTES, |value| {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use crate::attr;
 use crate::attr::discovery::{self, ChangeRequest};
 use crate::attr::{fingerprint, xor_address};
-use crate::integrity::{INTEGRITY_LEN, IntegrityKey, TAG_LEN};
+use crate::integrity::{Integrity, IntegrityKey};
 use crate::method::{Class, Method, split_type};
 use crate::parse::ParseError;
 use crate::request::Malformed;
@@ -139,20 +139,43 @@ impl<'a> MessageView<'a> {
             .filter(|value| value.len() <= MAX_TEXT)
     }
 
-    /// Tells whether there is a MESSAGE-INTEGRITY that could verify: one of exactly 20 bytes (RFC 8489 §14.5).
-    pub fn has_integrity(&self) -> bool {
-        self.integrity_tag().is_some()
+    /// Returns USERHASH, if it is 32 bytes long (RFC 8489 §14.4).
+    pub fn userhash(&self) -> Option<&'a [u8; 32]> {
+        self.attribute(attr::USERHASH)?.try_into().ok()
     }
 
-    /// Verifies MESSAGE-INTEGRITY, over the message up to it, as if nothing followed it; the comparison takes constant time.
+    /// Returns which attribute proves this message: MESSAGE-INTEGRITY-SHA256 if it is there, else MESSAGE-INTEGRITY (RFC 8489 §9.2.4).
     ///
-    /// False as well if it is absent or not 20 bytes long.
+    /// `None` if that one could not verify whatever the key, for it has not its full length.
+    pub fn integrity(&self) -> Option<Integrity> {
+        let integrity = if self.tail.integrity_sha256.is_some() {
+            Integrity::Sha256
+        } else {
+            Integrity::Sha1
+        };
+        self.integrity_tag(integrity).map(|_| integrity)
+    }
+
+    /// Tells whether there is a MESSAGE-INTEGRITY or MESSAGE-INTEGRITY-SHA256 that could verify.
+    pub fn has_integrity(&self) -> bool {
+        self.integrity().is_some()
+    }
+
+    /// Tells whether MESSAGE-INTEGRITY is there, whether or not MESSAGE-INTEGRITY-SHA256 is too.
+    pub fn has_sha1_integrity(&self) -> bool {
+        self.integrity_tag(Integrity::Sha1).is_some()
+    }
+
+    /// Verifies the attribute that the key is for, over the message up to it, as if nothing followed it; the comparison takes
+    /// constant time.
+    ///
+    /// False as well if it is absent or not of its full length.
     pub fn verify(&self, key: &IntegrityKey) -> bool {
-        let Some((at, tag)) = self.integrity_tag() else {
+        let Some((at, tag)) = self.integrity_tag(key.integrity()) else {
             return false;
         };
-        let (Some(covered), Ok(length)) = (self.body.get(..at), u16::try_from(at + INTEGRITY_LEN))
-        else {
+        let end = at + key.integrity().attribute_len();
+        let (Some(covered), Ok(length)) = (self.body.get(..at), u16::try_from(end)) else {
             return false;
         };
         key.verify([&self.header_with(length), covered], tag)
@@ -175,18 +198,10 @@ impl<'a> MessageView<'a> {
         }
     }
 
-    /// Returns the kinds that must be understood and are not, as often as they occur; a 420 lists them (RFC 8489 §6.3.1).
-    ///
-    /// A MESSAGE-INTEGRITY-SHA256 behind MESSAGE-INTEGRITY is not among them: a client that cannot know which of the two its
-    /// server speaks sends both (RFC 8489 §9.1.2), and a server of RFC 5389 passes over what follows MESSAGE-INTEGRITY.
+    /// Returns the kinds that must be understood and are not, as often as they occur (RFC 8489 §6.3.1).
     pub fn unknown_required(&self) -> impl Iterator<Item = u16> + use<'a> {
-        let lone_sha256 = self
-            .tail
-            .integrity_sha256
-            .filter(|_| self.tail.integrity.is_none());
         self.plain_attributes()
             .map(|placed| placed.attribute.kind)
-            .chain(lone_sha256.map(|_| attr::MESSAGE_INTEGRITY_SHA256))
             .filter(|&kind| attr::is_required(kind) && !attr::is_understood(kind))
     }
 
@@ -254,15 +269,13 @@ impl<'a> MessageView<'a> {
         header
     }
 
-    fn integrity_tag(&self) -> Option<(usize, &'a [u8; TAG_LEN])> {
-        let at = self.tail.integrity?;
-        let tag = placed_at(self.body, at)
-            .ok()?
-            .attribute
-            .value
-            .try_into()
-            .ok()?;
-        Some((at, tag))
+    fn integrity_tag(&self, integrity: Integrity) -> Option<(usize, &'a [u8])> {
+        let at = match integrity {
+            Integrity::Sha1 => self.tail.integrity,
+            Integrity::Sha256 => self.tail.integrity_sha256,
+        }?;
+        let tag = placed_at(self.body, at).ok()?.attribute.value;
+        (tag.len() == integrity.tag_len()).then_some((at, tag))
     }
 
     fn text(&self, kind: u16, max: usize) -> Option<&'a str> {

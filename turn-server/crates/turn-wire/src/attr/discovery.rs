@@ -42,7 +42,8 @@ pub(crate) fn response_port(value: &[u8]) -> Option<u16> {
     }
 }
 
-/// RESPONSE-ORIGIN or OTHER-ADDRESS, which are not disguised (RFC 5780 §7.3, §7.4).
+/// RESPONSE-ORIGIN or OTHER-ADDRESS, which are not disguised (RFC 5780 §7.3, §7.4), or ALTERNATE-SERVER, which is written the same way
+/// (RFC 8489 §14.15). The codec's type of that last name is another name for its MAPPED-ADDRESS and writes that number.
 pub(crate) struct PlainAddress {
     pub(crate) kind: u16,
     pub(crate) address: SocketAddr,

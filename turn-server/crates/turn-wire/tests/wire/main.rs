@@ -9,6 +9,7 @@ mod agreement;
 mod differential;
 mod relayed_data;
 mod rfc5769;
+mod rfc8489;
 mod roundtrip;
 mod snapshots;
 mod strict;

@@ -2,8 +2,8 @@
 
 use crate::support::{ID, unhex, view};
 use turn_wire::{
-    Fingerprint, IntegrityKey, Method, Packet, ParseError, Request, RequestBuilder, Responder,
-    attr, parse,
+    Fingerprint, Integrity, IntegrityKey, Method, Packet, ParseError, Request, RequestBuilder,
+    Responder, attr, parse,
 };
 
 fn error(hex: &str) -> Option<ParseError> {
@@ -189,27 +189,49 @@ fn closing_attributes_are_seen_in_their_order_and_only_once() {
 }
 
 #[test]
-fn sha256_kin_behind_integrity_is_passed_over_and_no_reason_for_420() {
-    let signed = RequestBuilder::new(Method::REFRESH, ID).finish(Some(&key()), false);
-    let bytes = append(&signed, &format!("001c0020 {}", "11".repeat(32)));
-    assert_eq!(view(&bytes).unknown_required().count(), 0);
-    assert!(view(&bytes).verify(&key()));
+fn of_both_integrities_the_stronger_one_proves_a_message() {
+    // RFC 8489 §9.2.4: MESSAGE-INTEGRITY-SHA256 if it is there, otherwise MESSAGE-INTEGRITY.
+    let strong = IntegrityKey::of(Integrity::Sha256, b"swordfish");
+    let request = || RequestBuilder::new(Method::REFRESH, ID).lifetime(1);
+    let weak = request().finish(Some(&key()), false);
+    assert_eq!(view(&weak).integrity(), Some(Integrity::Sha1));
+    let both = request().sign(&key()).finish(Some(&strong), true);
+    assert_eq!(view(&both).integrity(), Some(Integrity::Sha256));
+    assert!(view(&both).verify(&strong) && view(&both).verify(&key()));
+    assert_eq!(view(&both).fingerprint(), Fingerprint::Right);
+    let forged = append(&weak, &format!("001c0020 {}", "11".repeat(32)));
+    assert_eq!(view(&forged).integrity(), Some(Integrity::Sha256));
+    assert!(!view(&forged).verify(&strong) && view(&forged).verify(&key()));
+    assert_eq!(view(&forged).unknown_required().count(), 0);
 }
 
 #[test]
 fn integrity_behind_its_sha256_kin_does_not_count() {
     // RFC 8489 §14.6: after MESSAGE-INTEGRITY-SHA256 only FINGERPRINT counts.
-    let bare = RequestBuilder::new(Method::REFRESH, ID)
-        .attribute(attr::MESSAGE_INTEGRITY_SHA256, &[1; 32]);
+    let strong = IntegrityKey::of(Integrity::Sha256, b"swordfish");
+    let bare = RequestBuilder::new(Method::REFRESH, ID).sign(&strong);
     let bytes = bare.lifetime(0).finish(Some(&key()), false);
     let view = view(&bytes);
-    assert!(!view.has_integrity());
-    assert!(!view.verify(&key()));
-    assert_eq!(
-        view.unknown_required().collect::<Vec<_>>(),
-        [attr::MESSAGE_INTEGRITY_SHA256]
-    );
+    assert!(view.verify(&strong) && !view.verify(&key()));
+    assert!(!view.has_sha1_integrity());
     assert_eq!(Request::decode(&view).unwrap().lifetime(), Ok(None));
+}
+
+#[test]
+fn sha256_integrity_that_is_not_whole_is_none() {
+    // RFC 8489 §14.6: 16 to 32 bytes in fours where a usage allows it, and no part at all where none says so, as in TURN.
+    let strong = IntegrityKey::of(Integrity::Sha256, b"swordfish");
+    let whole = RequestBuilder::new(Method::REFRESH, ID).finish(Some(&strong), false);
+    for length in [0_usize, 4, 15, 16, 20, 28, 31, 33, 36] {
+        let mut tag = whole[24..].to_vec();
+        tag.resize(length, 0);
+        let bytes = RequestBuilder::new(Method::REFRESH, ID)
+            .attribute(attr::MESSAGE_INTEGRITY_SHA256, &tag)
+            .finish(Some(&key()), false);
+        assert!(!view(&bytes).has_integrity(), "{length}");
+        assert!(!view(&bytes).verify(&strong), "{length}");
+    }
+    assert!(view(&whole).has_integrity());
 }
 
 #[test]
@@ -302,14 +324,16 @@ fn one_answer_leaves_nothing_in_the_next() {
 
 #[test]
 fn message_may_fill_its_length_field_and_no_more() {
-    // 65,532 is the longest body in fours; 24 + 8 go to the closing attributes and 4 to the header of this one.
-    let longest = vec![b'n'; 65_532 - 24 - 8 - 4];
+    // 65,532 is the longest body in fours; 24 + 36 + 8 go to the closing attributes and 4 to the header of this one.
+    let longest = vec![b'n'; 65_532 - 24 - 36 - 8 - 4];
     let full = RequestBuilder::new(Method::REFRESH, ID)
         .nonce(&longest)
         .software("")
         .lifetime(1);
-    let bytes = full.finish(Some(&key()), true);
+    let strong = IntegrityKey::of(Integrity::Sha256, b"swordfish");
+    let bytes = full.sign(&key()).finish(Some(&strong), true);
     assert_eq!(bytes.len(), 20 + 65_532);
+    assert!(view(&bytes).verify(&strong));
     assert!(view(&bytes).verify(&key()));
     let over = RequestBuilder::new(Method::REFRESH, ID)
         .attribute(attr::NONCE, &[&longest[..], b"n"].concat());
