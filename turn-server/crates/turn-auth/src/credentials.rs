@@ -1,10 +1,11 @@
-//! Whom the relay believes: static users and shared secrets, both at once.
+//! Whom the relay believes: static users, shared secrets and access tokens, all at once.
 //!
 //! Not in: where they are configured, quotas, and the answer to a client that is not believed.
 
 use std::collections::HashMap;
 
-use crate::long_term::LongTermKey;
+use crate::long_term::{KeyAlgorithm, LongTermKey, userhash};
+use crate::oauth::TokenKeys;
 use crate::rest;
 use crate::secret::Secret;
 
@@ -12,15 +13,45 @@ use crate::secret::Secret;
 pub struct Credentials {
     /// The realm that keys are derived for (RFC 8489 §9.2). Set it through [`Credentials::new`]: keys made before a change stay with the old one.
     pub realm: String,
-    users: HashMap<String, LongTermKey>,
+    users: HashMap<String, Keys>,
+    /// The static users by USERHASH.
+    hashes: HashMap<[u8; 32], String>,
     secrets: Vec<Secret<Vec<u8>>>,
     separator: char,
-    /// Stands in for the key of a user that does not exist.
-    dummy: LongTermKey,
+    tokens: Option<TokenKeys>,
+    /// Stands in for the keys of a user that does not exist.
+    dummy: Keys,
+}
+
+/// The keys of one static user.
+struct Keys {
+    md5: Option<LongTermKey>,
+    /// Absent where only an MD5 key was given: no other key can be made from it.
+    sha256: Option<LongTermKey>,
+}
+
+/// Who a request says that it is from, and how its key is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    /// USERNAME or USERHASH.
+    pub user: User<'a>,
+    /// PASSWORD-ALGORITHM, or MD5 without one.
+    pub algorithm: KeyAlgorithm,
+}
+
+/// How a request names its user.
+#[derive(Debug, Clone, Copy)]
+pub enum User<'a> {
+    /// By USERNAME (RFC 8489 §14.3).
+    Name(&'a str),
+    /// By USERHASH (RFC 8489 §14.4). Only static users are found so: names with an expiry in them are not known before they are sent.
+    Hash(&'a [u8; 32]),
 }
 
 /// A client that has proven who it is.
 pub struct Account {
+    /// The name as USERNAME has it.
+    pub username: String,
     /// The name that quotas go by: without the expiry, unless that is all there is.
     pub user: String,
     /// The key that its requests are signed with, and ours to it.
@@ -33,12 +64,14 @@ impl Credentials {
     /// Believes nobody yet, in a realm.
     pub fn new(realm: impl Into<String>) -> Self {
         let realm = realm.into();
-        let dummy = LongTermKey::derive("", &realm, "");
+        let dummy = Keys::derive("", &realm, "");
         Self {
             realm,
             users: HashMap::new(),
+            hashes: HashMap::new(),
             secrets: Vec::new(),
             separator: ':',
+            tokens: None,
             dummy,
         }
     }
@@ -46,14 +79,33 @@ impl Credentials {
     /// Believes a static user by password.
     #[must_use]
     pub fn with_user(self, name: &str, password: &str) -> Self {
-        let key = LongTermKey::derive(name, &self.realm, password);
-        self.with_key(name, key)
+        let keys = Keys::derive(name, &self.realm, password);
+        self.with_keys(name, keys)
     }
 
-    /// Believes a static user by the key of this realm; the last of several for one name counts.
+    /// Believes a static user by a key of this realm; the last of several for one name counts.
+    ///
+    /// From an MD5 key no other can be made, and at the time of a challenge nobody has said who asks: with one such user
+    /// [`Credentials::algorithms`] has MD5 alone, for all.
     #[must_use]
-    pub fn with_key(mut self, name: &str, key: LongTermKey) -> Self {
-        self.users.insert(name.to_owned(), key);
+    pub fn with_key(self, name: &str, key: LongTermKey) -> Self {
+        let keys = match key.algorithm() {
+            KeyAlgorithm::Md5 => Keys {
+                md5: Some(key),
+                sha256: None,
+            },
+            KeyAlgorithm::Sha256 => Keys {
+                md5: None,
+                sha256: Some(key),
+            },
+        };
+        self.with_keys(name, keys)
+    }
+
+    fn with_keys(mut self, name: &str, keys: Keys) -> Self {
+        self.hashes
+            .insert(userhash(name, &self.realm), name.to_owned());
+        self.users.insert(name.to_owned(), keys);
         self
     }
 
@@ -71,37 +123,73 @@ impl Credentials {
         self
     }
 
-    /// Tells whether nobody would be believed.
-    pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.secrets.is_empty()
+    /// Believes whoever has a token that one of these keys opens (RFC 7635).
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: TokenKeys) -> Self {
+        self.tokens = Some(tokens);
+        self
     }
 
-    /// Finds the account of `username` by trying each key it could have; `matches` says whether a key verifies the request.
+    /// The keys of access tokens, if such are accepted.
+    pub fn tokens(&self) -> Option<&TokenKeys> {
+        self.tokens.as_ref()
+    }
+
+    /// Tells whether nobody would be believed.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty() && self.secrets.is_empty() && self.tokens.is_none()
+    }
+
+    /// Lists the algorithms that every user's key can be made by, the best first (RFC 8489 §9.2.4).
+    pub fn algorithms(&self) -> &'static [KeyAlgorithm] {
+        if self.users.values().all(|keys| keys.sha256.is_some()) {
+            &[KeyAlgorithm::Sha256, KeyAlgorithm::Md5]
+        } else {
+            &[KeyAlgorithm::Md5]
+        }
+    }
+
+    /// Tells whether USERHASH finds every user, so that clients may be told to send it: a client that is told sends nothing else
+    /// (RFC 8489 §9.2.5). Names that secrets vouch for, and the key ids of tokens, cannot be found by their hash.
+    pub fn finds_by_hash(&self) -> bool {
+        !self.users.is_empty() && self.secrets.is_empty() && self.tokens.is_none()
+    }
+
+    /// Finds the account of a claim by trying each key it could have; `matches` says whether a key verifies the request.
     ///
     /// How often `matches` is called depends on the configuration and on the form of the username, never on whether a
     /// user of that name exists: for one that does not, a key that nobody has is tried.
     pub fn authenticate(
         &self,
-        username: &str,
+        claim: Claim<'_>,
         now_unix: u64,
         mut matches: impl FnMut(&LongTermKey) -> bool,
     ) -> Option<Account> {
-        let minted = self.minted(username, now_unix);
+        let username = match claim.user {
+            User::Name(name) => Some(name),
+            User::Hash(hash) => self.hashes.get(hash).map(String::as_str),
+        };
+        let minted = match claim.user {
+            User::Name(name) => self.minted(name, now_unix),
+            User::Hash(_) => None,
+        };
         if minted.is_none() || !self.users.is_empty() {
-            let known = self.users.get(username);
-            let verified = matches(known.unwrap_or(&self.dummy));
-            if let (Some(key), true) = (known, verified) {
+            let known = username.and_then(|name| self.users.get(name)?.by(claim.algorithm));
+            let tried = known.or_else(|| self.dummy.by(claim.algorithm));
+            let verified = tried.is_some_and(&mut matches);
+            if let (Some(key), Some(username), true) = (known, username, verified) {
                 return Some(Account {
+                    username: username.to_owned(),
                     user: username.to_owned(),
                     key: key.clone(),
                     expires_at: None,
                 });
             }
         }
-        let name = minted?;
+        let (name, username) = (minted?, username?);
         let key = self.secrets.iter().find_map(|secret| {
             let password = rest::password(secret.expose(), username);
-            let key = LongTermKey::derive(username, &self.realm, &password);
+            let key = LongTermKey::derive_by(claim.algorithm, username, &self.realm, &password);
             matches(&key).then_some(key)
         })?;
         let user = if name.user.is_empty() {
@@ -110,6 +198,7 @@ impl Credentials {
             name.user
         };
         Some(Account {
+            username: username.to_owned(),
             user: user.to_owned(),
             key,
             expires_at: Some(name.expires_at),
@@ -125,255 +214,22 @@ impl Credentials {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const NOW: u64 = 1_700_000_000;
-
-    fn secret(text: &str) -> Secret<Vec<u8>> {
-        Secret::new(text.as_bytes().to_vec())
-    }
-
-    fn both() -> Credentials {
-        Credentials::new("turnpike")
-            .with_user("alice", "wonderland")
-            .with_secret(secret("newest"))
-            .with_secret(secret("older"))
-    }
-
-    /// Authenticates as a client does that knows its password, and says how many keys were tried.
-    fn sign_in(
-        credentials: &Credentials,
-        username: &str,
-        password: &str,
-    ) -> (Option<Account>, usize) {
-        let theirs = LongTermKey::derive(username, &credentials.realm, password);
-        let mut tried = 0;
-        let account = credentials.authenticate(username, NOW, |key| {
-            tried += 1;
-            key.as_bytes() == theirs.as_bytes()
-        });
-        (account, tried)
-    }
-
-    fn believed(
-        credentials: &Credentials,
-        username: &str,
-        password: &str,
-    ) -> Option<(String, Option<u64>)> {
-        sign_in(credentials, username, password)
-            .0
-            .map(|account| (account.user, account.expires_at))
-    }
-
-    #[test]
-    fn nobody_is_believed_without_users_and_secrets() {
-        let nobody = Credentials::new("turnpike");
-        assert!(nobody.is_empty());
-        assert!(nobody.authenticate("alice", NOW, |_| true).is_none());
-        assert!(
-            nobody
-                .authenticate("1700000600:alice", NOW, |_| true)
-                .is_none()
-        );
-    }
-
-    #[test]
-    fn static_user_is_believed_with_the_right_password_only() {
-        assert!(!both().is_empty());
-        assert_eq!(
-            believed(&both(), "alice", "wonderland"),
-            Some(("alice".to_owned(), None))
-        );
-        assert_eq!(believed(&both(), "alice", "Wonderland"), None);
-        assert_eq!(believed(&both(), "Alice", "wonderland"), None);
-    }
-
-    #[test]
-    fn static_user_is_believed_by_its_key_from_hex() {
-        // printf 'alice:turnpike:wonderland' | md5sum
-        let key = LongTermKey::from_hex("d4ca192aa290c0a7d49f765fee7bbe60").unwrap();
-        let credentials = Credentials::new("turnpike").with_key("alice", key);
-        assert_eq!(
-            believed(&credentials, "alice", "wonderland"),
-            Some(("alice".to_owned(), None))
-        );
-    }
-
-    #[test]
-    fn account_carries_the_key_that_matched() {
-        let minted = rest::mint(b"older", "bob", 600, NOW, ':');
-        let (account, _) = sign_in(&both(), &minted.username, &minted.password);
-        let expected = LongTermKey::derive(&minted.username, "turnpike", &minted.password);
-        assert_eq!(account.unwrap().key.as_bytes(), expected.as_bytes());
-    }
-
-    #[test]
-    fn minted_credential_is_believed_under_every_secret_and_named_without_its_expiry() {
-        for text in ["newest", "older"] {
-            let minted = rest::mint(text.as_bytes(), "bob", 600, NOW, ':');
-            let expected = Some(("bob".to_owned(), Some(NOW + 600)));
-            assert_eq!(
-                believed(&both(), &minted.username, &minted.password),
-                expected,
-                "{text}"
-            );
+impl Keys {
+    fn derive(name: &str, realm: &str, password: &str) -> Self {
+        let by = |algorithm| LongTermKey::derive_by(algorithm, name, realm, password);
+        Self {
+            md5: Some(by(KeyAlgorithm::Md5)),
+            sha256: Some(by(KeyAlgorithm::Sha256)),
         }
     }
 
-    #[test]
-    fn secrets_are_tried_in_the_order_given() {
-        let credentials = Credentials::new("turnpike")
-            .with_secret(secret("newest"))
-            .with_secret(secret("older"));
-        let minted = |text: &str| rest::mint(text.as_bytes(), "bob", 600, NOW, ':');
-        let (newest, older) = (minted("newest"), minted("older"));
-        assert_eq!(
-            sign_in(&credentials, &newest.username, &newest.password).1,
-            1
-        );
-        assert_eq!(sign_in(&credentials, &older.username, &older.password).1, 2);
-    }
-
-    #[test]
-    fn credential_of_a_foreign_secret_is_not_believed() {
-        let minted = rest::mint(b"foreign", "bob", 600, NOW, ':');
-        assert_eq!(believed(&both(), &minted.username, &minted.password), None);
-    }
-
-    #[test]
-    fn credential_is_believed_to_its_last_second() {
-        for (expires_at, is_believed) in [(NOW - 1, false), (NOW, true), (NOW + 1, true)] {
-            let minted = rest::mint(b"newest", "bob", expires_at, 0, ':');
-            assert_eq!(
-                believed(&both(), &minted.username, &minted.password).is_some(),
-                is_believed,
-                "{expires_at}"
-            );
-        }
-    }
-
-    #[test]
-    fn expiry_at_and_beyond_64_bits_neither_overflows_nor_panics() {
-        for (username, is_believed) in [
-            ("18446744073709551615:x", true),
-            ("18446744073709551616:x", false),
-        ] {
-            let password = rest::password(b"newest", username);
-            assert_eq!(
-                believed(&both(), username, &password).is_some(),
-                is_believed,
-                "{username}"
-            );
-        }
-    }
-
-    #[test]
-    fn moving_the_expiry_of_a_credential_spoils_its_password() {
-        let minted = rest::mint(b"newest", "bob", 600, NOW, ':');
-        assert_eq!(believed(&both(), "1700009999:bob", &minted.password), None);
-    }
-
-    #[test]
-    fn bare_expiry_is_its_own_quota_name() {
-        let minted = rest::mint(b"newest", "", 600, NOW, ':');
-        let expected = Some(("1700000600".to_owned(), Some(NOW + 600)));
-        assert_eq!(
-            believed(&both(), &minted.username, &minted.password),
-            expected
-        );
-    }
-
-    #[test]
-    fn user_before_its_expiry_has_the_same_quota_name() {
-        let password = rest::password(b"newest", "bob:1700000600");
-        assert_eq!(
-            believed(&both(), "bob:1700000600", &password),
-            Some(("bob".to_owned(), Some(NOW + 600)))
-        );
-    }
-
-    #[test]
-    fn separator_is_the_configured_one() {
-        let credentials = Credentials::new("turnpike")
-            .with_secret(secret("newest"))
-            .with_separator('|');
-        let minted = rest::mint(b"newest", "bob", 600, NOW, '|');
-        assert_eq!(
-            believed(&credentials, &minted.username, &minted.password)
-                .map(|(user, _)| user)
-                .as_deref(),
-            Some("bob")
-        );
-        let colon = rest::mint(b"newest", "bob", 600, NOW, ':');
-        assert_eq!(
-            believed(&credentials, &colon.username, &colon.password),
-            None
-        );
-    }
-
-    #[test]
-    fn static_user_named_like_a_credential_is_believed_by_either_password() {
-        let credentials = both().with_user("1700000600:bob", "static");
-        assert_eq!(
-            believed(&credentials, "1700000600:bob", "static"),
-            Some(("1700000600:bob".to_owned(), None))
-        );
-        let minted = rest::password(b"newest", "1700000600:bob");
-        assert_eq!(
-            believed(&credentials, "1700000600:bob", &minted),
-            Some(("bob".to_owned(), Some(NOW + 600)))
-        );
-    }
-
-    #[test]
-    fn unknown_user_costs_as_many_tries_as_a_wrong_password() {
-        let only_static = Credentials::new("turnpike").with_user("alice", "wonderland");
-        let only_minted = Credentials::new("turnpike").with_secret(secret("newest"));
-        let named = both().with_user("1700000600:known", "static");
-        for (credentials, known, unknown, tries) in [
-            (only_static, "alice", "mallory", 1),
-            (both(), "alice", "mallory", 1),
-            (named, "1700000600:known", "1700000600:unknown", 3),
-            (only_minted, "1700000600:bob", "1700000600:mallory", 1),
-        ] {
-            assert_eq!(sign_in(&credentials, known, "wrong").1, tries, "{known}");
-            assert_eq!(
-                sign_in(&credentials, unknown, "wrong").1,
-                tries,
-                "{unknown}"
-            );
-        }
-    }
-
-    #[test]
-    fn names_that_no_key_could_belong_to_still_cost_one_try() {
-        let only_minted = Credentials::new("turnpike").with_secret(secret("newest"));
-        for username in ["", "mallory", "0:mallory", "1699999999:expired"] {
-            assert_eq!(sign_in(&only_minted, username, "wrong").1, 1, "{username}");
-        }
-    }
-
-    #[test]
-    fn nobody_signs_in_with_the_key_that_stands_in_for_unknown_users() {
-        assert_eq!(believed(&both(), "", ""), None);
-        assert!(both().authenticate("mallory", NOW, |_| true).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn no_username_is_believed_without_a_key_that_matches(username in "[0-9]{1,22}:?[a-z]{0,5}|\\PC{0,30}", now in any::<u64>()) {
-            prop_assert!(both().authenticate(&username, now, |_| false).is_none());
-        }
-
-        #[test]
-        fn minted_credentials_are_believed_until_they_expire(user in "\\PC{0,20}", ttl in 0..10_000_u64, later in 0..20_000_u64) {
-            let minted = rest::mint(b"newest", &user, ttl, NOW, ':');
-            let theirs = LongTermKey::derive(&minted.username, "turnpike", &minted.password);
-            let account = both().authenticate(&minted.username, NOW + later, |key| key.as_bytes() == theirs.as_bytes());
-            prop_assert_eq!(account.is_some(), later <= ttl);
+    fn by(&self, algorithm: KeyAlgorithm) -> Option<&LongTermKey> {
+        match algorithm {
+            KeyAlgorithm::Md5 => self.md5.as_ref(),
+            KeyAlgorithm::Sha256 => self.sha256.as_ref(),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,14 @@
 mod credentials;
 mod long_term;
 mod nonce;
+mod oauth;
 pub mod rest;
 mod secret;
+mod security_features;
 
-pub use credentials::{Account, Credentials};
-pub use long_term::LongTermKey;
-pub use nonce::{Nonce, NonceKey, NonceVerdict};
+pub use credentials::{Account, Claim, Credentials, User};
+pub use long_term::{KeyAlgorithm, LongTermKey, userhash};
+pub use nonce::{Nonce, NonceKey, NonceVerdict, Offer};
+pub use oauth::{Token, TokenAlgorithm, TokenKey, TokenKeys, TokenRefused};
 pub use secret::Secret;
+pub use security_features::SecurityFeatures;

@@ -1,14 +1,28 @@
-//! The key of the long-term credential mechanism (RFC 8489 §9.2.2).
-//!
-//! Not in: SHA-256 password algorithms.
+//! The key of the long-term credential mechanism, and the hash that may stand for a user's name (RFC 8489 §9.2.2, §14.4).
 
-use md5::{Digest, Md5};
+use md5::Md5;
+use sha2::{Digest, Sha256};
 
-/// MD5 over user, realm and password: what a server keeps instead of a password, and as good as one within its realm.
+/// How a key is made from a password (RFC 8489 §18.5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyAlgorithm {
+    /// MD5, the only one before RFC 8489.
+    Md5,
+    /// SHA-256.
+    Sha256,
+}
+
+/// A hash over user, realm and password: what a server keeps instead of a password, and as good as one within its realm.
 ///
 /// It has no `Debug`.
 #[derive(Clone)]
-pub struct LongTermKey([u8; 16]);
+pub struct LongTermKey(Hashed);
+
+#[derive(Clone)]
+enum Hashed {
+    Md5([u8; 16]),
+    Sha256([u8; 32]),
+}
 
 impl LongTermKey {
     /// Computes MD5(username ":" realm ":" password).
@@ -16,14 +30,19 @@ impl LongTermKey {
     /// RFC 8489 prepares the three by OpaqueString (RFC 8265), RFC 5389 by SASLprep. Both leave ASCII as it is, and that is what
     /// clients send; other text is used as given, so it has to be configured in its prepared form.
     pub fn derive(username: &str, realm: &str, password: &str) -> Self {
-        let mut hash = Md5::new();
-        for piece in [username, ":", realm, ":", password] {
-            hash.update(piece);
-        }
-        Self(hash.finalize().into())
+        Self::derive_by(KeyAlgorithm::Md5, username, realm, password)
     }
 
-    /// Reads a key from 32 hexadecimal digits, of either case; `None` for anything else.
+    /// Computes the key by either algorithm; the text that is hashed is the same.
+    pub fn derive_by(algorithm: KeyAlgorithm, username: &str, realm: &str, password: &str) -> Self {
+        let pieces = [username, ":", realm, ":", password];
+        Self(match algorithm {
+            KeyAlgorithm::Md5 => Hashed::Md5(hash::<Md5>(&pieces).into()),
+            KeyAlgorithm::Sha256 => Hashed::Sha256(hash::<Sha256>(&pieces).into()),
+        })
+    }
+
+    /// Reads an MD5 key from 32 hexadecimal digits, of either case; `None` for anything else.
     pub fn from_hex(digits: &str) -> Option<Self> {
         let (pairs, []) = digits.as_bytes().as_chunks::<2>() else {
             return None;
@@ -33,18 +52,42 @@ impl LongTermKey {
         for (byte, &[high, low]) in key.iter_mut().zip(pairs) {
             *byte = hex_digit(high)? << 4 | hex_digit(low)?;
         }
-        Some(Self(key))
+        Some(Self::from_bytes(key))
     }
 
-    /// Takes a key that is ready.
+    /// Takes an MD5 key that is ready.
     pub const fn from_bytes(key: [u8; 16]) -> Self {
-        Self(key)
+        Self(Hashed::Md5(key))
     }
 
-    /// Returns the key for MESSAGE-INTEGRITY.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
+    /// Returns the key for MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256: 16 bytes by MD5, 32 by SHA-256.
+    pub const fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Hashed::Md5(key) => key,
+            Hashed::Sha256(key) => key,
+        }
     }
+
+    /// Says by which algorithm it was made.
+    pub const fn algorithm(&self) -> KeyAlgorithm {
+        match &self.0 {
+            Hashed::Md5(_) => KeyAlgorithm::Md5,
+            Hashed::Sha256(_) => KeyAlgorithm::Sha256,
+        }
+    }
+}
+
+/// Computes USERHASH: SHA-256(username ":" realm) (RFC 8489 §14.4).
+pub fn userhash(username: &str, realm: &str) -> [u8; 32] {
+    hash::<Sha256>(&[username, ":", realm]).into()
+}
+
+fn hash<D: Digest>(pieces: &[&str]) -> sha2::digest::Output<D> {
+    let mut hash = D::new();
+    for piece in pieces {
+        hash.update(piece);
+    }
+    hash.finalize()
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
@@ -82,6 +125,30 @@ mod tests {
                 .unwrap()
                 .as_bytes()
         );
+    }
+
+    #[test]
+    fn sha256_key_and_userhash_are_those_of_rfc_8489_appendix_b_1() {
+        // printf 'マトリックス:example.org:TheMatrIX' | sha256sum, and the same without the password
+        let key = LongTermKey::derive_by(
+            KeyAlgorithm::Sha256,
+            "マトリックス",
+            "example.org",
+            "TheMatrIX",
+        );
+        assert_eq!(
+            hex(key.as_bytes()),
+            "dd295a613b9058c3c23d6dc7165bda072304d989c9d0af3a8c7e184b4f9bb4a1"
+        );
+        assert_eq!(key.algorithm(), KeyAlgorithm::Sha256);
+        assert_eq!(
+            hex(&userhash("マトリックス", "example.org")),
+            "4a3cf38fef6992bda952c6780417da0f24819415569e60b205c46e41407f1704"
+        );
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     #[test]

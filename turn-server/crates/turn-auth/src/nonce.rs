@@ -2,12 +2,14 @@
 //! (RFC 8489 §9.2.4; the server keeps nothing for a source that has proven nothing).
 //!
 //! ```text
-//!  0               4                               12
-//!  ├─seconds, u32──┤─SipHash-2-4 over client and seconds─┤   in base64url: 16 characters
+//!                          0               4                               12
+//!  [ nonce cookie, 13 ]    ├─seconds, u32──┤─SipHash-2-4 over client and seconds─┤   in base64url: 16 characters
 //! ```
 //!
-//! Not in: the security-feature bits of RFC 8489 §9.2, which go with SHA-256.
+//! The cookie of RFC 8489 §9.2 and the algorithms that went with it are hashed too: whoever takes features out of a challenge
+//! spoils its nonce. A nonce without a cookie is for short requests over UDP, to which a long challenge must not be sent.
 
+use std::hash::Hasher;
 use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
@@ -15,12 +17,38 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use siphasher::sip::SipHasher24;
 use subtle::ConstantTimeEq;
 
+use crate::security_features::{COOKIE_LEN, SecurityFeatures};
+
 /// Seconds that a nonce may lie in the future: what the clock may have been set back by since, or a neighbour's runs ahead.
 const SKEW_SECS: i64 = 5;
 
-/// A nonce as it goes on the wire: 16 printable characters.
+/// Length of a nonce without its cookie.
+const PROPER_LEN: usize = 16;
+
+/// A nonce as it goes on the wire: 16 printable characters, or 29 with a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Nonce(pub [u8; 16]);
+pub struct Nonce {
+    /// The cookie, or nothing of it, right before the nonce proper.
+    bytes: [u8; COOKIE_LEN + PROPER_LEN],
+    has_cookie: bool,
+}
+
+impl Nonce {
+    /// Returns the characters.
+    pub fn as_bytes(&self) -> &[u8] {
+        let start = if self.has_cookie { 0 } else { COOKIE_LEN };
+        self.bytes.get(start..).unwrap_or_default()
+    }
+}
+
+/// What a challenge offers besides its nonce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// The security features.
+    pub features: SecurityFeatures,
+    /// The value of PASSWORD-ALGORITHMS, if the features have it.
+    pub algorithms: &'a [u8],
+}
 
 /// What a nonce that came back is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +71,22 @@ impl NonceKey {
         Self(SipHasher24::new_with_key(&key))
     }
 
-    /// Makes the nonce of a client for this second. `transport` is any number that tells the client's transports apart.
-    pub fn issue(&self, client: SocketAddr, transport: u8, now_unix: u64) -> Nonce {
+    /// Makes the nonce of a client for this second, with a cookie if the challenge offers something. `transport` is any number that
+    /// tells the client's transports apart.
+    pub fn issue(
+        &self,
+        client: SocketAddr,
+        transport: u8,
+        now_unix: u64,
+        offer: Option<Offer<'_>>,
+    ) -> Nonce {
         // 32 bits wrap in 2106; ages are differences, which wrap with them.
-        self.nonce_of(client, transport, now_unix as u32)
+        self.nonce_of(client, transport, now_unix as u32, offer)
     }
 
     /// Judges a nonce that came back from `client`. It lasts for `lifetime_secs`, 0 = for ever.
+    ///
+    /// `algorithms` are those that challenges list now: with a cookie that speaks of them, a nonce sent with others is not ours any more.
     pub fn check(
         &self,
         nonce: &[u8],
@@ -57,12 +94,23 @@ impl NonceKey {
         transport: u8,
         now_unix: u64,
         lifetime_secs: u64,
+        algorithms: &[u8],
     ) -> NonceVerdict {
-        let Some(seconds) = seconds_of(nonce) else {
+        let features = SecurityFeatures::of_nonce(nonce);
+        let proper = nonce.get(features.map_or(0, |_| COOKIE_LEN)..);
+        let Some(seconds) = proper.and_then(seconds_of) else {
             return NonceVerdict::Foreign;
         };
-        let ours = self.nonce_of(client, transport, seconds);
-        if !bool::from(ours.0.as_slice().ct_eq(nonce)) {
+        let offer = features.map(|features| Offer {
+            features,
+            algorithms: if features.password_algorithms {
+                algorithms
+            } else {
+                &[]
+            },
+        });
+        let ours = self.nonce_of(client, transport, seconds, offer);
+        if !bool::from(ours.as_bytes().ct_eq(nonce)) {
             return NonceVerdict::Foreign;
         }
         let age = i64::from((now_unix as u32).wrapping_sub(seconds).cast_signed());
@@ -74,20 +122,34 @@ impl NonceKey {
         }
     }
 
-    fn nonce_of(&self, client: SocketAddr, transport: u8, seconds: u32) -> Nonce {
+    fn nonce_of(
+        &self,
+        client: SocketAddr,
+        transport: u8,
+        seconds: u32,
+        offer: Option<Offer<'_>>,
+    ) -> Nonce {
         let seconds = seconds.to_be_bytes();
-        let mac = self
-            .0
-            .hash(&facts(client, transport, seconds))
-            .to_be_bytes();
+        let cookie = offer.map(|offer| offer.features.cookie());
+        let mut hasher = self.0;
+        hasher.write(&facts(client, transport, seconds));
+        if let (Some(cookie), Some(offer)) = (&cookie, offer) {
+            hasher.write(cookie);
+            hasher.write(offer.algorithms);
+        }
         let mut raw = [0; 12];
         raw[..4].copy_from_slice(&seconds);
-        raw[4..].copy_from_slice(&mac);
-        let mut text = [0; 16];
+        raw[4..].copy_from_slice(&hasher.finish().to_be_bytes());
+        let mut bytes = [0; COOKIE_LEN + PROPER_LEN];
+        let (front, text) = bytes.split_at_mut(COOKIE_LEN);
+        front.copy_from_slice(&cookie.unwrap_or_default());
         // 12 bytes are 16 characters, always.
-        let written = BASE64_URL_SAFE_NO_PAD.encode_slice(raw, &mut text);
-        debug_assert_eq!(written, Ok(16));
-        Nonce(text)
+        let written = BASE64_URL_SAFE_NO_PAD.encode_slice(raw, text);
+        debug_assert_eq!(written, Ok(PROPER_LEN));
+        Nonce {
+            bytes,
+            has_cookie: cookie.is_some(),
+        }
     }
 }
 
@@ -135,18 +197,33 @@ mod tests {
         "192.0.2.1:49152".parse().unwrap()
     }
 
+    fn plain(now: u64) -> Nonce {
+        key().issue(client(), 0, now, None)
+    }
+
+    fn offer(algorithms: &[u8]) -> Option<Offer<'_>> {
+        let features = SecurityFeatures {
+            password_algorithms: !algorithms.is_empty(),
+            username_anonymity: true,
+        };
+        Some(Offer {
+            features,
+            algorithms,
+        })
+    }
+
     fn verdict_at(now: u64, lifetime: u64) -> NonceVerdict {
-        key().check(&key().issue(client(), 0, NOW).0, client(), 0, now, lifetime)
+        key().check(plain(NOW).as_bytes(), client(), 0, now, lifetime, &[])
     }
 
     #[test]
     fn nonces_are_the_ones_another_implementation_computes() {
         // Written out in Python: SipHash-2-4 by its paper, keyed 00 01 … 0f, over family, address padded to 16, port, transport, seconds.
-        assert_eq!(&key().issue(client(), 0, NOW).0, b"ZVPxAEfsEAmDe90N");
+        assert_eq!(plain(NOW).as_bytes(), b"ZVPxAEfsEAmDe90N");
         assert_eq!(
-            &key()
-                .issue("[2001:db8::1]:49152".parse().unwrap(), 1, NOW)
-                .0,
+            key()
+                .issue("[2001:db8::1]:49152".parse().unwrap(), 1, NOW, None)
+                .as_bytes(),
             b"ZVPxAPcfM01rReyY"
         );
     }
@@ -186,22 +263,30 @@ mod tests {
     #[test]
     fn ages_are_right_across_the_wrap_of_32_bits() {
         let before = u64::from(u32::MAX) - 10;
-        let nonce = key().issue(client(), 0, before);
+        let nonce = plain(before);
         assert_eq!(
-            key().check(&nonce.0, client(), 0, before + 100, LIFETIME),
+            key().check(nonce.as_bytes(), client(), 0, before + 100, LIFETIME, &[]),
             NonceVerdict::Fresh
         );
         assert_eq!(
-            key().check(&nonce.0, client(), 0, before + 601, LIFETIME),
+            key().check(nonce.as_bytes(), client(), 0, before + 601, LIFETIME, &[]),
             NonceVerdict::Stale
         );
     }
 
     #[test]
     fn nonce_of_another_address_port_transport_or_key_is_foreign() {
-        let nonce = key().issue(client(), 0, NOW).0;
+        let nonce = plain(NOW);
+        let nonce = nonce.as_bytes();
         let check = |client: &str, transport| {
-            key().check(&nonce, client.parse().unwrap(), transport, NOW, LIFETIME)
+            key().check(
+                nonce,
+                client.parse().unwrap(),
+                transport,
+                NOW,
+                LIFETIME,
+                &[],
+            )
         };
         assert_eq!(check("192.0.2.1:49152", 0), NonceVerdict::Fresh);
         assert_eq!(check("192.0.2.2:49152", 0), NonceVerdict::Foreign);
@@ -210,26 +295,30 @@ mod tests {
         assert_eq!(check("[::ffff:192.0.2.1]:49152", 0), NonceVerdict::Foreign);
         let other = NonceKey::new([9; 16]);
         assert_eq!(
-            other.check(&nonce, client(), 0, NOW, LIFETIME),
+            other.check(nonce, client(), 0, NOW, LIFETIME, &[]),
             NonceVerdict::Foreign
         );
     }
 
     #[test]
     fn bytes_that_are_no_nonce_are_foreign() {
-        let ours = key().issue(client(), 0, NOW).0;
-        let longer = [&ours[..], b"="].concat();
+        let ours = plain(NOW);
+        let ours = ours.as_bytes();
+        let longer = [ours, b"="].concat();
+        let with_cookie = [b"obMatJos2AAAA", ours].concat();
         for nonce in [
             &b""[..],
             &ours[..15],
             &longer,
+            &with_cookie,
+            &with_cookie[..13],
             b"ZVPxAEfsEAmDe9+N",
             b"f//499k954d6OL34oL9FSTvy64sA",
             &[0xFF; 16],
             &[0; 16],
         ] {
             assert_eq!(
-                key().check(nonce, client(), 0, NOW, 0),
+                key().check(nonce, client(), 0, NOW, 0, &[]),
                 NonceVerdict::Foreign,
                 "{nonce:?}"
             );
@@ -243,16 +332,48 @@ mod tests {
         ) {
             let key = NonceKey::new(secret);
             let client = SocketAddr::new(ip, port);
-            let nonce = key.issue(client, transport, now);
-            prop_assert!(nonce.0.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)));
-            prop_assert_eq!(key.check(&nonce.0, client, transport, now, LIFETIME), NonceVerdict::Fresh);
+            for offer in [None, offer(&[]), offer(&[0, 1, 0, 0])] {
+                let listed = offer.map_or(&[][..], |offer| offer.algorithms);
+                let nonce = key.issue(client, transport, now, offer);
+                let nonce = nonce.as_bytes();
+                prop_assert!(nonce.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)));
+                prop_assert_eq!(key.check(nonce, client, transport, now, LIFETIME, listed), NonceVerdict::Fresh);
+                prop_assert_eq!(SecurityFeatures::of_nonce(nonce), offer.map(|offer| offer.features));
+            }
         }
 
         #[test]
         fn nonce_changed_in_one_bit_is_foreign(at in 0..16_usize, bit in 0..8_u8) {
-            let mut nonce = key().issue(client(), 0, NOW).0;
+            let mut nonce = plain(NOW).as_bytes().to_vec();
             nonce[at] ^= 1 << bit;
-            prop_assert_eq!(key().check(&nonce, client(), 0, NOW, 0), NonceVerdict::Foreign);
+            prop_assert_eq!(key().check(&nonce, client(), 0, NOW, 0, &[]), NonceVerdict::Foreign);
         }
+
+        #[test]
+        fn nonce_with_a_cookie_changed_in_one_bit_is_foreign(at in 0..29_usize, bit in 0..8_u8) {
+            let mut nonce = key().issue(client(), 0, NOW, offer(&[0, 1, 0, 0])).as_bytes().to_vec();
+            nonce[at] ^= 1 << bit;
+            prop_assert_eq!(key().check(&nonce, client(), 0, NOW, 0, &[0, 1, 0, 0]), NonceVerdict::Foreign);
+        }
+    }
+
+    #[test]
+    fn features_cannot_be_taken_out_of_a_nonce_or_put_into_one() {
+        // RFC 8489 §9.2.1: the bid-down attack of whoever changes a challenge on its way.
+        let (md5, both) = ([0, 1, 0, 0], [0, 2, 0, 0, 0, 1, 0, 0]);
+        let nonce = key().issue(client(), 0, NOW, offer(&both));
+        let nonce = nonce.as_bytes();
+        assert_eq!((nonce.len(), &nonce[..13]), (29, &b"obMatJos2wAAA"[..]));
+        let check =
+            |nonce: &[u8], listed: &[u8]| key().check(nonce, client(), 0, NOW, LIFETIME, listed);
+        assert_eq!(check(nonce, &both), NonceVerdict::Fresh);
+        assert_eq!(check(&nonce[13..], &both), NonceVerdict::Foreign);
+        for cookie in ["obMatJos2AAAA", "obMatJos2gAAA", "obMatJos2QAAA"] {
+            let changed = [cookie.as_bytes(), &nonce[13..]].concat();
+            assert_eq!(check(&changed, &both), NonceVerdict::Foreign, "{cookie}");
+        }
+        assert_eq!(check(nonce, &md5), NonceVerdict::Foreign);
+        let bare = key().issue(client(), 0, NOW, offer(&[]));
+        assert_eq!(check(bare.as_bytes(), &both), NonceVerdict::Fresh);
     }
 }
