@@ -10,8 +10,8 @@ use rand::{Rng, TryRngCore, rngs::OsRng};
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
 use turn_config::settings::{self, Settings};
 use turn_proto::{
-    Access, ClientLists, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits, Nat64Prefix,
-    PeerPolicy, RelayAddresses, ReplyLimit, Shared,
+    Access, Alternates, ClientLists, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits,
+    Nat64Prefix, PeerPolicy, RelayAddresses, ReplyLimit, Shared,
 };
 
 use crate::{addresses, discovery};
@@ -130,6 +130,10 @@ fn config(
         discovery: None,
         turn: settings.stun.relaying,
         tcp_relay: false,
+        alternates: Alternates::default(),
+        reasons: false,
+        mapped_address: false,
+        classic_stun: false,
         always_fingerprint: settings.wire.fingerprint,
         software: settings
             .wire

@@ -11,8 +11,8 @@ use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, NonceKey, Secret};
 use turn_io::{Listening, Stats, Workers};
 use turn_proto::{
-    Access, Config, DefaultFamily, Guard, Lifetimes, Limits, PeerPolicy, Relay, RelayAddresses,
-    RelayChoice, Shared, Transport,
+    Access, Alternates, Config, DefaultFamily, Guard, Lifetimes, Limits, PeerPolicy, Relay,
+    RelayAddresses, RelayChoice, Shared, Transport,
 };
 
 use crate::{
@@ -295,6 +295,10 @@ impl Builder {
             discovery: None,
             turn: true,
             tcp_relay: false,
+            alternates: Alternates::default(),
+            reasons: false,
+            mapped_address: false,
+            classic_stun: false,
             always_fingerprint: false,
             software: None,
         };

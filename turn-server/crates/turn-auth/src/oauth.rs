@@ -77,7 +77,7 @@ pub struct TokenKeys {
 pub struct Token {
     /// The key of its messages.
     pub mac_key: Secret<Vec<u8>>,
-    /// Last second in which it counts, Unix time.
+    /// When its lifetime ends, Unix time; it is taken for a few seconds more, as clocks differ.
     pub expires_at: u64,
 }
 
@@ -136,7 +136,7 @@ impl TokenKeys {
         }
         Ok(Token {
             mac_key: Secret::new(block.mac_key.to_vec()),
-            expires_at: block.seconds.saturating_add(span - 1),
+            expires_at: block.seconds.saturating_add(block.lifetime.into()),
         })
     }
 }
@@ -227,7 +227,7 @@ mod tests {
             let token = seal(kid, "turn.example", &block(&[7; 20], NOW, 600));
             let opened = keys().open(kid, &token, NOW).ok().unwrap();
             assert_eq!(opened.mac_key.expose(), &[7; 20]);
-            assert_eq!(opened.expires_at, NOW + 604);
+            assert_eq!(opened.expires_at, NOW + 600);
         }
     }
 
@@ -248,7 +248,7 @@ mod tests {
             let token = BASE64_STANDARD.decode(token).unwrap();
             let opened = keys().open(kid, &token, NOW + 1).ok().unwrap();
             assert_eq!(opened.mac_key.expose(), &[b'm'; 20]);
-            assert_eq!(opened.expires_at, NOW + 604);
+            assert_eq!(opened.expires_at, NOW + 600);
         }
     }
 
@@ -260,7 +260,7 @@ mod tests {
         let elsewhere = seal("north", "turn.else", &block(&[7; 20], NOW, 600));
         assert_eq!(outcome("north", &elsewhere, NOW), Err(TokenRefused::Broken));
         let old = seal("old", "turn.example", &block(&[7; 20], NOW, 600));
-        assert_eq!(outcome("old", &old, NOW - 1), Ok(NOW + 604));
+        assert_eq!(outcome("old", &old, NOW - 1), Ok(NOW + 600));
         assert_eq!(outcome("old", &old, NOW), Err(TokenRefused::UnknownKey));
     }
 

@@ -10,6 +10,7 @@ use crate::{
     ports::Want,
     quota::Ticket,
     relayed::{Lacking, RelayedAddresses, Version},
+    session_key::SessionKey,
     slab::Key,
     sorted_map::SortedMap,
 };
@@ -40,22 +41,6 @@ pub(crate) struct Allocation {
     pub(crate) created_by: TransactionId,
     pub(crate) created_reply: Box<[u8]>,
     pub(crate) traffic: Traffic,
-}
-
-/// The key of a session, ready for use and as it is handed to another worker.
-#[derive(Clone)]
-pub(crate) struct SessionKey {
-    pub(crate) ready: IntegrityKey,
-    pub(crate) bytes: Arc<[u8]>,
-}
-
-impl SessionKey {
-    pub(crate) fn new(bytes: &[u8]) -> Self {
-        Self {
-            ready: IntegrityKey::new(bytes),
-            bytes: bytes.into(),
-        }
-    }
 }
 
 /// How far an allocation has come.

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use turn_wire::{IntegrityKey, MessageView, Method, attr};
+use turn_auth::{Claim, KeyAlgorithm, NonceVerdict, SecurityFeatures, User, userhash};
+use turn_wire::{Integrity, IntegrityKey, MessageView, Method, attr};
 
 use crate::{
-    Access, ConnectionId, Now, Path, allocation::SessionKey, connections::Owner, reject::Reject,
-    relay::Relay, slab::Key,
+    Access, ConnectionId, KeyOrigin, Now, Path, connections::Owner, password_algorithms,
+    reject::Reject, relay::Relay, session_key::SessionKey, slab::Key,
 };
-use turn_auth::NonceVerdict;
 
 /// Who has sent a request.
 pub(crate) struct Requester {
-    /// USERNAME as sent.
+    /// USERNAME as sent, or the one that USERHASH stands for.
     pub(crate) username: Box<str>,
     /// The user without a timestamp.
     pub(crate) user: Arc<str>,
@@ -45,15 +45,40 @@ impl From<Reject> for Unproven {
     }
 }
 
+/// What a request claims, as far as it can be read without a key.
+#[derive(Clone, Copy)]
+struct Claimed<'a> {
+    claim: Claim<'a>,
+    /// Which attribute its answers carry.
+    answers: Integrity,
+}
+
 impl Requester {
     /// What answers are signed with.
     pub(crate) fn integrity(&self) -> Option<&IntegrityKey> {
         self.key.as_ref().map(|key| &key.ready)
     }
+
+    /// When the lifetime of the token ends that the request was made with, Unix time.
+    pub(crate) fn token_expires_at(&self) -> Option<u64> {
+        match self.key.as_ref()?.secret.origin {
+            KeyOrigin::Token { expires_at } => Some(expires_at),
+            KeyOrigin::Password(_) => None,
+        }
+    }
+
+    /// The name that quotas count: none for tokens, for one key id is that of all clients of an authorization server.
+    pub(crate) fn counted_user(&self) -> Arc<str> {
+        match self.token_expires_at() {
+            Some(_) => "".into(),
+            None => Arc::clone(&self.user),
+        }
+    }
 }
 
 impl Relay {
-    /// Finds out who has sent a request, or why that is not believed.
+    /// Finds out who has sent a request, or why that is not believed: the steps of RFC 8489 §9.2.4, but the nonce is looked at
+    /// before the key, which costs more.
     pub(crate) fn authenticate(
         &self,
         now: Now,
@@ -70,37 +95,81 @@ impl Relay {
                 allocation,
             });
         }
+        // First: neither MESSAGE-INTEGRITY nor MESSAGE-INTEGRITY-SHA256.
         if !view.has_integrity() {
-            return Err(self.challenge(view, allocation.is_some()).into());
+            return Err(self.challenge(path, view, allocation.is_some()).into());
         }
-        // §9.2.4: MESSAGE-INTEGRITY without the others is a bad request.
-        let (Some(username), Some(realm), Some(nonce)) =
-            (view.username(), view.realm(), view.nonce())
-        else {
+        // Second: one of them without the others is a bad request.
+        let name = view.username().map(User::Name);
+        let user = name.or_else(|| view.userhash().map(User::Hash));
+        let (Some(user), Some(realm), Some(nonce)) = (user, view.realm(), view.nonce()) else {
             return Err(Reject::BadRequest.into());
         };
-        let lifetime = self.config.nonce_lifetime.as_secs();
-        match self.config.nonce_key.check(
-            nonce,
-            path.client,
-            path.transport as u8,
-            now.unix,
-            lifetime,
-        ) {
-            NonceVerdict::Fresh => {}
-            NonceVerdict::Stale | NonceVerdict::Foreign => return Err(Reject::StaleNonce.into()),
+        let verdict = self.judge_nonce(now, path, nonce);
+        if verdict == NonceVerdict::Foreign {
+            return Err(Reject::StaleNonce.into());
+        }
+        // Third: the algorithms must be those that came with the nonce.
+        let algorithm = self.algorithm(view, nonce)?;
+        if verdict == NonceVerdict::Stale {
+            return Err(Reject::StaleNonce.into());
         }
         if realm != self.config.credentials.realm {
             return Err(Reject::Unauthorized.into());
         }
-        self.identify(now, view, username, allocation, lookup)
+        let claimed = Claimed {
+            claim: Claim { user, algorithm },
+            answers: answers_by(view),
+        };
+        self.identify(now, view, claimed, allocation, lookup)
+    }
+
+    fn judge_nonce(&self, now: Now, path: &Path, nonce: &[u8]) -> NonceVerdict {
+        self.config.nonce_key.check(
+            nonce,
+            path.client,
+            path.transport as u8,
+            now.unix,
+            self.config.nonce_lifetime.as_secs(),
+            self.listed_algorithms(),
+        )
+    }
+
+    /// The value of PASSWORD-ALGORITHMS in challenges.
+    pub(crate) fn listed_algorithms(&self) -> &'static [u8] {
+        match self.config.access {
+            // Whoever is asked for keys has those that all clients know.
+            Access::Asked => password_algorithms::listed(&[KeyAlgorithm::Md5]),
+            _ => password_algorithms::listed(self.config.credentials.algorithms()),
+        }
+    }
+
+    /// Whether clients are told to send USERHASH: everybody must be found by it.
+    pub(crate) fn hides_usernames(&self) -> bool {
+        self.config.access == Access::Authenticated && self.config.credentials.finds_by_hash()
+    }
+
+    /// How the key of a request is made; 400 if it answers a challenge that was never sent (RFC 8489 §9.2.4).
+    fn algorithm(&self, view: &MessageView<'_>, nonce: &[u8]) -> Result<KeyAlgorithm, Reject> {
+        let features = SecurityFeatures::of_nonce(nonce).unwrap_or_default();
+        let listed = self.listed_algorithms();
+        password_algorithms::chosen(
+            view.attribute(attr::PASSWORD_ALGORITHMS),
+            view.attribute(attr::PASSWORD_ALGORITHM),
+            if features.password_algorithms {
+                listed
+            } else {
+                &[]
+            },
+        )
+        .ok_or(Reject::BadRequest)
     }
 
     /// What to answer to a request without credentials: a challenge, or an error as short as the request.
     ///
     /// A request that would fail after authentication as well gets no challenge, which is three times as long: the address
     /// that asks may be a victim's (RFC 8656 §21.1.1).
-    fn challenge(&self, view: &MessageView<'_>, has_allocation: bool) -> Reject {
+    fn challenge(&self, path: &Path, view: &MessageView<'_>, has_allocation: bool) -> Reject {
         match view.method() {
             Method::BINDING => Reject::Unauthorized,
             Method::ALLOCATE
@@ -108,7 +177,12 @@ impl Relay {
                     .attribute(attr::REQUESTED_TRANSPORT)
                     .is_some_and(|value| value.len() == 4) =>
             {
-                Reject::Unauthorized
+                // RFC 8489 §10: whoever is sent elsewhere need not sign in here first.
+                if !has_allocation && self.redirects(path) {
+                    Reject::TryAlternate
+                } else {
+                    Reject::Unauthorized
+                }
             }
             Method::CONNECTION_BIND if view.attribute(attr::CONNECTION_ID).is_some() => {
                 Reject::Unauthorized
@@ -131,29 +205,46 @@ impl Relay {
         &self,
         now: Now,
         view: &MessageView<'_>,
-        username: &str,
+        claimed: Claimed<'_>,
         allocation: Option<Key>,
         lookup: Lookup<'_>,
     ) -> Result<Requester, Unproven> {
         let held = self.owner(view, allocation);
-        if let Some(Owner {
-            username,
-            user,
-            key: Some(key),
-        }) = held.as_ref().filter(|held| *held.username == *username)
-            // The key that made the allocation is good as long as it lives, even if the credential has expired since:
-            // a call outlives its credential (coturn does the same).
-            && view.verify(&key.ready)
+        if let (Some(token), User::Name(kid)) =
+            (view.attribute(attr::ACCESS_TOKEN), claimed.claim.user)
+            && self.config.credentials.tokens().is_some()
         {
+            let key = self.key_in_token(now, view, claimed, kid, token)?;
+            // RFC 7635 §10: a later token may have been sealed with another key.
+            if held.is_some_and(|held| !held.is_by_token()) {
+                return Err(Reject::WrongCredentials.into());
+            }
             return Ok(Requester {
-                username: username.clone(),
-                user: Arc::clone(user),
-                key: Some(key.clone()),
+                username: kid.into(),
+                user: kid.into(),
+                key: Some(key),
                 allocation,
             });
         }
-        let (user, key) = self.account(now, view, username, lookup)?;
-        if held.is_some_and(|held| *held.username != *username) {
+        let own = (held.as_ref()).filter(|held| self.is_name_of(claimed.claim.user, held));
+        // The key that made the allocation is good as long as it lives, even if the credential has expired since:
+        // a call outlives its credential (coturn does the same).
+        if let Some(own) = own
+            && let Some(key) = own.key.as_ref()
+            && key.secret.origin.is_good_for(claimed.claim.algorithm, now)
+            && key.verifies(view)
+        {
+            return Ok(Requester {
+                username: own.username.clone(),
+                user: Arc::clone(&own.user),
+                key: Some(key.answering_by(claimed.answers)),
+                allocation,
+            });
+        }
+        // Whoever has made an allocation was in time then, and may go on by another algorithm than at first.
+        let as_of = if own.is_some() { 0 } else { now.unix };
+        let (username, user, key) = self.account(as_of, view, claimed, lookup)?;
+        if held.is_some() && own.is_none() {
             // RFC 8656 §5: an allocation is managed by whoever made it. An Allocate would make one, and meets a 5-tuple in
             // use (§7.2 step 2): 441 is for the other requests (§19).
             let reject = if view.method() == Method::ALLOCATE {
@@ -164,50 +255,69 @@ impl Relay {
             return Err(reject.into());
         }
         Ok(Requester {
-            username: username.into(),
+            username,
             user,
             key: Some(key),
             allocation,
         })
     }
 
-    /// Finds the user and the key that a request is signed with, among the credentials at hand or by asking.
+    /// Finds the name, the user and the key that a request is signed with, among the credentials at hand or by asking.
     fn account(
+        &self,
+        as_of: u64,
+        view: &MessageView<'_>,
+        claimed: Claimed<'_>,
+        lookup: Lookup<'_>,
+    ) -> Result<(Box<str>, Arc<str>, SessionKey), Unproven> {
+        let proven = |key: &[u8], by| {
+            SessionKey::proven(view, key, KeyOrigin::Password(by), claimed.answers)
+        };
+        let mut found = None;
+        let account = (self.config.credentials).authenticate(claimed.claim, as_of, |candidate| {
+            found = proven(candidate.as_bytes(), candidate.algorithm());
+            found.is_some()
+        });
+        if let (Some(account), Some(key)) = (account, found) {
+            return Ok((account.username.into(), account.user.into(), key));
+        }
+        match (lookup, claimed.claim.user) {
+            (Lookup::NotAsked, User::Name(name)) if self.config.access == Access::Asked => {
+                Err(Unproven::NeedsKey(name.into()))
+            }
+            (Lookup::Answered(Some(key)), User::Name(name)) => {
+                let key = proven(key, KeyAlgorithm::Md5).ok_or(Reject::Unauthorized)?;
+                Ok((name.into(), name.into(), key))
+            }
+            // A user whom the driver does not know has cost an HMAC already, like one with a wrong password.
+            _ => Err(Reject::Unauthorized.into()),
+        }
+    }
+
+    /// Takes the key out of a request's token (RFC 7635 §8); whatever is wrong with it, a new one is asked for.
+    fn key_in_token(
         &self,
         now: Now,
         view: &MessageView<'_>,
-        username: &str,
-        lookup: Lookup<'_>,
-    ) -> Result<(Arc<str>, SessionKey), Unproven> {
-        let mut found = None;
-        let account = self
-            .config
-            .credentials
-            .authenticate(username, now.unix, |candidate| {
-                let key = SessionKey::new(candidate.as_bytes());
-                let right = view.verify(&key.ready);
-                if right {
-                    found = Some(key);
-                }
-                right
-            });
-        if let (Some(account), Some(key)) = (account, found) {
-            return Ok((account.user.into(), key));
-        }
-        match lookup {
-            Lookup::NotAsked if self.config.access == Access::Asked => {
-                Err(Unproven::NeedsKey(username.into()))
-            }
-            // A user whom the driver does not know has cost an HMAC already, like one with a wrong password.
-            Lookup::NotAsked | Lookup::Answered(None) => Err(Reject::Unauthorized.into()),
-            Lookup::Answered(Some(key)) => {
-                let key = SessionKey::new(key);
-                if view.verify(&key.ready) {
-                    Ok((username.into(), key))
-                } else {
-                    Err(Reject::Unauthorized.into())
-                }
-            }
+        claimed: Claimed<'_>,
+        kid: &str,
+        token: &[u8],
+    ) -> Result<SessionKey, Reject> {
+        let tokens = self.config.credentials.tokens();
+        let opened = tokens.and_then(|tokens| tokens.open(kid, token, now.unix).ok());
+        let key = opened.and_then(|opened| {
+            let origin = KeyOrigin::Token {
+                expires_at: opened.expires_at,
+            };
+            SessionKey::proven(view, opened.mac_key.expose(), origin, claimed.answers)
+        });
+        key.ok_or(Reject::Unauthorized)
+    }
+
+    fn is_name_of(&self, user: User<'_>, held: &Owner) -> bool {
+        match user {
+            User::Name(name) => *held.username == *name,
+            User::Hash(hash) => userhash(&held.username, &self.config.credentials.realm) == *hash,
         }
     }
 
@@ -226,5 +336,27 @@ impl Relay {
         let id = view.attribute(attr::CONNECTION_ID)?.try_into().ok()?;
         let id = ConnectionId(u32::from_be_bytes(id));
         self.shared.connections.owner(id)
+    }
+}
+
+impl KeyOrigin {
+    /// Whether a request that claims this algorithm can have been signed with such a key.
+    fn is_good_for(self, algorithm: KeyAlgorithm, now: Now) -> bool {
+        match self {
+            Self::Password(made_by) => made_by == algorithm,
+            // An allocation ends with its token; a new one has to come in time (RFC 7635 §10).
+            Self::Token { expires_at } => now.unix < expires_at,
+        }
+    }
+}
+
+/// Which attribute the answers to a request carry (RFC 8489 §9.2.4): MESSAGE-INTEGRITY only if its client has chosen no algorithm.
+///
+/// A client that chose none and sent MESSAGE-INTEGRITY-SHA256 alone could check nothing else in the answer (§9.1.4).
+fn answers_by(view: &MessageView<'_>) -> Integrity {
+    if view.attribute(attr::PASSWORD_ALGORITHM).is_none() && view.has_sha1_integrity() {
+        Integrity::Sha1
+    } else {
+        Integrity::Sha256
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use turn_auth::{Credentials, NonceKey};
 
-use crate::{External, Guard, NatDiscovery, PeerPolicy};
+use crate::{Alternates, External, Guard, NatDiscovery, PeerPolicy};
 
 /// Settings of a relay.
 pub struct Config {
@@ -42,6 +42,14 @@ pub struct Config {
     pub turn: bool,
     /// Whether TCP allocations are made (RFC 6062).
     pub tcp_relay: bool,
+    /// Where clients are sent instead of being served.
+    pub alternates: Alternates,
+    /// Whether errors say in words what their number means.
+    pub reasons: bool,
+    /// Whether Binding answers have MAPPED-ADDRESS besides XOR-MAPPED-ADDRESS.
+    pub mapped_address: bool,
+    /// Whether Binding requests of RFC 3489, which have no magic cookie, are answered.
+    pub classic_stun: bool,
     /// Whether FINGERPRINT is always sent; otherwise it mirrors the request.
     pub always_fingerprint: bool,
     /// What SOFTWARE says in success responses, if it is sent.

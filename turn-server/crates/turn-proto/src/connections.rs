@@ -11,7 +11,7 @@ use std::{
 
 use turn_wire::TransactionId;
 
-use crate::{ConnectionId, allocation::SessionKey, slab::Key};
+use crate::{ConnectionId, KeyOrigin, session_key::SessionKey, slab::Key};
 
 /// One connection between a relayed address and a peer.
 pub(crate) struct PeerConnection {
@@ -45,6 +45,14 @@ pub(crate) struct Owner {
     pub(crate) username: Box<str>,
     pub(crate) user: Arc<str>,
     pub(crate) key: Option<SessionKey>,
+}
+
+impl Owner {
+    /// Whether an access token has proven it (RFC 7635).
+    pub(crate) fn is_by_token(&self) -> bool {
+        let origin = self.key.as_ref().map(|key| key.secret.origin);
+        matches!(origin, Some(KeyOrigin::Token { .. }))
+    }
 }
 
 /// All names in use.

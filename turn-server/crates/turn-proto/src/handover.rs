@@ -10,11 +10,12 @@ use std::{
 };
 
 use crate::{
-    Now, Path, PeerAddr, PeerIp, RelayId, SessionId, Traffic,
-    allocation::{Allocation, Channel, Permission, Phase, SessionKey},
+    KeyOrigin, Now, Path, PeerAddr, PeerIp, RelayId, SessionId, SessionSecret, Traffic,
+    allocation::{Allocation, Channel, Permission, Phase},
     peers::Standing,
     relay::Relay,
     relayed::{Relayed, RelayedAddresses, Version},
+    session_key::SessionKey,
     slab::Key,
     sorted_map::SortedMap,
 };
@@ -28,10 +29,10 @@ pub struct SessionRecord {
     pub path: Path,
     /// USERNAME as sent.
     pub username: Box<str>,
-    /// The user that quotas count.
+    /// The user, whom quotas count unless the key is from a token.
     pub user: Box<str>,
-    /// The long-term key, a secret; `None` without authentication. It is why the record has no `Debug`.
-    pub key: Option<Arc<[u8]>>,
+    /// The key of its messages, a secret, and how it came about; `None` without authentication. It is why the record has no `Debug`.
+    pub key: Option<SessionSecret>,
     /// The relayed addresses: one, or one of each IP version.
     pub relays: Vec<RelayedRecord>,
     /// Permissions, and what remains of each.
@@ -92,15 +93,20 @@ impl Relay {
         }
         let relays = self.restore_relays(now, &record.relays)?;
         let wake_at = relays.next_expiry()?;
-        let user = record.user.as_ref().into();
-        let ticket = self.shared.quotas.claim(&user).ok()?;
+        let user: Arc<str> = record.user.as_ref().into();
+        let origin = record.key.as_ref().map(|key| key.origin);
+        let counted = match origin {
+            Some(KeyOrigin::Token { .. }) => "".into(),
+            _ => Arc::clone(&user),
+        };
+        let ticket = self.shared.quotas.claim(&counted).ok()?;
         relays.iter().for_each(|relayed| relayed.claim.go_live());
         let mut allocation = Allocation {
             session: record.session,
             path: record.path,
             username: record.username.clone(),
             user,
-            key: record.key.as_deref().map(SessionKey::new),
+            key: record.key.clone().map(SessionKey::new),
             phase: Phase::Active,
             relays,
             _ticket: ticket,
@@ -211,7 +217,7 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
         path: held.path,
         username: held.username.clone(),
         user: held.user.as_ref().into(),
-        key: held.key.as_ref().map(|key| Arc::clone(&key.bytes)),
+        key: held.key.as_ref().map(|key| key.secret.clone()),
         relays: relays.collect(),
         permissions: permissions
             .map(|(ip, held)| (ip.ip(), remains(held.expires_at)))

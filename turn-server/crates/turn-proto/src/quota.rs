@@ -65,7 +65,8 @@ impl Quotas {
                 return Err(QuotaReached::Total);
             }
             let held = state.users.get(user).copied().unwrap_or(0);
-            if state.per_user != 0 && held >= state.per_user {
+            // Nobody in particular, by an access token or without authentication, counts in total only (coturn does the same).
+            if state.per_user != 0 && held >= state.per_user && !user.is_empty() {
                 return Err(QuotaReached::User);
             }
             state.users.insert(Arc::clone(user), held + 1);
@@ -115,5 +116,15 @@ mod tests {
         drop(first);
         assert_eq!(quotas.count(), 2);
         assert!(quotas.claim(&ann).is_ok());
+    }
+
+    #[test]
+    fn users_without_a_name_share_no_limit_but_the_total() {
+        let quotas = Quotas::new(1, 3);
+        let nobody: Arc<str> = "".into();
+        let held: Vec<_> = (0..3).map(|_| quotas.claim(&nobody).unwrap()).collect();
+        assert_eq!(quotas.claim(&nobody).unwrap_err(), QuotaReached::Total);
+        drop(held);
+        assert_eq!(quotas.count(), 0);
     }
 }

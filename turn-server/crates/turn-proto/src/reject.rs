@@ -7,6 +7,8 @@ use crate::{PeerDenied, QuotaReached};
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reject {
+    /// Another server is to be asked.
+    TryAlternate,
     /// A mandatory attribute is missing, malformed or contradicts another.
     BadRequest,
     /// No credentials, or wrong ones.
@@ -41,6 +43,7 @@ impl Reject {
     /// The error code (RFC 8489 §14.8, RFC 8656 §19, RFC 6062 §6.3).
     pub(crate) fn code(&self) -> u16 {
         match self {
+            Self::TryAlternate => 300,
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
             Self::Forbidden(_) => 403,
@@ -55,6 +58,49 @@ impl Reject {
             Self::ConnectFailed => 447,
             Self::QuotaReached(_) => 486,
             Self::InsufficientCapacity => 508,
+        }
+    }
+
+    /// Refuses a request for the attributes that it should understand and does not: all of them, each once, in the order in
+    /// which they came (RFC 8489 §14.13).
+    pub(crate) fn of_unknown(kinds: impl Iterator<Item = u16>) -> Result<(), Self> {
+        // One bit for each kind that must be understood: a long request costs no more than its length.
+        let mut seen = [0_u64; 512];
+        let mut unknown = Vec::new();
+        for kind in kinds {
+            let bit = 1 << (kind % 64);
+            if let Some(word) = seen.get_mut(usize::from(kind / 64))
+                && *word & bit == 0
+            {
+                *word |= bit;
+                unknown.push(kind);
+            }
+        }
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::UnknownAttributes(unknown))
+        }
+    }
+
+    /// What the number means (the phrases of RFC 8489 §14.8 and RFC 8656 §19).
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::TryAlternate => "Try Alternate",
+            Self::BadRequest => "Bad Request",
+            Self::Unauthorized => "Unauthenticated",
+            Self::Forbidden(_) => "Forbidden",
+            Self::UnknownAttributes(_) => "Unknown Attribute",
+            Self::AllocationMismatch => "Allocation Mismatch",
+            Self::StaleNonce => "Stale Nonce",
+            Self::UnsupportedFamily => "Address Family not Supported",
+            Self::WrongCredentials => "Wrong Credentials",
+            Self::UnsupportedTransport => "Unsupported Transport Protocol",
+            Self::PeerFamilyMismatch => "Peer Address Family Mismatch",
+            Self::ConnectionExists => "Connection Already Exists",
+            Self::ConnectFailed => "Connection Timeout or Failure",
+            Self::QuotaReached(_) => "Allocation Quota Reached",
+            Self::InsufficientCapacity => "Insufficient Capacity",
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Relay {
     pub(crate) again: Vec<u8>,
     pub(crate) recent: Recent,
     pub(crate) next_relay: usize,
+    /// Whose turn it is among the servers that clients are sent to.
+    pub(crate) next_alternate: usize,
     pub(crate) stats: Stats,
 }
 
@@ -94,6 +96,7 @@ impl Relay {
             again: Vec::new(),
             recent: Recent::default(),
             next_relay,
+            next_alternate: next_relay,
             stats: Stats::default(),
         }
     }
@@ -251,6 +254,11 @@ impl Relay {
 
     pub(crate) fn find(&self, path: &Path) -> Option<Key> {
         self.clients.get(&ClientKey::from(path)).copied()
+    }
+
+    /// Whether a client is sent to another server.
+    pub(crate) fn redirects(&self, path: &Path) -> bool {
+        self.config.alternates.has(path)
     }
 
     pub(crate) fn by_relay(&mut self, relay: RelayId) -> Option<&mut Allocation> {

@@ -1,5 +1,6 @@
 //! Answers: what a handler has decided becomes bytes here, for every method alike.
 
+use turn_auth::{Credentials, Offer, SecurityFeatures};
 use turn_wire::{Fingerprint, MessageView, Method};
 
 use crate::{
@@ -7,6 +8,7 @@ use crate::{
     auth::{Lookup, Requester, Unproven},
     reject::Reject,
     relay::Relay,
+    room::{Room, attribute_len},
 };
 
 /// What a handler has decided to answer.
@@ -76,7 +78,7 @@ impl Relay {
         Output::Reply(bytes)
     }
 
-    /// Writes an error response. Without a requester it is not signed, and it is as short as it can be.
+    /// Writes an error response. Without a requester it is not signed, and over UDP it is as short as it can be.
     pub(crate) fn refuse(
         &mut self,
         now: Now,
@@ -94,19 +96,58 @@ impl Relay {
         if view.has_integrity() {
             self.report(path, view, reject);
         }
-        let mut answer =
-            self.responder
-                .error(view.method(), view.transaction_id(), reject.code(), "");
-        match reject {
-            Reject::Unauthorized | Reject::StaleNonce => {
-                let nonce =
-                    self.config
-                        .nonce_key
-                        .issue(path.client, path.transport as u8, now.unix);
-                answer = answer.nonce(&nonce.0).realm(&self.config.credentials.realm);
+        let mut room = Room::of(path, view, requester.is_some(), fingerprint);
+        let credentials = &self.config.credentials;
+        let challenge = matches!(reject, Reject::Unauthorized | Reject::StaleNonce);
+        let features = SecurityFeatures {
+            password_algorithms: true,
+            username_anonymity: self.hides_usernames(),
+        };
+        let full = Offer {
+            features,
+            algorithms: self.listed_algorithms(),
+        };
+        let offer = challenge.then(|| affordable(full, credentials, &mut room));
+        let alternate = (*reject == Reject::TryAlternate)
+            .then(|| {
+                self.next_alternate = self.next_alternate.wrapping_add(1);
+                self.config.alternates.pick(path, self.next_alternate)
+            })
+            .flatten();
+        if let Some(alternate) = alternate {
+            room.take(attribute_len(if alternate.server.is_ipv4() {
+                8
+            } else {
+                20
+            }));
+        }
+        let reason = self.reason(reject);
+        let fits = room.take_if_free(reason.len().next_multiple_of(4));
+        let reason = if fits { reason } else { "" };
+        let (method, id) = (view.method(), view.transaction_id());
+        let mut answer = self.responder.error(method, id, reject.code(), reason);
+        if let Some(offer) = offer {
+            let nonce =
+                self.config
+                    .nonce_key
+                    .issue(path.client, path.transport as u8, now.unix, offer);
+            answer = answer.nonce(nonce.as_bytes()).realm(&credentials.realm);
+            if let Some(offer) = offer {
+                answer = answer.password_algorithms(offer.algorithms);
             }
-            Reject::UnknownAttributes(kinds) => answer = answer.unknown_attributes(kinds),
-            _ => {}
+            if let Some(tokens) = credentials.tokens() {
+                answer = answer.third_party_authorization(tokens.server());
+            }
+        }
+        if let Some(alternate) = alternate {
+            answer = answer.alternate_server(alternate.server);
+            let secure = matches!(path.transport, Transport::Tls | Transport::Dtls);
+            if let Some(domain) = alternate.domain.as_deref().filter(|_| secure) {
+                answer = answer.alternate_domain(domain);
+            }
+        }
+        if let Reject::UnknownAttributes(kinds) = reject {
+            answer = answer.unknown_attributes(kinds);
         }
         Output::Reply(answer.finish(requester.and_then(Requester::integrity), fingerprint))
     }
@@ -122,6 +163,15 @@ impl Relay {
             || limit.take(now.mono, path.client.ip());
         self.stats.replies_withheld += u64::from(!may);
         may
+    }
+
+    /// What an answer to somebody who is known says in words.
+    pub(crate) fn reason(&self, reject: &Reject) -> &'static str {
+        if self.config.reasons {
+            reject.reason()
+        } else {
+            ""
+        }
     }
 
     pub(crate) fn wants_fingerprint(&self, view: &MessageView<'_>) -> bool {
@@ -151,6 +201,22 @@ impl Relay {
             username: view.username().map(short),
         }));
     }
+}
+
+/// What a challenge offers: all that RFC 8489 has, or nothing where it would make the answer too long.
+fn affordable<'a>(
+    offer: Offer<'a>,
+    credentials: &Credentials,
+    room: &mut Room,
+) -> Option<Offer<'a>> {
+    const PLAIN_NONCE: usize = 16;
+    const NONCE_WITH_COOKIE: usize = 29;
+    let tokens = credentials.tokens();
+    room.take(attribute_len(PLAIN_NONCE) + attribute_len(credentials.realm.len()));
+    room.take(tokens.map_or(0, |tokens| attribute_len(tokens.server().len())));
+    let more = attribute_len(NONCE_WITH_COOKIE) - attribute_len(PLAIN_NONCE)
+        + attribute_len(offer.algorithms.len());
+    room.take_if_free(more).then_some(offer)
 }
 
 /// A method's name as logs have it.

@@ -94,8 +94,7 @@ pub const fn is_required(kind: u16) -> bool {
 /// Tells whether this server understands an attribute, in a request or in an answer.
 ///
 /// Absent on purpose: DONT-FRAGMENT, which a server may refuse with 420 (RFC 8656 §7.2), and the attributes of extensions that it
-/// does not speak: CHANGE-REQUEST, RESPONSE-PORT, PADDING. ACCESS-TOKEN is understood where tokens are accepted (RFC 7635), which
-/// is for the server to say.
+/// does not speak, or only where its operator wants it: ACCESS-TOKEN, CHANGE-REQUEST, RESPONSE-PORT, PADDING.
 pub const fn is_understood(kind: u16) -> bool {
     matches!(
         kind,
@@ -114,7 +113,6 @@ pub const fn is_understood(kind: u16) -> bool {
             | REQUESTED_ADDRESS_FAMILY
             | EVEN_PORT
             | REQUESTED_TRANSPORT
-            | ACCESS_TOKEN
             | MESSAGE_INTEGRITY_SHA256
             | PASSWORD_ALGORITHM
             | USERHASH

@@ -81,6 +81,11 @@ impl<'a> MessageView<'a> {
         })
     }
 
+    /// Returns the length of the whole message.
+    pub fn packet_len(&self) -> usize {
+        HEADER_LEN + self.body.len()
+    }
+
     /// Returns the class of the message type.
     pub fn class(&self) -> Class {
         self.message_type().1

@@ -37,6 +37,10 @@ impl Relay {
         if let Some(key) = requester.allocation {
             return self.allocate_again(key, view);
         }
+        // At any point (§7.2): another server is to be asked.
+        if self.redirects(path) {
+            return Err(Reject::TryAlternate);
+        }
         // Step 3: REQUESTED-TRANSPORT.
         let connections = match request.requested_transport()?.ok_or(Reject::BadRequest)? {
             UDP => None,
@@ -47,7 +51,7 @@ impl Relay {
             _ => return Err(Reject::UnsupportedTransport),
         };
         // Steps 5 to 10: which addresses and ports, and whether the quota allows it.
-        let lifetime = self.grant(request.lifetime()?);
+        let lifetime = self.grant(now, request.lifetime()?, requester);
         let ports = self.choose_ports(now, path, request, requester)?;
         let mut relays = RelayedAddresses::default();
         for claim in ports.claims {
@@ -108,15 +112,19 @@ impl Relay {
         }
     }
 
-    /// The lifetime to grant (RFC 8656 §7.2): at least the default, at most the maximum.
-    pub(crate) fn grant(&self, asked: Option<u32>) -> Duration {
+    /// The lifetime to grant (RFC 8656 §7.2): at least the default, at most the maximum, and no longer than a token counts (RFC 7635 §10).
+    pub(crate) fn grant(&self, now: Now, asked: Option<u32>, requester: &Requester) -> Duration {
         let lifetimes = &self.config.lifetimes;
         let asked = asked.map_or(lifetimes.allocation_default, |seconds| {
             Duration::from_secs(seconds.into())
         });
+        let token = requester.token_expires_at().map_or(Duration::MAX, |end| {
+            Duration::from_secs(end.saturating_sub(now.unix).max(1))
+        });
         asked
             .max(lifetimes.allocation_default)
             .min(lifetimes.allocation_max)
+            .min(token)
     }
 }
 

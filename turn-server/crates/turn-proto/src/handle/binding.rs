@@ -5,8 +5,7 @@ use turn_wire::{ChangeRequest, MessageView, Method, attr};
 
 use crate::{
     Action, Now, Output, Path, Transport,
-    allocation::SessionKey,
-    auth::{Lookup, Unproven},
+    auth::{Lookup, Requester, Unproven},
     discovery::{NatDiscovery, Origin},
     reject::Reject,
     relay::Relay,
@@ -36,24 +35,26 @@ impl Relay {
             return Output::Nothing;
         }
         self.stats.binding_requests += 1;
-        let mut key = None;
+        let mut requester = None;
         if self.config.binding_needs_credentials {
             match self.authenticate(now, path, view, lookup) {
-                Ok(requester) => key = requester.key,
+                Ok(proven) => requester = Some(proven),
                 Err(Unproven::NeedsKey(username)) => {
                     // It comes again with its key, and is counted then.
                     self.stats.binding_requests -= 1;
                     return Output::NeedsKey { username };
                 }
                 Err(Unproven::Refused(reject)) => {
-                    return self.refuse_binding(now, path, view, &reject);
+                    return self.refuse_binding(now, path, view, &reject, None);
                 }
             }
         }
+        let requester = requester.as_ref();
+        let is_proven = requester.is_some_and(|held| held.key.is_some());
         match detour(self.config.discovery.as_ref(), path, view) {
-            Ok(_) if key.is_none() && !self.may_answer_stranger(now, path) => Output::Nothing,
-            Ok(detour) => self.answer_binding(path, view, &detour, key.as_ref()),
-            Err(reject) => self.refuse_binding(now, path, view, &reject),
+            Ok(_) if !is_proven && !self.may_answer_stranger(now, path) => Output::Nothing,
+            Ok(detour) => self.answer_binding(path, view, &detour, requester),
+            Err(reject) => self.refuse_binding(now, path, view, &reject, requester),
         }
     }
 
@@ -62,14 +63,14 @@ impl Relay {
         path: &Path,
         view: &MessageView<'_>,
         detour: &Detour,
-        key: Option<&SessionKey>,
+        requester: Option<&Requester>,
     ) -> Output<'_> {
         self.stats.binding_responses += 1;
         let elsewhere = detour.changed || detour.to_port.is_some();
         let Some((origin, _)) = detour.from.filter(|_| elsewhere) else {
-            return Output::Reply(self.write_binding(path, view, detour, key));
+            return Output::Reply(self.write_binding(path, view, detour, requester));
         };
-        let bytes = self.write_binding(path, view, detour, key).to_vec();
+        let bytes = self.write_binding(path, view, detour, requester).to_vec();
         let mut path = Path {
             link: origin.link,
             server: origin.local,
@@ -87,17 +88,20 @@ impl Relay {
         path: &Path,
         view: &MessageView<'_>,
         detour: &Detour,
-        key: Option<&SessionKey>,
+        requester: Option<&Requester>,
     ) -> &[u8] {
         let fingerprint = self.wants_fingerprint(view);
         let mut answer = self
             .responder
             .success(Method::BINDING, view.transaction_id())
             .xor_mapped_address(path.client);
+        if self.config.mapped_address {
+            answer = answer.mapped_address(path.client);
+        }
         if let Some((origin, other)) = detour.from {
             answer = answer.response_origin(origin.public).other_address(other);
         }
-        answer.finish(key.map(|key| &key.ready), fingerprint)
+        answer.finish(requester.and_then(Requester::integrity), fingerprint)
     }
 
     fn refuse_binding(
@@ -106,9 +110,10 @@ impl Relay {
         path: &Path,
         view: &MessageView<'_>,
         reject: &Reject,
+        requester: Option<&Requester>,
     ) -> Output<'_> {
         self.stats.binding_errors += 1;
-        self.refuse(now, path, view, reject, None)
+        self.refuse(now, path, view, reject, requester)
     }
 }
 
@@ -124,17 +129,11 @@ fn detour(
     let change = view.change_request()?.unwrap_or_default();
     // RFC 8489 §6.3.1: unknown attributes that must be understood. PADDING is one of them: honoured, it would make 1,500
     // bytes of 24.
-    let unknown: Vec<u16> = view
-        .unknown_required()
-        .filter(|kind| match *kind {
-            attr::CHANGE_REQUEST => !takes_part && change != here,
-            attr::RESPONSE_PORT => !takes_part,
-            _ => true,
-        })
-        .collect();
-    if !unknown.is_empty() {
-        return Err(Reject::UnknownAttributes(unknown));
-    }
+    Reject::of_unknown(view.unknown_required().filter(|kind| match *kind {
+        attr::CHANGE_REQUEST => !takes_part && change != here,
+        attr::RESPONSE_PORT => !takes_part,
+        _ => true,
+    }))?;
     let to_port = view.response_port()?;
     let changed = change != here;
     // Both are about datagrams; and port 0 is nobody's.

@@ -216,7 +216,8 @@ impl Relay {
         );
         self.count(&reject);
         let id = allocation.created_by;
-        let answer = (self.responder).error(Method::ALLOCATE, id, reject.code(), "");
+        let reason = self.reason(&reject);
+        let answer = (self.responder).error(Method::ALLOCATE, id, reject.code(), reason);
         let bytes = answer.finish(allocation.integrity(), fingerprint).to_vec();
         let path = allocation.path;
         self.act(Action::Send { path, bytes });

@@ -14,7 +14,7 @@ mod send;
 
 use std::net::SocketAddr;
 
-use turn_wire::{MessageView, Method, Request};
+use turn_wire::{MessageView, Method, Request, attr};
 
 use crate::{
     Now, Path, PeerAddr, auth::Requester, external, peers::Standing, reject::Reject, relay::Relay,
@@ -40,10 +40,9 @@ impl Relay {
         requester: &Requester,
     ) -> Result<Done, Reject> {
         // RFC 8489 §6.3: after authentication and before anything else.
-        let unknown: Vec<u16> = view.unknown_required().collect();
-        if !unknown.is_empty() {
-            return Err(Reject::UnknownAttributes(unknown));
-        }
+        let takes_tokens = self.config.credentials.tokens().is_some();
+        let unknown = view.unknown_required();
+        Reject::of_unknown(unknown.filter(|kind| *kind != attr::ACCESS_TOKEN || !takes_tokens))?;
         let request = Request::decode(view)?;
         match view.method() {
             Method::ALLOCATE => self.allocate(now, path, view, &request, requester),

@@ -155,7 +155,7 @@ impl Relay {
     fn ticket(&self, requester: &Requester) -> Result<Ticket, Reject> {
         self.shared
             .quotas
-            .claim(&requester.user)
+            .claim(&requester.counted_user())
             .map_err(Reject::QuotaReached)
     }
 

@@ -1,5 +1,7 @@
 //! Refresh (RFC 8656 §8): prolongs an allocation or ends it, or one of the two relayed addresses of a dual allocation.
 
+use std::sync::Arc;
+
 use turn_wire::{Family, MessageView, Request};
 
 use crate::{
@@ -40,7 +42,7 @@ impl Relay {
             self.delete(key, &chosen);
             return Ok(Done::Refreshed(0));
         }
-        let lifetime = self.grant(asked);
+        let lifetime = self.grant(now, asked, requester);
         let allocation = self
             .allocations
             .get_mut(key)
@@ -49,6 +51,12 @@ impl Relay {
             if let Some(relayed) = allocation.relays.of_mut(version) {
                 relayed.expires_at = now.mono + lifetime;
             }
+        }
+        if requester.token_expires_at().is_some() {
+            // RFC 7635 §10: requests without a token go on with the key of the last one.
+            allocation.key = requester.key.clone();
+            allocation.username = requester.username.clone();
+            allocation.user = Arc::clone(&requester.user);
         }
         let refreshed = Event::Refreshed {
             session: allocation.session,

@@ -75,6 +75,10 @@ pub fn config() -> Config {
         discovery: None,
         turn: true,
         tcp_relay: true,
+        alternates: Default::default(),
+        reasons: false,
+        mapped_address: false,
+        classic_stun: false,
         always_fingerprint: false,
         software: None,
     }
