@@ -195,6 +195,10 @@ pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
         discovery: None,
         turn: true,
         tcp_relay: true,
+        alternates: Default::default(),
+        reasons: false,
+        mapped_address: false,
+        classic_stun: false,
         always_fingerprint: false,
         software: None,
     }

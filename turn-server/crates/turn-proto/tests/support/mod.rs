@@ -85,7 +85,7 @@ pub fn config() -> Config {
 }
 
 /// What came of a client's packet.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Got {
     Nothing,
     Reply(Vec<u8>),
