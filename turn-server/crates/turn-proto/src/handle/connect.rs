@@ -92,12 +92,13 @@ impl Relay {
         self.forget_connection(id);
         let reject = Reject::ConnectFailed;
         self.count(&reject);
+        let reason = self.reason(&reject);
         let Some(allocation) = self.allocations.get(key) else {
             return;
         };
         let answer = self
             .responder
-            .error(Method::CONNECT, asked_by, reject.code(), "");
+            .error(Method::CONNECT, asked_by, reject.code(), reason);
         let bytes = answer.finish(allocation.integrity(), fingerprint).to_vec();
         let path = allocation.path;
         self.act(Action::Send { path, bytes });
