@@ -91,7 +91,10 @@ fn next(output: Output<'_>, answer: &mut Vec<u8>) -> Result<Next, Relayed> {
             answer.extend_from_slice(bytes);
             Ok(Next::Answer)
         }
-        Output::ToPeer { relay, to, range } => Err((relay, to, range)),
+        // A `Conn` cannot be told whether to fragment, and those that are not sockets never do.
+        Output::ToPeer {
+            relay, to, range, ..
+        } => Err((relay, to, range)),
         Output::NeedsKey { username } => Ok(Next::Ask(username)),
     }
 }

@@ -5,10 +5,11 @@
 //! afterwards, so that the other workers' sockets may join. Unlike a probe that is closed again, this leaves no moment in which
 //! another server can slip in.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, os::fd::AsFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
+use udp_batch::IpVersion;
 
 /// Connections that the kernel completes while a worker is busy; the kernel's own limit (`somaxconn`) may be lower.
 const BACKLOG: i32 = 1024;
@@ -30,6 +31,7 @@ pub(crate) enum Share {
 /// Binds a socket for clients' datagrams.
 pub(crate) fn listen_udp(address: SocketAddr, share: Share, buffer: usize) -> io::Result<Socket> {
     let socket = bind_shared(address, Type::DGRAM, Protocol::UDP, share)?;
+    set_ip_header(&socket, address);
     let granted = request_buffers(&socket, buffer);
     if share != Share::Joining {
         warn_about_buffers(address, buffer, granted);
@@ -47,6 +49,9 @@ pub(crate) fn listen_tcp(address: SocketAddr, share: Share) -> io::Result<Socket
 /// Binds a socket for peers' datagrams; nobody else can have its port meanwhile.
 pub(crate) fn bind_relay(local: SocketAddr, buffer: usize) -> io::Result<Socket> {
     let socket = bind_shared(local, Type::DGRAM, Protocol::UDP, Share::Alone)?;
+    set_ip_header(&socket, local);
+    // Without them, clients are not told about unreachable peers (RFC 8656 §11.5), and nothing else is lost.
+    let _ = udp_batch::tell_icmp_errors(socket.as_fd(), version(local));
     // The listening sockets have told about a kernel that grants less.
     let _ = request_buffers(&socket, buffer);
     Ok(socket)
@@ -67,6 +72,25 @@ pub(crate) fn connect_to_peer(local: SocketAddr, peer: SocketAddr) -> io::Result
         Err(error) => Err(error),
         Ok(()) => Ok(socket),
     }
+}
+
+/// The IP version that a socket bound here speaks.
+pub(crate) fn version(address: SocketAddr) -> IpVersion {
+    if address.is_ipv4() {
+        IpVersion::V4
+    } else {
+        IpVersion::V6
+    }
+}
+
+/// Sets what relaying does with the fields of IP headers (RFC 8656 §14), in the preferred way for DSCP and ECN, which are
+/// copied, and in the alternate one for DF, which is taken to be 0. Where the system refuses, its defaults stand, as §14 allows.
+///
+/// TTL and hop limit are the system's default, the alternate behaviour of §13: counting on from the client's would end paths
+/// that are longer than what was left, and tell its distance.
+fn set_ip_header(socket: &Socket, address: SocketAddr) {
+    let _ = udp_batch::tell_traffic_class(socket.as_fd(), version(address));
+    let _ = udp_batch::may_fragment(socket.as_fd(), version(address), true);
 }
 
 fn bind_shared(

@@ -46,6 +46,8 @@ counters! {
     datagrams_failed,
     /// Errors pending on datagram sockets, most of them ICMP about earlier packets.
     receive_errors,
+    /// ICMP errors about datagrams to peers.
+    icmp_errors,
     /// Messages for a connection or relay socket that was closed meanwhile.
     undeliverable,
     /// Connections accepted.

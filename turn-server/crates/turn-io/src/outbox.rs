@@ -39,16 +39,27 @@ impl Pending {
     }
 }
 
+/// What is said in the IP header of a datagram, where it is not what the system says by default (RFC 8656 §14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IpHeader {
+    /// DSCP and ECN.
+    pub(crate) traffic_class: u8,
+    pub(crate) dont_fragment: bool,
+}
+
 /// The packets of one socket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain {
     pub(crate) exit: Exit,
+    /// Whether some packet must not be fragmented.
+    pub(crate) dont_fragment: bool,
     first: usize,
     last: usize,
 }
 
 struct Entry {
     to: SocketAddr,
+    header: IpHeader,
     body: Body,
     next: Option<usize>,
 }
@@ -74,10 +85,10 @@ impl Outbox {
         pending: &mut Pending,
         exit: Exit,
         to: SocketAddr,
-        slot: usize,
-        range: Range<usize>,
+        header: IpHeader,
+        (slot, range): (usize, Range<usize>),
     ) {
-        self.push(pending, exit, to, Body::Slot(slot, range));
+        self.push(pending, exit, to, header, Body::Slot(slot, range));
     }
 
     /// Queues a copy of an answer.
@@ -90,7 +101,8 @@ impl Outbox {
     ) {
         let start = self.copies.len();
         self.copies.extend_from_slice(bytes);
-        self.push(pending, exit, to, Body::Answer(start..self.copies.len()));
+        let body = Body::Answer(start..self.copies.len());
+        self.push(pending, exit, to, IpHeader::default(), body);
     }
 
     /// How many sockets have packets here.
@@ -113,11 +125,26 @@ impl Outbox {
         chain: Chain,
         arena: &'a Arena,
     ) -> impl Iterator<Item = Outgoing<'a>> {
+        self.walk(chain)
+            .filter_map(move |entry| self.outgoing(entry, arena))
+    }
+
+    /// The same, each with whether it must not be fragmented.
+    pub(crate) fn marked_packets<'a>(
+        &'a self,
+        chain: Chain,
+        arena: &'a Arena,
+    ) -> impl Iterator<Item = (bool, Outgoing<'a>)> {
         self.walk(chain).filter_map(move |entry| {
-            Some(Outgoing {
-                to: entry.to,
-                bytes: self.bytes(entry, arena)?,
-            })
+            Some((entry.header.dont_fragment, self.outgoing(entry, arena)?))
+        })
+    }
+
+    fn outgoing<'a>(&'a self, entry: &Entry, arena: &'a Arena) -> Option<Outgoing<'a>> {
+        Some(Outgoing {
+            to: entry.to,
+            bytes: self.bytes(entry, arena)?,
+            traffic_class: entry.header.traffic_class,
         })
     }
 
@@ -143,10 +170,18 @@ impl Outbox {
         self.copies.clear();
     }
 
-    fn push(&mut self, pending: &mut Pending, exit: Exit, to: SocketAddr, body: Body) {
+    fn push(
+        &mut self,
+        pending: &mut Pending,
+        exit: Exit,
+        to: SocketAddr,
+        header: IpHeader,
+        body: Body,
+    ) {
         let index = self.entries.len();
         self.entries.push(Entry {
             to,
+            header,
             body,
             next: None,
         });
@@ -154,6 +189,7 @@ impl Outbox {
             pending.0 = Some(self.chains.len());
             self.chains.push(Chain {
                 exit,
+                dont_fragment: header.dont_fragment,
                 first: index,
                 last: index,
             });
@@ -163,6 +199,7 @@ impl Outbox {
             last.next = Some(index);
         }
         chain.last = index;
+        chain.dont_fragment |= header.dont_fragment;
     }
 
     fn walk(&self, chain: Chain) -> impl Iterator<Item = &Entry> {
@@ -185,7 +222,12 @@ mod tests {
     use turn_proto::{LinkId, RelayId};
     use udp_batch::{Arena, Backend};
 
-    use super::{Exit, Outbox, Pending};
+    use super::{Exit, IpHeader, Outbox, Pending};
+
+    const PLAIN: IpHeader = IpHeader {
+        traffic_class: 0,
+        dont_fragment: false,
+    };
 
     fn address(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
@@ -203,10 +245,10 @@ mod tests {
         let (arena, mut outbox) = (arena(), Outbox::default());
         let (mut relay, mut listener) = (Pending::default(), Pending::default());
         let (to_peer, to_client) = (Exit::Relay(RelayId(9)), Exit::Listener(0));
-        outbox.push_slot(&mut relay, to_peer, address(1), 0, 0..4);
+        outbox.push_slot(&mut relay, to_peer, address(1), PLAIN, (0, 0..4));
         outbox.push_answer(&mut listener, to_client, address(2), b"answer");
-        outbox.push_slot(&mut relay, to_peer, address(3), 1, 1..3);
-        outbox.push_slot(&mut listener, to_client, address(4), 1, 0..4);
+        outbox.push_slot(&mut relay, to_peer, address(3), PLAIN, (1, 1..3));
+        outbox.push_slot(&mut listener, to_client, address(4), PLAIN, (1, 0..4));
         let listed: Vec<_> = (0..outbox.chains())
             .map(|index| {
                 let chain = outbox.chain(index).unwrap();
@@ -229,7 +271,13 @@ mod tests {
     fn answers_are_told_from_relayed_data() {
         let (arena, mut outbox, mut stream) = (arena(), Outbox::default(), Pending::default());
         outbox.push_answer(&mut stream, Exit::Stream(LinkId(1)), address(1), b"a");
-        outbox.push_slot(&mut stream, Exit::Stream(LinkId(1)), address(1), 0, 0..1);
+        outbox.push_slot(
+            &mut stream,
+            Exit::Stream(LinkId(1)),
+            address(1),
+            PLAIN,
+            (0, 0..1),
+        );
         let chain = outbox.chain(0).unwrap();
         let kinds: Vec<_> = outbox
             .messages(chain, &arena)
@@ -242,12 +290,24 @@ mod tests {
     fn after_clearing_a_socket_starts_a_new_chain() {
         let (arena, mut outbox) = (arena(), Outbox::default());
         let mut pending = Pending::default();
-        outbox.push_slot(&mut pending, Exit::Listener(0), address(1), 0, 0..4);
+        outbox.push_slot(
+            &mut pending,
+            Exit::Listener(0),
+            address(1),
+            PLAIN,
+            (0, 0..4),
+        );
         assert!(pending.is_some());
         pending = Pending::default();
         outbox.clear();
         assert_eq!(outbox.chains(), 0);
-        outbox.push_slot(&mut pending, Exit::Listener(0), address(2), 1, 0..4);
+        outbox.push_slot(
+            &mut pending,
+            Exit::Listener(0),
+            address(2),
+            PLAIN,
+            (1, 0..4),
+        );
         let chain = outbox.chain(0).unwrap();
         assert_eq!(
             outbox
@@ -261,13 +321,19 @@ mod tests {
     #[test]
     fn a_part_outside_its_slot_is_left_out() {
         let (arena, mut outbox, mut pending) = (arena(), Outbox::default(), Pending::default());
-        outbox.push_slot(&mut pending, Exit::Listener(0), address(1), 7, 0..4);
+        outbox.push_slot(
+            &mut pending,
+            Exit::Listener(0),
+            address(1),
+            PLAIN,
+            (7, 0..4),
+        );
         outbox.push_slot(
             &mut pending,
             Exit::Listener(0),
             address(2),
-            0,
-            0..usize::MAX,
+            PLAIN,
+            (0, 0..usize::MAX),
         );
         assert_eq!(outbox.packets(outbox.chain(0).unwrap(), &arena).count(), 0);
     }

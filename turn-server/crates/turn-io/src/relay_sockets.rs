@@ -1,11 +1,11 @@
 //! The relay sockets of one worker, by the state machine's numbers for them.
 
-use std::{io, net::SocketAddr};
+use std::{io, iter, net::SocketAddr, os::fd::AsFd};
 
 use mio::{Interest, Registry, net::UdpSocket};
-use turn_proto::{BindFailure, RelayId, Reply};
-
 use socket2::Socket;
+use turn_proto::{BindFailure, RelayId, Reply};
+use udp_batch::{IpVersion, Outgoing, SendReport, Sender};
 
 use crate::{bind, kept_sockets::KeptSockets, outbox::Pending, source::Source};
 
@@ -16,6 +16,45 @@ pub(crate) struct RelaySocket {
     pub(crate) pending: Pending,
     /// Whether it stands on the list of ready sources.
     pub(crate) ready: bool,
+    /// How the socket is set: whether its datagrams may be fragmented.
+    pub(crate) may_fragment: bool,
+    version: IpVersion,
+}
+
+impl RelaySocket {
+    /// Sends packets of which some must not be fragmented, each told by its mark. Linux knows that of sockets and not of
+    /// packets, so the socket is set anew wherever the mark changes.
+    pub(crate) fn send_marked<'a>(
+        &mut self,
+        sender: &mut Sender,
+        packets: impl Iterator<Item = (bool, Outgoing<'a>)>,
+    ) -> SendReport {
+        let mut packets = packets.peekable();
+        let mut total = SendReport::default();
+        while let Some((mark, _)) = packets.peek() {
+            let dont_fragment = *mark;
+            let set = self.set_may_fragment(!dont_fragment);
+            let run = iter::from_fn(|| {
+                let next = packets.next_if(|(mark, _)| *mark == dont_fragment);
+                next.map(|(_, packet)| packet)
+            });
+            if set {
+                total += sender.send(self.socket.as_fd(), run);
+            } else {
+                // RFC 8656 §11.2: what cannot be sent unfragmented is not sent.
+                total.failed += run.count();
+            }
+        }
+        total
+    }
+
+    fn set_may_fragment(&mut self, may: bool) -> bool {
+        if self.may_fragment != may {
+            let set = udp_batch::may_fragment(self.socket.as_fd(), self.version, may);
+            self.may_fragment = if set.is_ok() { may } else { self.may_fragment };
+        }
+        self.may_fragment == may
+    }
 }
 
 /// The table. The state machine numbers relays densely and uses freed numbers again, so a vector serves.
@@ -112,6 +151,8 @@ impl RelaySockets {
             socket,
             pending: Pending::default(),
             ready: false,
+            may_fragment: true,
+            version: bind::version(local),
         })
     }
 }

@@ -6,6 +6,7 @@ use turn_wire::{IntegrityKey, TransactionId};
 
 use crate::{
     ConnectionId, Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic,
+    icmp::Told,
     peers::Standing,
     ports::Want,
     quota::Ticket,
@@ -41,6 +42,8 @@ pub(crate) struct Allocation {
     pub(crate) created_by: TransactionId,
     pub(crate) created_reply: Box<[u8]>,
     pub(crate) traffic: Traffic,
+    /// ICMP errors that the client was told.
+    pub(crate) told: Told,
 }
 
 /// How far an allocation has come.

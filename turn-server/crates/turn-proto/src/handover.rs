@@ -118,6 +118,7 @@ impl Relay {
             created_by: record.created.0,
             created_reply: record.created.1.clone(),
             traffic: record.traffic,
+            told: Default::default(),
         };
         self.restore_peers(now, record, &mut allocation);
         let key = self.adopt(allocation)?;

@@ -29,6 +29,7 @@ mod external;
 mod guard;
 mod handle;
 mod handover;
+mod icmp;
 mod password_algorithms;
 mod peer;
 mod peer_connection;
@@ -72,6 +73,6 @@ pub use session_key::{KeyOrigin, SessionSecret};
 pub use shared::Shared;
 pub use stats::{Stats, Traffic};
 pub use types::{
-    Action, Admin, BindFailure, ConnectionId, EndReason, Event, LinkId, Now, Output, Path, RelayId,
-    Reply, SessionId, ToClient, Transport,
+    Action, Admin, BindFailure, ConnectionId, EndReason, Event, IcmpReport, LinkId, Now, Output,
+    Path, RelayId, Reply, SessionId, ToClient, Transport,
 };

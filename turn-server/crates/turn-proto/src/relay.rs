@@ -12,8 +12,8 @@ use rand::CryptoRng;
 use turn_wire::{Class, Fingerprint, MessageView, Method, Packet, Responder};
 
 use crate::{
-    Action, Admin, Config, ConnectionId, EndReason, Event, LinkId, Now, Output, Path, PeerIp,
-    RelayId, Reply, SessionId, Shared, Stats, ToClient, Transport,
+    Action, Admin, Config, ConnectionId, EndReason, Event, IcmpReport, LinkId, Now, Output, Path,
+    PeerIp, RelayId, Reply, SessionId, Shared, Stats, ToClient, Transport,
     allocation::Allocation,
     auth::Lookup,
     connections::PeerConnection,
@@ -156,6 +156,11 @@ impl Relay {
         payload: std::ops::Range<usize>,
     ) -> Option<ToClient> {
         self.peer_datagram(now, relay, from, buf, payload)
+    }
+
+    /// Takes an ICMP error about a datagram that a relay socket has sent (RFC 8656 §11.5).
+    pub fn on_icmp(&mut self, now: Now, relay: RelayId, report: IcmpReport) {
+        self.peer_error(now, relay, report);
     }
 
     /// Takes the driver's answer to an [`Action::Bind`], [`Action::Listen`] or [`Action::Connect`].

@@ -94,6 +94,8 @@ pub enum Output<'r> {
         to: SocketAddr,
         /// This part of the packet.
         range: Range<usize>,
+        /// Whether the datagram must not be fragmented (RFC 8656 §14, §15); otherwise it may be.
+        dont_fragment: bool,
     },
     /// The driver finds this user's key, however long that takes, and hands the same packet to
     /// [`crate::Relay::on_client_with_key`]. Only with [`crate::Access::Asked`]; nothing of it is kept here meanwhile.
@@ -110,6 +112,19 @@ pub struct ToClient {
     pub path: Path,
     /// The message within the buffer, padding included.
     pub range: Range<usize>,
+}
+
+/// An ICMP error about a datagram to a peer, from the peer or from a router on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpReport {
+    /// Where the datagram was going.
+    pub to: SocketAddr,
+    /// The type, of ICMPv4 or ICMPv6 as the relay socket says.
+    pub kind: u8,
+    /// The code.
+    pub code: u8,
+    /// The MTU of the next link, where the datagram was too big for it.
+    pub mtu: u32,
 }
 
 /// What the driver is asked to do.

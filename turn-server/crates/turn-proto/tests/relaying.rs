@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use support::{Client, Got, World, address, behind_nat, config};
 use turn_proto::{Admin, Transport};
-use turn_wire::{Packet, RequestBuilder};
+use turn_wire::{Family, Method, Packet, RequestBuilder};
 
 const CLIENT: &str = "192.0.2.10:40000";
 const PEER: &str = "203.0.113.5:9";
+const V6_PEER: &str = "[2001:db8:5::5]:9";
 
 #[test]
 fn send_and_data_indications_carry_payloads_unchanged() {
@@ -110,17 +111,46 @@ fn an_indication_with_an_attribute_that_must_be_understood_is_dropped() {
     assert_eq!(world.send(&client.path, &packet), Got::Nothing);
 }
 
-#[test]
-fn an_indication_that_must_not_be_fragmented_is_dropped() {
+/// Whether a datagram that a client asks not to fragment is not, and whether others are.
+fn unfragmented(mut client: Client, peer: &str) -> bool {
     let mut world = World::new(config());
-    let mut client = Client::ann(CLIENT);
-    client.allocate(&mut world);
-    client.permit(&mut world, PEER);
-    let send = RequestBuilder::indication(turn_wire::Method::SEND, [1; 12])
-        .xor_peer_address(address(PEER))
-        .data(b"x");
-    let packet = send.dont_fragment().finish(None, false);
-    assert_eq!(world.send(&client.path, &packet), Got::Nothing);
+    let dual = client.ask(&mut world, Method::ALLOCATE, |request| {
+        request
+            .requested_transport(17)
+            .additional_family(Family::V6)
+            .dont_fragment()
+    });
+    assert_eq!(dual.code(), None);
+    client.bind(&mut world, 0x4000, peer);
+    let send = || {
+        RequestBuilder::indication(Method::SEND, [1; 12])
+            .xor_peer_address(address(peer))
+            .data(b"x")
+    };
+    let asked = send().dont_fragment().finish(None, false);
+    assert!(world.send(&client.path, &asked) != Got::Nothing);
+    let unfragmented = world.dont_fragment;
+    assert!(world.send(&client.path, &send().finish(None, false)) != Got::Nothing);
+    assert!(!world.dont_fragment, "nobody has asked");
+    world.dont_fragment = true;
+    assert!(client.channel_data(&mut world, 0x4000, b"x") != Got::Nothing);
+    assert!(!world.dont_fragment, "channels never ask");
+    unfragmented
+}
+
+#[test]
+fn dont_fragment_counts_from_ipv4_to_ipv4_and_from_streams() {
+    let v6_client = || Client::ann("[2001:db8::9]:40000");
+    // §14, and §13.2, §13.1, §13.3: ignored by all translations.
+    assert!(unfragmented(Client::ann(CLIENT), PEER));
+    assert!(!unfragmented(v6_client(), V6_PEER));
+    assert!(!unfragmented(Client::ann(CLIENT), V6_PEER));
+    assert!(!unfragmented(v6_client(), PEER));
+    // §15.
+    for peer in [PEER, V6_PEER] {
+        let stream = Client::ann(CLIENT).over(Transport::Tcp, 9);
+        assert!(unfragmented(stream, peer));
+    }
 }
 
 #[test]

@@ -93,8 +93,8 @@ pub const fn is_required(kind: u16) -> bool {
 
 /// Tells whether this server understands an attribute, in a request or in an answer.
 ///
-/// Absent on purpose: DONT-FRAGMENT, which a server may refuse with 420 (RFC 8656 §7.2), and the attributes of extensions that it
-/// does not speak, or only where its operator wants it: ACCESS-TOKEN, CHANGE-REQUEST, RESPONSE-PORT, PADDING.
+/// Absent on purpose: the attributes of extensions that it does not speak, or only where its operator wants it: ACCESS-TOKEN,
+/// CHANGE-REQUEST, RESPONSE-PORT, PADDING.
 pub const fn is_understood(kind: u16) -> bool {
     matches!(
         kind,
@@ -113,6 +113,7 @@ pub const fn is_understood(kind: u16) -> bool {
             | REQUESTED_ADDRESS_FAMILY
             | EVEN_PORT
             | REQUESTED_TRANSPORT
+            | DONT_FRAGMENT
             | MESSAGE_INTEGRITY_SHA256
             | PASSWORD_ALGORITHM
             | USERHASH

@@ -129,6 +129,15 @@ impl<'r> Answer<'r> {
         self
     }
 
+    /// Adds ICMP: a type of 7 bits and a code of 9 in one field, and what the type has besides (RFC 8656 §18.13).
+    pub fn icmp(self, kind: u8, code: u8, data: u32) -> Self {
+        let [high, low] = (u16::from(kind) << 9 | u16::from(code)).to_be_bytes();
+        let [a, b, c, d] = data.to_be_bytes();
+        let value = [0, 0, high, low, a, b, c, d];
+        self.draft.put(attr::ICMP, &value);
+        self
+    }
+
     /// Adds LIFETIME in seconds (RFC 8656 §18.2).
     pub fn lifetime(self, seconds: u32) -> Self {
         self.draft

@@ -44,12 +44,15 @@ pub struct Slot<'a> {
     pub payload: Range<usize>,
     /// Who sent it.
     pub from: SocketAddr,
+    /// DSCP and ECN of its IP header; zero on sockets that do not tell, and with [`Backend::Plain`].
+    pub traffic_class: u8,
 }
 
 #[derive(Clone, Copy)]
 pub(crate) struct Received {
     pub(crate) length: usize,
     pub(crate) from: SocketAddr,
+    pub(crate) traffic_class: u8,
 }
 
 enum Inbound {
@@ -70,6 +73,7 @@ impl Arena {
         let nothing = Received {
             length: 0,
             from: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            traffic_class: 0,
         };
         let inbound = match backend {
             #[cfg(target_os = "linux")]
@@ -132,12 +136,17 @@ impl Arena {
 
     /// The slot `index` with what was last received into it; `None` when there is no such slot.
     pub fn slot_mut(&mut self, index: usize) -> Option<Slot<'_>> {
-        let Received { length, from } = *self.received.get(index)?;
+        let Received {
+            length,
+            from,
+            traffic_class,
+        } = *self.received.get(index)?;
         let payload = self.headroom..self.headroom + length;
         Some(Slot {
             buf: self.buffer_mut(index)?,
             payload,
             from,
+            traffic_class,
         })
     }
 

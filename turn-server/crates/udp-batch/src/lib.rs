@@ -4,7 +4,8 @@
 //! `recvfrom`/`sendto` fallback behind the same calls. Not in here: sockets (callers open, bind and close them), readiness,
 //! queues, and any knowledge of what the bytes mean.
 //!
-//! This is the only crate of the workspace with `unsafe` code, in three files: `memory` (the slots), `linux` (the batched calls), `plain` (one cast).
+//! This is the only crate of the workspace with `unsafe` code, in five files: `memory` (the slots), `linux` (the batched calls), `plain` (one cast),
+//! `errors` (one call) and `options` (one call).
 //!
 //! # No datagram is ever truncated
 //!
@@ -23,14 +24,20 @@
 
 mod arena;
 #[cfg(target_os = "linux")]
+mod control;
+mod errors;
+#[cfg(target_os = "linux")]
 mod linux;
 mod memory;
 #[cfg(target_os = "linux")]
 mod name;
+mod options;
 mod plain;
 mod sender;
 
 pub use arena::{Arena, MAX_DATAGRAM, Slot};
+pub use errors::{IcmpError, next_icmp_error};
+pub use options::{IpVersion, may_fragment, tell_icmp_errors, tell_traffic_class};
 pub use sender::{Outgoing, SendReport, Sender};
 
 /// Which system calls move the packets.

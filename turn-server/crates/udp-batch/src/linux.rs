@@ -14,7 +14,7 @@ use std::{
 
 use libc::{c_int, c_uint, iovec, mmsghdr};
 
-use crate::{Outgoing, arena::Received, memory::Memory, name::Name};
+use crate::{Outgoing, arena::Received, control::Control, memory::Memory, name::Name};
 
 /// Whether the running kernel (or the sandbox around this process) has the calls.
 pub(crate) fn is_supported() -> bool {
@@ -33,13 +33,15 @@ pub(crate) fn is_supported() -> bool {
     received == -1 && io::Error::last_os_error().raw_os_error() == Some(libc::EBADF)
 }
 
-/// Headers for receiving: one per slot, each leading to its slot's payload and to a place for the sender's address.
+/// Headers for receiving: one per slot, each leading to its slot's payload and to places for the sender's address and for
+/// the traffic class.
 ///
 /// The pointers are set once. They stay valid because the arrays are never resized and the memory lives as long: both are
 /// fields of one [`crate::Arena`].
 pub(crate) struct Inbound {
     headers: Vec<mmsghdr>,
     names: Vec<Name>,
+    controls: Vec<Control>,
     /// Only the kernel reads it, through `headers`.
     _vectors: Vec<iovec>,
 }
@@ -65,15 +67,20 @@ impl Inbound {
         // Taken from the vectors themselves, not from slices of them: such pointers outlive shared borrows, and no mutable
         // one is made any more.
         let (first_name, first_vector) = (names.as_mut_ptr(), vectors.as_mut_ptr());
+        let mut controls = vec![Control::default(); slots];
+        let first_control = controls.as_mut_ptr();
         for (index, header) in headers.iter_mut().enumerate() {
             header.msg_hdr.msg_name = first_name.wrapping_add(index).cast();
             header.msg_hdr.msg_namelen = Name::BYTES;
             header.msg_hdr.msg_iov = first_vector.wrapping_add(index);
             header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = first_control.wrapping_add(index).cast();
+            header.msg_hdr.msg_controllen = Control::BYTES as _;
         }
         Self {
             headers,
             names,
+            controls,
             _vectors: vectors,
         }
     }
@@ -90,8 +97,8 @@ impl Inbound {
     ) -> io::Result<usize> {
         let headers = &mut self.headers[first..first + received.len()];
         let count = retry_interrupted(|| {
-            // SAFETY: every header leads to one address, one vector and one payload, each alive, of the stated length and
-            // borrowed mutably through `self` and `_memory`; the kernel writes as many headers as the slice has.
+            // SAFETY: every header leads to one address, one control buffer, one vector and one payload, each alive, of the stated
+            // length and borrowed mutably through `self` and `_memory`; the kernel writes as many headers as the slice has.
             unsafe {
                 libc::recvmmsg(
                     socket.as_raw_fd(),
@@ -102,9 +109,10 @@ impl Inbound {
                 )
             }
         })?;
-        for ((header, name), received) in headers
+        for (((header, name), control), received) in headers
             .iter_mut()
             .zip(&self.names[first..])
+            .zip(&self.controls[first..])
             .zip(received)
             .take(count)
         {
@@ -114,8 +122,10 @@ impl Inbound {
             *received = Received {
                 length: header.msg_len as usize,
                 from,
+                traffic_class: control.decode(length_of(header)),
             };
             header.msg_hdr.msg_namelen = Name::BYTES;
+            header.msg_hdr.msg_controllen = Control::BYTES as _;
         }
         Ok(count)
     }
@@ -125,6 +135,7 @@ impl Inbound {
 pub(crate) struct Outbound {
     headers: Vec<mmsghdr>,
     names: Vec<Name>,
+    controls: Vec<Control>,
     vectors: Vec<iovec>,
 }
 
@@ -134,6 +145,7 @@ impl Outbound {
         Self {
             headers,
             names,
+            controls: vec![Control::default(); capacity],
             vectors,
         }
     }
@@ -144,10 +156,11 @@ impl Outbound {
         packets: &mut impl Iterator<Item = Outgoing<'a>>,
     ) -> Filled<'_, 'a> {
         let mut count = 0;
-        for ((header, name), vector) in self
+        for (((header, name), control), vector) in self
             .headers
             .iter_mut()
             .zip(&mut self.names)
+            .zip(&mut self.controls)
             .zip(&mut self.vectors)
         {
             let Some(packet) = packets.next() else { break };
@@ -157,6 +170,11 @@ impl Outbound {
             header.msg_hdr.msg_name = ptr::from_mut(name).cast();
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_controllen = match packet.traffic_class {
+                0 => 0,
+                class => control.encode(class, packet.to.is_ipv4()) as _,
+            };
+            header.msg_hdr.msg_control = ptr::from_mut(control).cast();
             count += 1;
         }
         Filled {
@@ -181,7 +199,7 @@ impl Filled<'_, '_> {
     pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
         let rest = &mut self.headers[first..];
         retry_interrupted(|| {
-            // SAFETY: every header leads to one address in the scratch, borrowed through `self`, and to one packet that `'a`
+            // SAFETY: every header leads to one address and one control buffer in the scratch, borrowed through `self`, and to one packet that `'a`
             // keeps alive; the kernel only reads them, and writes `msg_len` of as many headers as the slice has.
             unsafe {
                 libc::sendmmsg(
@@ -193,6 +211,15 @@ impl Filled<'_, '_> {
             }
         })
     }
+}
+
+/// How many bytes of ancillary data the kernel wrote.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "C libraries differ in the type of this length"
+)]
+fn length_of(header: &mmsghdr) -> usize {
+    header.msg_hdr.msg_controllen as usize
 }
 
 fn arrays(length: usize) -> (Vec<mmsghdr>, Vec<Name>, Vec<iovec>) {

@@ -1,4 +1,4 @@
-//! One system call per packet, for systems and sandboxes without the batched calls.
+//! One system call per packet, for systems and sandboxes without the batched calls. Traffic classes are neither read nor set.
 #![allow(unsafe_code)]
 
 use std::{
@@ -23,7 +23,11 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<R
         SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         without_flow_label,
     );
-    Ok(Received { length, from })
+    Ok(Received {
+        length,
+        from,
+        traffic_class: 0,
+    })
 }
 
 pub(crate) fn send(socket: BorrowedFd<'_>, packet: &Outgoing<'_>) -> io::Result<usize> {

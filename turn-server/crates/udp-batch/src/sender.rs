@@ -14,6 +14,8 @@ pub struct Outgoing<'a> {
     pub to: SocketAddr,
     /// What it holds.
     pub bytes: &'a [u8],
+    /// DSCP and ECN of its IP header; zero costs nothing. [`Backend::Plain`] leaves it zero.
+    pub traffic_class: u8,
 }
 
 /// What became of the packets of one call.
@@ -63,7 +65,8 @@ impl Sender {
 
     /// Sends all packets through one socket, in order, in as many batches as they need. Never blocks.
     ///
-    /// A packet that the kernel refuses is skipped; at the first sign of a full buffer the rest is dropped.
+    /// A packet that the kernel refuses twice is skipped: the first refusal may tell of an earlier packet, for an error that
+    /// is pending on a socket is taken off by whichever call comes next. At the first sign of a full buffer the rest is dropped.
     pub fn send<'a>(
         &mut self,
         socket: BorrowedFd<'_>,
@@ -87,21 +90,24 @@ fn send_batched<'a>(
     let mut report = SendReport::default();
     loop {
         let mut batch = outbound.fill(&mut packets);
-        let mut done = 0;
+        let (mut done, mut refused) = (0, false);
         while done < batch.len() {
             // The call stops at the first failing packet, and names the failure only when that packet is the first.
             match batch.send(socket, done) {
                 Ok(count @ 1..) => {
                     report.sent += count;
                     done += count;
+                    refused = false;
                 }
                 Err(error) if is_full(&error) => {
                     report.dropped_full += batch.len() - done + packets.count();
                     return report;
                 }
+                Err(_) if !refused => refused = true,
                 Ok(_) | Err(_) => {
                     report.failed += 1;
                     done += 1;
+                    refused = false;
                 }
             }
         }
@@ -117,7 +123,11 @@ fn send_singly<'a>(
 ) -> SendReport {
     let mut report = SendReport::default();
     while let Some(packet) = packets.next() {
-        match plain::send(socket, &packet) {
+        let sent = match plain::send(socket, &packet) {
+            Err(error) if !is_full(&error) => plain::send(socket, &packet),
+            first => first,
+        };
+        match sent {
             Ok(_) => report.sent += 1,
             Err(error) if is_full(&error) => {
                 report.dropped_full += 1 + packets.count();

@@ -48,7 +48,11 @@ fn packets_of_one_call_go_to_their_own_destinations() {
             (to_ann, b""),
             (to_ann, b"four"),
         ];
-        let packets = packets.map(|(to, bytes)| Outgoing { to, bytes });
+        let packets = packets.map(|(to, bytes)| Outgoing {
+            to,
+            bytes,
+            traffic_class: 0,
+        });
         assert_eq!(
             Sender::new(backend, 64).send(server.as_fd(), packets),
             report(4, 0, 0)
@@ -63,7 +67,11 @@ fn more_packets_than_one_batch_all_go_in_order() {
     for backend in BACKENDS {
         let ((server, _), (client, to)) = (socket(LOOPBACKS[0]), socket(LOOPBACKS[0]));
         let numbers: Vec<[u8; 1]> = (0..130).map(|number| [number]).collect();
-        let packets = numbers.iter().map(|bytes| Outgoing { to, bytes });
+        let packets = numbers.iter().map(|bytes| Outgoing {
+            to,
+            bytes,
+            traffic_class: 0,
+        });
         assert_eq!(
             Sender::new(backend, 64).send(server.as_fd(), packets),
             report(130, 0, 0)
@@ -94,23 +102,32 @@ fn refused_packets_are_skipped_and_counted() {
             Outgoing {
                 to,
                 bytes: &too_large,
+                traffic_class: 0,
             },
             Outgoing {
                 to,
                 bytes: b"first",
+                traffic_class: 0,
             },
             Outgoing {
                 to: broadcast,
                 bytes: b"not allowed",
+                traffic_class: 0,
             },
             Outgoing {
                 to: other_family,
                 bytes: b"not possible",
+                traffic_class: 0,
             },
-            Outgoing { to, bytes: b"last" },
+            Outgoing {
+                to,
+                bytes: b"last",
+                traffic_class: 0,
+            },
             Outgoing {
                 to,
                 bytes: &too_large,
+                traffic_class: 0,
             },
         ];
         assert_eq!(
@@ -127,7 +144,11 @@ fn a_batch_of_refused_packets_ends() {
     for backend in BACKENDS {
         let (server, _) = socket(LOOPBACKS[0]);
         let to: SocketAddr = "[::1]:9".parse().unwrap();
-        let packets = (0..5).map(|_| Outgoing { to, bytes: b"x" });
+        let packets = (0..5).map(|_| Outgoing {
+            to,
+            bytes: b"x",
+            traffic_class: 0,
+        });
         assert_eq!(
             Sender::new(backend, 2).send(server.as_fd(), packets),
             report(0, 0, 5)
@@ -149,7 +170,11 @@ fn a_full_socket_drops_the_rest_without_waiting() {
         let count = 1_000;
         let first = sender.send(
             stream.as_fd(),
-            (0..count).map(|_| Outgoing { to, bytes: &large }),
+            (0..count).map(|_| Outgoing {
+                to,
+                bytes: &large,
+                traffic_class: 0,
+            }),
         );
         assert!(first.dropped_full > 0, "{backend:?}");
         assert_eq!(first.sent + first.dropped_full, count);

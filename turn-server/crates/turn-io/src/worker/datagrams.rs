@@ -62,20 +62,21 @@ impl Worker {
     fn serve_client(&mut self, place: u32, index: usize) -> Option<()> {
         let slot = self.arena.slot_mut(index)?;
         let path = self.sockets.listeners.get(place as usize)?.path(slot.from);
-        let start = slot.payload.start;
+        let (start, traffic_class) = (slot.payload.start, slot.traffic_class);
         let output = self
             .relay
             .on_client(self.now, &path, slot.buf.get(slot.payload)?);
-        self.sockets.queue_output(output, &path, index, start);
+        (self.sockets).queue_output(output, &path, (index, start), traffic_class);
         Some(())
     }
 
     fn serve_peer(&mut self, relay: RelayId, index: usize) -> Option<()> {
         let slot = self.arena.slot_mut(index)?;
+        let traffic_class = slot.traffic_class;
         let message = self
             .relay
             .on_peer(self.now, relay, slot.from, slot.buf, slot.payload)?;
-        self.sockets.queue_to_client(message, index);
+        self.sockets.queue_to_client(message, index, traffic_class);
         Some(())
     }
 }

@@ -33,6 +33,10 @@ impl Worker {
                     let relay = self.sockets.relays.at_mut(relay);
                     let report = relay.map(|relay| {
                         relay.pending = Pending::default();
+                        if chain.dont_fragment || !relay.may_fragment {
+                            let packets = self.sockets.outbox.marked_packets(chain, &self.arena);
+                            return relay.send_marked(&mut self.sender, packets);
+                        }
                         self.sender.send(
                             relay.socket.as_fd(),
                             self.sockets.outbox.packets(chain, &self.arena),

@@ -3,6 +3,7 @@
 mod actions;
 mod data;
 mod datagrams;
+mod errors;
 mod flush;
 mod sockets;
 mod streams;
@@ -219,6 +220,10 @@ impl Worker {
             Some(Source::Waker) => self.serve_commands(),
             Some(Source::Stream(link)) => self.note_stream(link, event),
             Some(Source::Data(place, half)) => self.note_data(place, half, event),
+            Some(Source::Relay(relay)) if event.is_error() => {
+                self.serve_errors(relay);
+                self.sockets.enlist(Source::Relay(relay));
+            }
             Some(source) => self.sockets.enlist(source),
             None => {}
         }

@@ -11,7 +11,7 @@ use crate::{
     Counters,
     data::{DataConnections, PeerListeners},
     listener::Listener,
-    outbox::{Exit, Outbox, Pending},
+    outbox::{Exit, IpHeader, Outbox, Pending},
     relay_sockets::RelaySockets,
     source::Source,
     streams::Streams,
@@ -81,20 +81,30 @@ impl Sockets {
         Some(source)
     }
 
-    /// Queues what a client's packet led to. The packet lies in `slot`, from `start` on.
+    /// Queues what a client's packet led to. The packet lies in `slot`, from `start` on, and came with this traffic class.
     pub(super) fn queue_output(
         &mut self,
         output: Output<'_>,
         path: &Path,
-        slot: usize,
-        start: usize,
+        (slot, start): (usize, usize),
+        traffic_class: u8,
     ) {
         match output {
             // Workers never ask: their credentials are all that there are.
             Output::Nothing | Output::NeedsKey { .. } => {}
             Output::Reply(bytes) => self.queue_answer(path, bytes),
-            Output::ToPeer { relay, to, range } => {
-                self.queue_to_peer(relay, to, slot, start + range.start..start + range.end);
+            Output::ToPeer {
+                relay,
+                to,
+                range,
+                dont_fragment,
+            } => {
+                let header = IpHeader {
+                    traffic_class,
+                    dont_fragment,
+                };
+                let range = start + range.start..start + range.end;
+                self.queue_to_peer(relay, to, header, (slot, range));
             }
         }
     }
@@ -107,22 +117,34 @@ impl Sockets {
         }
     }
 
-    /// Queues a peer's data for a client; the message lies in `slot`.
-    pub(super) fn queue_to_client(&mut self, message: ToClient, slot: usize) {
+    /// Queues a peer's data for a client; the message lies in `slot`, and came with this traffic class.
+    pub(super) fn queue_to_client(&mut self, message: ToClient, slot: usize, traffic_class: u8) {
         let ToClient { path, range } = message;
+        let header = IpHeader {
+            traffic_class,
+            dont_fragment: false,
+        };
         match towards_client(&mut self.listeners, &mut self.streams, &path) {
-            Some((pending, exit)) => self
-                .outbox
-                .push_slot(pending, exit, path.client, slot, range),
+            Some((pending, exit)) => {
+                self.outbox
+                    .push_slot(pending, exit, path.client, header, (slot, range))
+            }
             None => self.counters.undeliverable += 1,
         }
     }
 
-    fn queue_to_peer(&mut self, relay: RelayId, to: SocketAddr, slot: usize, range: Range<usize>) {
+    fn queue_to_peer(
+        &mut self,
+        relay: RelayId,
+        to: SocketAddr,
+        header: IpHeader,
+        place: (usize, Range<usize>),
+    ) {
         match self.relays.at_mut(relay) {
             Some(socket) => {
+                let exit = Exit::Relay(relay);
                 self.outbox
-                    .push_slot(&mut socket.pending, Exit::Relay(relay), to, slot, range)
+                    .push_slot(&mut socket.pending, exit, to, header, place)
             }
             None => self.counters.undeliverable += 1,
         }

@@ -210,7 +210,8 @@ impl Worker {
                     let output =
                         self.relay
                             .on_client(self.now, path, rest.get(..size).unwrap_or_default());
-                    self.sockets.queue_output(output, path, slot, start);
+                    // §15: whatever DSCP the connection has, datagrams to the peer have none, and no ECN.
+                    self.sockets.queue_output(output, path, (slot, start), 0);
                     self.serve_actions();
                     start += size;
                     count += 1;

@@ -89,6 +89,7 @@ impl Relay {
             created_by: view.transaction_id(),
             created_reply: Box::default(),
             traffic: Default::default(),
+            told: Default::default(),
         };
         let key = self.adopt(allocation).ok_or(Reject::InsufficientCapacity)?;
         for version in Version::BOTH {

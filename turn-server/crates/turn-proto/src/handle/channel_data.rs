@@ -34,6 +34,8 @@ impl Relay {
             relay,
             to: channel.to.socket(),
             range: frame.payload.clone(),
+            // §14: the DF bit that the client's packet had is taken to be 0.
+            dont_fragment: false,
         }
     }
 }

@@ -16,11 +16,6 @@ impl Relay {
             self.stats.dropped_malformed += 1;
             return Output::Nothing;
         };
-        // §11.2: what cannot be done is not done halfway. Allocate answers 420 to DONT-FRAGMENT, so nobody counts on it.
-        if send.dont_fragment {
-            self.stats.dropped_unexpected += 1;
-            return Output::Nothing;
-        }
         let peer = PeerAddr::of(send.peer).filter(|peer| peer.port() != 0);
         let permitted = peer.zip(self.find(path)).and_then(|(peer, key)| {
             let allocation = self
@@ -48,6 +43,13 @@ impl Relay {
             relay,
             to: to.socket(),
             range: send.data,
+            dont_fragment: send.dont_fragment && heeds_dont_fragment(path, to),
         }
     }
+}
+
+/// Whether DONT-FRAGMENT counts: from UDP to UDP where IPv4 goes to IPv4 (RFC 8656 §14) and nowhere else (§13), from a stream
+/// always (§15).
+fn heeds_dont_fragment(path: &Path, to: PeerAddr) -> bool {
+    path.transport.is_stream() || (path.client.is_ipv4() && to.ip().ip().is_ipv4())
 }

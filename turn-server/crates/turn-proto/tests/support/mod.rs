@@ -114,6 +114,8 @@ pub struct World {
     pub joins: Vec<(LinkId, ConnectionId, u16)>,
     /// Which relay sockets listen for connections.
     pub listening: BTreeSet<RelayId>,
+    /// Whether the last datagram to a peer must not be fragmented.
+    pub dont_fragment: bool,
     /// Sockets that are kept for reservations.
     pub kept: BTreeSet<SocketAddr>,
     /// What other programs hold.
@@ -156,6 +158,7 @@ impl World {
             connections: BTreeMap::new(),
             joins: Vec::new(),
             listening: BTreeSet::new(),
+            dont_fragment: false,
             kept: BTreeSet::new(),
             taken: BTreeSet::new(),
             failures: VecDeque::new(),
@@ -202,11 +205,19 @@ impl World {
             Output::NeedsKey { .. } => panic!("asks twice"),
             Output::Nothing => Got::Nothing,
             Output::Reply(bytes) => Got::Reply(bytes.to_vec()),
-            Output::ToPeer { relay, to, range } => Got::ToPeer {
-                from: bound[&relay],
+            Output::ToPeer {
+                relay,
                 to,
-                payload: packet[range].to_vec(),
-            },
+                range,
+                dont_fragment,
+            } => {
+                self.dont_fragment = dont_fragment;
+                Got::ToPeer {
+                    from: bound[&relay],
+                    to,
+                    payload: packet[range].to_vec(),
+                }
+            }
         };
         let mut answers = self.drain();
         match (got, answers.pop()) {
@@ -528,6 +539,10 @@ impl Answer {
         let view = self.view();
         let values = view.attributes().filter(|held| held.kind == 0x0016);
         values.map(|held| self.plain(held.value)).collect()
+    }
+
+    pub fn peer(&self) -> SocketAddr {
+        self.xored(0x0012)
     }
 
     pub fn mapped(&self) -> SocketAddr {

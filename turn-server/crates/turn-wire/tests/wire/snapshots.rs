@@ -88,6 +88,22 @@ fn allocate_challenge() {
 }
 
 #[test]
+fn data_indication_about_an_icmp_error() {
+    let mut responder = Responder::new();
+    let answer = responder
+        .indication(Method::DATA, ID)
+        .xor_peer_address(addr(V4))
+        .icmp(3, 4, 1400);
+    // Seven bits of type and nine of code: 0000011 000000100.
+    assert_bytes(
+        answer.finish(None, false),
+        "0017 0018 COMMON
+         0012 0008 0001 e112 e112a643
+         8004 0008 0000 0604 00000578",
+    );
+}
+
+#[test]
 fn dual_allocation_of_which_half_is_lacking() {
     let mut responder = Responder::new();
     let answer = responder

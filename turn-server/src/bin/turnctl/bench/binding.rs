@@ -138,6 +138,7 @@ impl Asker {
         let packets = client.requests.iter().take(free).map(|bytes| Outgoing {
             to: client.server,
             bytes,
+            traffic_class: 0,
         });
         let report = self.sender.send(client.socket.as_fd(), packets);
         client.under_way += report.sent;

@@ -221,7 +221,11 @@ impl Forwarder {
                 Way::Back(client) => client,
             };
             let bytes = arena.bytes(hop.slot, hop.payload.clone())?;
-            Some(Outgoing { to, bytes })
+            Some(Outgoing {
+                to,
+                bytes,
+                traffic_class: 0,
+            })
         });
         let socket = session.map_or(listener.as_fd(), |session| session.relay.as_fd());
         // What the kernel does not take is lost, as in any relay.

@@ -193,11 +193,11 @@ impl<'a> Generator<'a> {
             copy.extend_from_slice(&flow.datagram);
             write(copy);
         }
-        let packets = self
-            .burst
-            .iter()
-            .take(count)
-            .map(|bytes| Outgoing { to: flow.to, bytes });
+        let packets = self.burst.iter().take(count).map(|bytes| Outgoing {
+            to: flow.to,
+            bytes,
+            traffic_class: 0,
+        });
         let report = self.sender.send(flow.socket.as_fd(), packets);
         self.book_refused((report.dropped_full + report.failed) as u64, phase);
     }
