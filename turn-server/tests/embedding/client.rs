@@ -9,8 +9,8 @@ use stun::{
     agent::TransactionId,
     attributes::{
         ATTR_CHANNEL_NUMBER, ATTR_DATA, ATTR_LIFETIME, ATTR_NONCE, ATTR_REALM,
-        ATTR_REQUESTED_TRANSPORT, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS, ATTR_XOR_RELAYED_ADDRESS,
-        ATTR_XORMAPPED_ADDRESS, AttrType,
+        ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS,
+        ATTR_XOR_RELAYED_ADDRESS, ATTR_XORMAPPED_ADDRESS, AttrType,
     },
     error_code::ErrorCodeAttribute,
     integrity::MessageIntegrity,
@@ -93,6 +93,11 @@ impl Client {
         }
         message.write_header();
         message
+    }
+
+    /// Pretends to be of another realm.
+    pub(crate) fn set_realm(&mut self, realm: &str) {
+        self.realm = realm.to_owned();
     }
 
     pub(crate) async fn throw(&self, bytes: &[u8]) {
@@ -251,5 +256,9 @@ impl Answer {
     pub(crate) fn lifetime(&self) -> u32 {
         let value = self.0.get(ATTR_LIFETIME).expect("no LIFETIME");
         u32::from_be_bytes(value.try_into().unwrap())
+    }
+
+    pub(crate) fn token(&self) -> Option<Vec<u8>> {
+        self.0.get(ATTR_RESERVATION_TOKEN).ok()
     }
 }

@@ -9,5 +9,9 @@
 
 mod allocations;
 mod client;
+mod differences;
+mod handlers;
+mod lifecycle;
 mod network;
+mod places;
 mod serving;
