@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::netns::Namespace;
 use crate::process::{Process, scratch_file, target_folder};
@@ -75,6 +76,15 @@ impl Server {
     /// Tells its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.id()).ok().and_then(Pid::from_raw);
+        Ok(kill_process(pid.context("no process id")?, signal)?)
     }
 
     /// Waits until it has printed `needle`.

@@ -3,19 +3,21 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::certificate::{Algorithm, Certificate};
-use e2e::process::run;
+use e2e::process::{run, until};
 use e2e::server::{Server, command, free_port};
 use e2e::uclient::{Peer, uclient};
+use rustix::process::Signal;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// A server with TLS and the ports it listens on.
 struct Secure {
-    _server: Server,
+    server: Server,
     certificate: Certificate,
     plain: u16,
     tls: u16,
@@ -47,7 +49,7 @@ fn secure(algorithm: Algorithm, more_flags: &[&str]) -> Result<Secure> {
     flags.extend(files.iter().chain(&ports).map(String::as_str));
     flags.extend(more_flags);
     Ok(Secure {
-        _server: Server::start(None, &flags)?,
+        server: Server::start(None, &flags)?,
         certificate,
         plain,
         tls,
@@ -176,6 +178,44 @@ fn with_authorities_a_client_must_show_a_certificate() {
     shown(&known).unwrap();
     assert!(shown(&stranger).is_err());
     assert!(openssl(secure.tls, &secure.certificate, &["-tls1_2"]).is_err());
+}
+
+/// Certbot and Caddy renew certificates under a running server; calls must not notice.
+#[test]
+fn a_renewed_certificate_is_shown_on_a_signal_and_sessions_go_on() {
+    let mut secure = secure(Algorithm::Ecdsa, &[]).unwrap();
+    let port = secure.tls;
+    // Ten seconds of messages over connections that are open all the while.
+    let session =
+        std::thread::spawn(move || exchange(port, V4, &["-t", "-S", "-n", "100", "-z", "50"]));
+    let renewed = Certificate::make(Algorithm::Rsa, V4).unwrap();
+    assert!(openssl(port, &renewed, &[]).is_err());
+    std::fs::copy(&renewed.key, &secure.certificate.key).unwrap();
+    std::fs::copy(&renewed.certificate, &secure.certificate.certificate).unwrap();
+    secure.server.signal(Signal::USR2).unwrap();
+    secure
+        .server
+        .wait_for_output("certificates are renewed")
+        .unwrap();
+    openssl(port, &renewed, &[]).unwrap();
+
+    std::fs::write(&secure.certificate.certificate, "half a certif").unwrap();
+    secure.server.signal(Signal::HUP).unwrap();
+    secure
+        .server
+        .wait_for_output("the old TLS certificates are kept")
+        .unwrap();
+    openssl(port, &renewed, &[]).unwrap();
+    session.join().unwrap().unwrap();
+
+    // Without a signal, the change is noticed after a while.
+    let third = Certificate::make(Algorithm::Ecdsa, V4).unwrap();
+    std::fs::copy(&third.key, &secure.certificate.key).unwrap();
+    std::fs::copy(&third.certificate, &secure.certificate.certificate).unwrap();
+    until("the third certificate", Duration::from_secs(30), || {
+        openssl(port, &third, &[]).ok()
+    })
+    .unwrap();
 }
 
 /// What a server says that must not start.

@@ -1,13 +1,24 @@
 //! The files of TLS: read at the start, read again on a signal.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Context as _;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info};
 use turn_config::{
     Origin,
     settings::{self, Settings},
 };
 use turn_io::{Tls, TlsMaterial, TlsPart};
+
+use crate::Server;
+
+/// How often the files are looked at: renewed certificates are meant for days, and a look costs three system calls.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Reads the files and makes what connections are accepted with; `None` when TLS is not served.
 ///
@@ -64,4 +75,70 @@ fn unreadable(settings: &Settings, tls: &settings::Tls, part: TlsPart, path: &Pa
         _ => "let this user read it, for example by its group: chgrp GROUP FILE, chmod g+r FILE",
     };
     format!("{subject}: cannot be read; {remedy}, or write no-tls to serve clients without TLS")
+}
+
+/// Keeps what is served up to date with the files.
+pub(crate) struct Renewal {
+    settings: Settings,
+    files: Vec<PathBuf>,
+    seen: Vec<Option<Look>>,
+    ticks: tokio::time::Interval,
+}
+
+/// What tells one content of a file from another, without reading it.
+type Look = (SystemTime, u64);
+
+impl Renewal {
+    /// Begins with the files as they are. Must be called inside a tokio runtime.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let tls = settings.tls.as_ref();
+        let files = tls.map_or_else(Vec::new, |tls| {
+            let files = [
+                Some(&tls.certificate),
+                Some(&tls.key),
+                tls.client_authorities.as_ref(),
+            ];
+            files.into_iter().flatten().cloned().collect()
+        });
+        let mut ticks = interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            settings: settings.clone(),
+            seen: look(&files),
+            files,
+            ticks,
+        }
+    }
+
+    /// Waits until a file has changed; for ever where TLS is not served.
+    pub(crate) async fn changed(&mut self) {
+        loop {
+            self.ticks.tick().await;
+            if look(&self.files) != self.seen {
+                return info!("the files of TLS have changed and are read again");
+            }
+        }
+    }
+
+    /// Reads the files and serves new connections with them. What cannot be used leaves everything as it was.
+    pub(crate) fn renew(&mut self, server: &Server) {
+        // First, so that a change during the reading is noticed by the next look.
+        self.seen = look(&self.files);
+        match load(&self.settings) {
+            Ok(Some(tls)) => {
+                server.secure_with(&tls);
+                info!("TLS certificates are renewed for new connections");
+            }
+            Ok(None) => info!("TLS is not served, so there are no certificates to read"),
+            Err(error) => error!("the old TLS certificates are kept: {error:#}"),
+        }
+    }
+}
+
+fn look(files: &[PathBuf]) -> Vec<Option<Look>> {
+    let look = |path: &PathBuf| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len()))
+    };
+    files.iter().map(look).collect()
 }

@@ -20,10 +20,12 @@ use turn_io::{Backend, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
-    Server, addresses, certificates, descriptors, http, logging, quickstart,
+    Server, addresses,
+    certificates::{self, Renewal},
+    descriptors, http, logging, quickstart,
     relay_config::{self, Plan},
     session_log::{SessionLine, level},
-    signals::Signals,
+    signals::{Asked, Signals},
     sites::{Listeners, Sites},
 };
 
@@ -73,6 +75,7 @@ struct Started {
     runtime: Runtime,
     pid_file: Option<PidFile>,
     signals: Signals,
+    renewal: Renewal,
 }
 
 fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
@@ -109,13 +112,14 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let (sites, signals) = {
+    let (sites, signals, renewal) = {
         let _inside = runtime.enter();
         // Before anybody is told that we are ready: from then on, signals may come.
         let signals = Signals::catch().context("cannot catch signals")?;
         (
             listeners.with_routes(settings, made, relay_port, &server)?,
             signals,
+            Renewal::new(settings),
         )
     };
     let pid_file = settings.process.pid_file.as_deref();
@@ -130,6 +134,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         runtime,
         pid_file,
         signals,
+        renewal,
     })
 }
 
@@ -233,6 +238,7 @@ impl Started {
             runtime,
             pid_file,
             mut signals,
+            mut renewal,
         } = self;
         let served = runtime.block_on(async {
             let (stop, stopping) = watch::channel(false);
@@ -242,10 +248,18 @@ impl Started {
             }
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-            let end = tokio::select! {
-                () = signals.end() => Ok(()),
-                Some(failure) = failures.recv() => Err(anyhow::anyhow!("{failure}")),
-                Some(ended) = tasks.join_next() => Err(anyhow::anyhow!("an HTTP server has ended: {ended:?}")),
+            let end = loop {
+                tokio::select! {
+                    asked = signals.next() => match asked {
+                        Asked::End => break Ok(()),
+                        Asked::Reload => renewal.renew(&server),
+                    },
+                    () = renewal.changed() => renewal.renew(&server),
+                    Some(failure) = failures.recv() => break Err(anyhow::anyhow!("{failure}")),
+                    Some(ended) = tasks.join_next() => {
+                        break Err(anyhow::anyhow!("an HTTP server has ended: {ended:?}"));
+                    }
+                }
             };
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
             let _ = stop.send(true);

@@ -115,6 +115,16 @@ impl Server {
         }
     }
 
+    /// Serves TLS connections that come from now on with these settings, for one with a renewed certificate. Open ones go on
+    /// as they are.
+    pub fn secure_with(&self, tls: &turn_io::Tls) {
+        if let Drive::Workers(workers) = &self.drive
+            && let Some(workers) = lock(workers).as_ref()
+        {
+            workers.secure_with(tls);
+        }
+    }
+
     /// The ports and quotas of all workers; those of a server over conns are its conns' own, and not here.
     pub fn shared(&self) -> &Shared {
         &self.shared

@@ -1,7 +1,15 @@
-//! Signals: which of them end the daemon, and what is said about the others.
+//! Signals: what each of them asks for.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
+
+/// What a signal asks for.
+pub(crate) enum Asked {
+    /// To end.
+    End,
+    /// To read certificates again: SIGUSR2 as in coturn, and SIGHUP, as everywhere else.
+    Reload,
+}
 
 /// Caught signals. From [`Signals::catch`] on, none of them ends the process by itself.
 pub(crate) struct Signals {
@@ -27,20 +35,26 @@ impl Signals {
         })
     }
 
-    /// Waits for the signal to end. Those that coturn's operators send for other reasons do not end the daemon.
-    pub(crate) async fn end(&mut self) {
+    /// Waits for a signal that asks for something. Others that coturn's operators send do not end the daemon.
+    pub(crate) async fn next(&mut self) -> Asked {
         loop {
-            let (name, end) = tokio::select! {
-                _ = self.terminate.recv() => ("SIGTERM", true),
-                _ = self.interrupt.recv() => ("SIGINT", true),
-                _ = self.hangup.recv() => ("SIGHUP", false),
-                _ = self.first.recv() => ("SIGUSR1", false),
-                _ = self.second.recv() => ("SIGUSR2", false),
+            let (name, asked) = tokio::select! {
+                _ = self.terminate.recv() => ("SIGTERM", Some(Asked::End)),
+                _ = self.interrupt.recv() => ("SIGINT", Some(Asked::End)),
+                _ = self.hangup.recv() => ("SIGHUP", Some(Asked::Reload)),
+                _ = self.second.recv() => ("SIGUSR2", Some(Asked::Reload)),
+                _ = self.first.recv() => ("SIGUSR1", None),
             };
-            if end {
-                return info!("ending on {name}");
+            match asked {
+                Some(Asked::End) => info!("ending on {name}"),
+                Some(Asked::Reload) => {
+                    info!("{name}: certificates are read again, settings are not")
+                }
+                None => warn!("{name} changes nothing"),
             }
-            warn!("{name} changes nothing: settings and certificates are read at the start only");
+            if let Some(asked) = asked {
+                return asked;
+            }
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Config {
     pub security: Option<Tls>,
     /// Whether plain connections are served.
     pub plain_streams: bool,
+    /// TLS handshakes that one worker has under way at most; more connections are closed as they begin one.
+    pub max_handshakes: usize,
     /// How long a TLS handshake may take.
     pub handshake_patience: Duration,
     /// Addresses that relay sockets will be bound to: tried once at start, so that a foreign one is an error there and not a
@@ -62,6 +64,8 @@ impl Default for Config {
             tls: Vec::new(),
             security: None,
             plain_streams: true,
+            // With 64 KiB each, the most that a handshake may hold, 64 MiB.
+            max_handshakes: 1024,
             // Three round trips over a bad mobile link, with a retransmission in each.
             handshake_patience: Duration::from_secs(10),
             relay_addresses: Vec::new(),

@@ -218,11 +218,48 @@ fn a_stranger_that_does_not_read_its_answers_is_closed() {
 fn a_stranger_cannot_make_the_server_hold_a_large_message() {
     let server = Server::new();
     let mut client = client(&server);
-    // The beginning of a ChannelData message of 60,000 bytes.
-    client.send(&[0x40, 0x01, 0xEA, 0x60]);
+    // The beginning of a STUN message of 60,000 bytes.
+    client.send(&[0x00, 0x01, 0xEA, 0x60]);
     client.send(&[0; 5_000]);
     client.tcp().wait_for_end();
     server.wait_for("the close", |stats| stats.io.streams_misframed == 1);
+}
+
+#[test]
+fn what_looks_like_channel_data_is_refused_at_once_before_an_allocation() {
+    let server = Server::new();
+    let beginnings: [&[u8]; 5] = [
+        b"G",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"\x40\x01\0\0",
+        b"\x7F",
+    ];
+    for bytes in beginnings {
+        let mut client = client(&server);
+        client.send(bytes);
+        client.tcp().wait_for_end();
+    }
+    // Also behind a request that was answered.
+    let mut asker = client(&server);
+    asker.binding();
+    asker.send(b"G");
+    asker.tcp().wait_for_end();
+    let stats = server.wait_for("the closes", |stats| stats.io.streams_open == 0);
+    assert_eq!((stats.io.streams_misframed, stats.io.streams_idle), (6, 0));
+}
+
+#[test]
+fn channel_data_that_comes_after_the_end_of_an_allocation_is_dropped_and_closes_nothing() {
+    let server = Server::new();
+    let (_peer, peer_address) = peer(ON);
+    let mut client = client(&server);
+    client.allocate();
+    client.bind_channel(CHANNEL, peer_address);
+    client.release();
+    client.send_channel(CHANNEL, b"late");
+    client.allocate();
+    assert_eq!(server.workers.stats().io.streams_misframed, 0);
 }
 
 #[test]

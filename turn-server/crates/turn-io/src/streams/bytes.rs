@@ -107,16 +107,11 @@ impl Bytes {
         }
     }
 
-    /// Reads what there is.
+    /// Reads what there is, once [`Bytes::open`] has told what it is.
     ///
     /// # Errors
-    /// When the stream is broken, or begins with what is not served here.
+    /// When the stream is broken.
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<Incoming> {
-        if let Layer::Unknown(_) = self.layer
-            && !self.tell_apart()?
-        {
-            return Ok(Incoming::Nothing { more: false });
-        }
         match &mut self.layer {
             Layer::Tls(secure) => secure.read(&mut self.socket, into),
             Layer::Plain | Layer::Unknown(_) => read_plain(&mut self.socket, into),
@@ -149,7 +144,10 @@ impl Bytes {
     }
 
     /// Looks at the first byte, if it has come; tells whether it has.
-    fn tell_apart(&mut self) -> io::Result<bool> {
+    ///
+    /// # Errors
+    /// When the stream is broken, or begins with what is not served here.
+    pub(crate) fn open(&mut self) -> io::Result<bool> {
         let Layer::Unknown(entrance) = &self.layer else {
             return Ok(true);
         };

@@ -39,6 +39,8 @@ pub(crate) struct Connection {
     pub(crate) ending: bool,
     /// Whether the client has an allocation.
     pub(crate) allocated: bool,
+    /// Whether it ever had one. What it sends to a channel after the end may still be on its way.
+    pub(crate) has_allocated: bool,
     path: Path,
     bytes: Bytes,
     partial: Vec<u8>,
@@ -86,6 +88,7 @@ impl Connection {
             ready: false,
             ending: false,
             allocated: false,
+            has_allocated: false,
             path,
             bytes: Bytes::new(socket, entrance),
             partial: Vec::new(),
@@ -102,6 +105,16 @@ impl Connection {
         self.bytes.stage()
     }
 
+    /// Finds out what it begins with; tells whether it has begun.
+    ///
+    /// # Errors
+    /// When it has ended already, or begins with what is not served.
+    pub(crate) fn open(&mut self) -> io::Result<bool> {
+        let open = self.bytes.open();
+        self.path.transport = self.bytes.transport();
+        open
+    }
+
     /// Tells the client that nothing more will come.
     pub(crate) fn close(&mut self) {
         self.bytes.close();
@@ -113,9 +126,7 @@ impl Connection {
         let Some(room) = buffer.get_mut(held..) else {
             return Intake::Misframed;
         };
-        let read = self.bytes.read(room);
-        self.path.transport = self.bytes.transport();
-        let (count, more) = match read {
+        let (count, more) = match self.bytes.read(room) {
             Ok(Incoming::Bytes { count, more }) => (count, more || self.ending),
             Ok(Incoming::Nothing { more }) => return Intake::Nothing { more },
             Ok(Incoming::End) => return Intake::Ended,

@@ -108,7 +108,10 @@ impl Secure {
 
     /// Says that nothing more will come (RFC 8446 §6.1), so that the client can tell the end from a cut.
     pub(super) fn close(&mut self, socket: &mut TcpStream) {
-        self.tls.send_close_notify();
+        // In the middle of a handshake there is no session to end; the closed socket says all.
+        if !self.tls.is_handshaking() {
+            self.tls.send_close_notify();
+        }
         // Who does not take it any more does not need it.
         let _ = self.flush(socket);
     }

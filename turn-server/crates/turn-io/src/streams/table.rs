@@ -11,7 +11,7 @@ use super::{
     idle::{Found, Idle},
     openings::Openings,
 };
-use crate::source::LINKS;
+use crate::{Config, source::LINKS};
 
 /// The connections.
 pub(crate) struct Streams {
@@ -22,18 +22,23 @@ pub(crate) struct Streams {
     first: u32,
     next: u32,
     limit: usize,
+    /// Handshakes under way.
+    handshakes: usize,
+    max_handshakes: usize,
 }
 
 impl Streams {
-    /// Makes an empty table for up to `limit` connections, with links from `first` on.
-    pub(crate) fn new(first: u32, limit: usize, patience: Duration, opening: Duration) -> Self {
+    /// Makes an empty table, with links from `first` on.
+    pub(crate) fn new(first: u32, config: &Config) -> Self {
         Self {
             connections: HashMap::default(),
-            idle: Idle::new(patience),
-            openings: Openings::new(opening),
+            idle: Idle::new(config.stream_patience),
+            openings: Openings::new(config.handshake_patience),
             first,
             next: first,
-            limit,
+            limit: config.max_streams,
+            handshakes: 0,
+            max_handshakes: config.max_handshakes,
         }
     }
 
@@ -75,7 +80,22 @@ impl Streams {
 
     /// Closes a connection; dropping it closes the socket and takes it off the poller as well.
     pub(crate) fn remove(&mut self, link: LinkId) -> Option<Connection> {
-        self.connections.remove(&link)
+        let connection = self.connections.remove(&link)?;
+        if connection.stage() == Stage::Handshake {
+            self.end_handshake();
+        }
+        Some(connection)
+    }
+
+    /// Counts a handshake that begins; tells whether there may be as many at a time.
+    pub(crate) fn begin_handshake(&mut self) -> bool {
+        self.handshakes += 1;
+        self.handshakes <= self.max_handshakes
+    }
+
+    /// Counts one that is over.
+    pub(crate) fn end_handshake(&mut self) {
+        self.handshakes = self.handshakes.saturating_sub(1);
     }
 
     /// When [`Streams::overdue`] and [`Streams::slow_to_open`] are to be asked next.
@@ -113,7 +133,7 @@ mod tests {
     use turn_proto::{LinkId, Path, Transport};
 
     use super::{Connection, Streams};
-    use crate::{source::LINKS, streams::Entrance};
+    use crate::{Config, source::LINKS, streams::Entrance};
 
     fn connection(server: &StdListener, link: LinkId) -> Connection {
         let server = server.local_addr().unwrap();
@@ -130,7 +150,7 @@ mod tests {
     #[test]
     fn links_count_upwards_and_begin_again_without_those_in_use() {
         let server = StdListener::bind("127.0.0.1:0").unwrap();
-        let mut streams = Streams::new(2, usize::MAX, Duration::ZERO, Duration::ZERO);
+        let mut streams = Streams::new(2, &Config::default());
         for expected in [2, 3] {
             let link = streams.vacant().unwrap();
             assert_eq!(link, LinkId(expected));

@@ -101,6 +101,7 @@ impl Worker {
             && let Some(connection) = self.sockets.streams.at_mut(link)
         {
             connection.allocated = allocated;
+            connection.has_allocated |= allocated;
         }
     }
 }

@@ -112,12 +112,7 @@ impl Worker {
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
         let relays = RelaySockets::new(parts.kept, config.socket_buffer);
-        let streams = Streams::new(
-            first_link,
-            config.max_streams,
-            config.stream_patience,
-            config.handshake_patience,
-        );
+        let streams = Streams::new(first_link, config);
         let entrance = Entrance {
             plain: config.plain_streams,
             tls: config.security.clone(),

@@ -86,6 +86,9 @@ impl Worker {
 
     /// Reads once from a connection and serves the messages that are whole.
     pub(super) fn serve_stream(&mut self, link: LinkId) -> Served {
+        let Some(stage) = self.open_stream(link) else {
+            return Served::NOTHING;
+        };
         let slot = self.free_slots();
         let (Some(connection), Some(buffer)) = (
             self.sockets.streams.at_mut(link),
@@ -93,10 +96,14 @@ impl Worker {
         ) else {
             return Served::NOTHING;
         };
-        let before = connection.stage();
         let intake = connection.receive(buffer);
-        let (path, stage) = (connection.path(), connection.stage());
-        let cost = self.note_stage(&path, before, stage);
+        let path = connection.path();
+        let cost = if stage == Stage::Handshake {
+            self.note_handshake(link);
+            HANDSHAKE_COST
+        } else {
+            0
+        };
         match intake {
             Intake::Messages { length, more } => {
                 self.used_slots = slot + 1;
@@ -108,9 +115,7 @@ impl Worker {
                 more,
             },
             Intake::Refused(error) => {
-                self.sockets.counters.streams_unopened += 1;
-                debug!(client = %path.client, %error, "connection closed before its first message");
-                self.lose_stream(link);
+                self.refuse_stream(link, &error);
                 Served {
                     packets: cost,
                     more: false,
@@ -152,13 +157,49 @@ impl Worker {
         true
     }
 
-    /// Counts handshakes, and tells what this step of one has cost, in packets.
-    fn note_stage(&mut self, path: &Path, before: Stage, after: Stage) -> usize {
-        if before == Stage::Open || path.transport != Transport::Tls {
-            return 0;
+    /// Finds out what a connection begins with, and tells how far it has come; `None` where there is nothing to read yet,
+    /// or nothing that is served.
+    fn open_stream(&mut self, link: LinkId) -> Option<Stage> {
+        let connection = self.sockets.streams.at_mut(link)?;
+        let before = connection.stage();
+        if before != Stage::Silent {
+            return Some(before);
         }
-        self.sockets.counters.tls_handshakes += u64::from(after == Stage::Open);
-        HANDSHAKE_COST
+        match connection.open() {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                self.refuse_stream(link, &error);
+                return None;
+            }
+        }
+        let stage = connection.stage();
+        // Before anything is computed for it.
+        if stage == Stage::Handshake && !self.sockets.streams.begin_handshake() {
+            self.sockets.counters.streams_refused += 1;
+            self.lose_stream(link);
+            return None;
+        }
+        Some(stage)
+    }
+
+    /// Counts a handshake that is over.
+    fn note_handshake(&mut self, link: LinkId) {
+        let connection = self.sockets.streams.at_mut(link);
+        if connection.is_some_and(|connection| connection.stage() == Stage::Open) {
+            self.sockets.streams.end_handshake();
+            self.sockets.counters.tls_handshakes += 1;
+        }
+    }
+
+    /// Closes a connection that could not carry a message.
+    fn refuse_stream(&mut self, link: LinkId, error: &io::Error) {
+        self.sockets.counters.streams_unopened += 1;
+        if let Some(connection) = self.sockets.streams.at_mut(link) {
+            let client = connection.path().client;
+            debug!(%client, %error, "connection closed before its first message");
+        }
+        self.lose_stream(link);
     }
 
     fn admit(&mut self, mut socket: TcpStream) {
@@ -205,6 +246,16 @@ impl Worker {
             let Some(rest) = self.arena.bytes(slot, start..length) else {
                 return count;
             };
+            // What follows the end of a connection must not begin anything on it.
+            let Some(connection) = self.sockets.streams.at_mut(path.link) else {
+                return count;
+            };
+            // `GET` and `SSH-` look like the beginning of a long ChannelData message. Nobody has a channel before an
+            // allocation, so there is nothing to wait for.
+            if !connection.has_allocated && is_channel_data(rest) {
+                self.misframed(path.link);
+                return count;
+            }
             match next_frame(rest) {
                 Ok(Frame::Whole(size)) => {
                     let output =
@@ -222,14 +273,9 @@ impl Worker {
                         self.hand_over(leaving, &ahead);
                         return count;
                     }
-                    // What follows the end of a connection must not begin anything on it.
-                    if self.sockets.streams.at_mut(path.link).is_none() {
-                        return count;
-                    }
                 }
                 Ok(Frame::Incomplete) => {
-                    let connection = self.sockets.streams.at_mut(path.link);
-                    if connection.is_some_and(|connection| !connection.keep(rest)) {
+                    if !connection.keep(rest) {
                         self.misframed(path.link);
                     }
                     return count;
@@ -246,6 +292,11 @@ impl Worker {
         self.sockets.counters.streams_misframed += 1;
         self.lose_stream(link);
     }
+}
+
+/// Tells whether bytes begin as ChannelData does (RFC 8656 §12).
+fn is_channel_data(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first >> 6 == 0b01)
 }
 
 /// Sets what a connection should have; one that cannot have it still works.

@@ -354,7 +354,7 @@ impl TcpLink {
     fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; 65_536];
         // A frame that is there as a whole is taken alone: what follows it may be no frame (RFC 6062).
-        if self.ahead.is_empty() {
+        if self.ahead.is_empty() && self.tls.is_none() {
             let seen = self.socket.peek(&mut buffer)?;
             if let Ok(Frame::Whole(length)) = next_frame(&buffer[..seen]) {
                 buffer.truncate(length);

@@ -59,8 +59,9 @@ pub(crate) static IDENTITY: LazyLock<Identity> = LazyLock::new(Identity::new);
 
 /// Shakes hands with a server.
 pub(crate) fn shake(tls: &mut ClientConnection, socket: &mut TcpStream) -> io::Result<()> {
-    while tls.is_handshaking() {
-        tls.complete_io(socket)?;
+    tls.complete_io(socket)?;
+    if tls.is_handshaking() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok(())
 }
