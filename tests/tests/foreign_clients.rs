@@ -156,6 +156,40 @@ fn uclient_over_tcp_v6_with_a_rest_credential() {
     channels_and_indications(Transport::Tcp, V6, Credential::RestSecret).unwrap();
 }
 
+/// TCP allocations (RFC 6062): each client connects to the relayed addresses of all others, and binds what they begin.
+#[test]
+fn uclient_relays_tcp_between_clients() {
+    let (_server, port) = server(Transport::Tcp, Credential::StaticUser).unwrap();
+    let port = port.to_string();
+    // With six, each has ten data connections, on whichever worker the kernel puts them.
+    for (clients, family) in [("1", None), ("6", None), ("2", Some("-x"))] {
+        let host = if family.is_some() { "::1" } else { "127.0.0.1" };
+        let mut arguments = vec!["-T", "-c", "-n", "10", "-m", clients, "-p", &port];
+        arguments.extend(family);
+        arguments.extend(Credential::StaticUser.uclient_flags());
+        arguments.push(host);
+        let totals = uclient(None, &arguments).unwrap();
+        assert!(totals.all_returned(), "{arguments:?}: {totals:?}");
+    }
+}
+
+/// Of each pair one client keeps its allocation and the other comes to it as a plain TCP peer: what the first sends arrives.
+///
+/// It never counts what the plain peer receives, so half of the messages are lost to it with any server, coturn included.
+#[test]
+fn uclient_connects_to_a_relayed_address_as_a_peer() {
+    let (_server, port) = server(Transport::Tcp, Credential::RestSecret).unwrap();
+    let port = port.to_string();
+    let mut arguments = vec!["-T", "-P", "-c", "-n", "10", "-p", &port];
+    arguments.extend(Credential::RestSecret.uclient_flags());
+    arguments.push("127.0.0.1");
+    let totals = uclient(None, &arguments).unwrap();
+    assert!(
+        totals.sent == 20 && totals.received == 10,
+        "{arguments:?}: {totals:?}"
+    );
+}
+
 /// A client takes the new nonce out of a 438 and goes on.
 #[test]
 fn a_nonce_that_grows_stale_during_a_session_costs_no_message() {

@@ -167,6 +167,7 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
         socket_buffer: settings.listening.socket_buffer,
         backend: Backend::detect(),
         max_streams: descriptors::streams_per_worker(workers),
+        max_peer_connections: descriptors::peer_connections_per_worker(workers),
         events: Some(log_events(settings)?),
         on_failure: Some(Arc::new(move |failure: &WorkerFailure| {
             // Nobody listens any more when the daemon is stopping.

@@ -26,6 +26,11 @@ pub(crate) fn streams_per_worker(workers: usize) -> usize {
     share(allowed(), 2, workers)
 }
 
+/// Connections with peers that each worker may hold (RFC 6062): with a client's each, an eighth of the descriptors.
+pub(crate) fn peer_connections_per_worker(workers: usize) -> usize {
+    share(allowed(), 16, workers)
+}
+
 /// Connections that an HTTP listener may hold.
 pub(crate) fn http_connections() -> usize {
     share(allowed(), 8, 1).min(10_000)
@@ -42,15 +47,17 @@ fn share(limit: u64, part: u64, among: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::share;
+    use super::{FEW, share};
 
     #[test]
     fn connections_leave_descriptors_to_relays() {
         for limit in [256, 1024, 20_000, 1 << 20] {
             for workers in [1, 2, 8] {
-                let connections = (share(limit, 2, workers) * workers + share(limit, 8, 1)) as u64;
+                let peers = 2 * share(limit, 16, workers);
+                let connections =
+                    ((share(limit, 2, workers) + peers) * workers + share(limit, 8, 1)) as u64;
                 assert!(
-                    connections < limit * 3 / 4 + 16 * 9,
+                    connections < limit * 7 / 8 + (FEW * (3 * workers + 1)) as u64,
                     "{limit} {workers}: {connections}"
                 );
             }

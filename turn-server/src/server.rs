@@ -304,6 +304,7 @@ impl Builder {
             binding_needs_credentials: false,
             discovery: None,
             turn: true,
+            udp_relay: true,
             tcp_relay: false,
             alternates: Alternates::default(),
             reasons: false,

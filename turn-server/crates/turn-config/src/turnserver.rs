@@ -19,7 +19,11 @@ use crate::values::Values;
 const DEFAULT_FILE: &str = "turnserver.conf";
 
 /// What quickstart presumes where a flag says nothing else.
-const QUICKSTART: [(&str, &str); 2] = [("user-quota", "100"), ("allow-private-peers", "no")];
+const QUICKSTART: [(&str, &str); 3] = [
+    ("user-quota", "100"),
+    ("allow-private-peers", "no"),
+    ("no-tcp-relay", "yes"),
+];
 
 /// Says what the command line asks for.
 pub enum Invocation {

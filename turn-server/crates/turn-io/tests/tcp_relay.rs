@@ -341,3 +341,36 @@ fn a_port_held_by_another_program_is_passed_over() {
     let answer = client.request(Method::ALLOCATE, |request| request.requested_transport(6));
     assert_eq!(answer.error(), Some(508));
 }
+
+#[test]
+fn a_data_connection_over_tls_is_raw_inside_it() {
+    let server = Server::secure();
+    let tls = || Client::connect(Transport::Tls, server.address(Transport::Tls, ON));
+    let listener = TcpListener::bind(ON).unwrap();
+    let mut control = tls();
+    control.allocate_over(6);
+    let (id, mut peer) = connect(&mut control, &listener);
+    let mut data = tls();
+    data.learn_nonce();
+    let answer = data.request(Method::CONNECTION_BIND, |request| request.connection_id(id));
+    assert!(answer.is_success(), "{:?}", answer.error());
+    let link = data.tcp();
+    let sent = pattern(100_000, 3);
+    link.send(&sent).unwrap();
+    assert_eq!(receive(&mut peer, sent.len()), sent);
+    let writing = std::thread::spawn({
+        let sent = sent.clone();
+        move || {
+            peer.write_all(&sent).unwrap();
+            peer
+        }
+    });
+    let mut got = Vec::new();
+    while got.len() < sent.len() {
+        got.extend(link.receive_raw().unwrap());
+    }
+    assert_eq!(got, sent);
+    // The peer's end is told as TLS tells it.
+    drop(writing.join().unwrap());
+    assert_eq!(link.receive_raw().unwrap(), b"");
+}

@@ -127,7 +127,7 @@ impl Relay {
     fn judge_nonce(&self, now: Now, path: &Path, nonce: &[u8]) -> NonceVerdict {
         self.config.nonce_key.check(
             nonce,
-            path.client,
+            path.challenged(),
             path.transport as u8,
             now.unix,
             self.config.nonce_lifetime.as_secs(),

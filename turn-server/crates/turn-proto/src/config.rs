@@ -40,6 +40,8 @@ pub struct Config {
     pub discovery: Option<NatDiscovery>,
     /// Whether TURN methods are answered.
     pub turn: bool,
+    /// Whether UDP allocations are made.
+    pub udp_relay: bool,
     /// Whether TCP allocations are made (RFC 6062).
     pub tcp_relay: bool,
     /// Where clients are sent instead of being served.

@@ -127,10 +127,12 @@ impl Relay {
         let (method, id) = (view.method(), view.transaction_id());
         let mut answer = self.responder.error(method, id, reject.code(), reason);
         if let Some(offer) = offer {
-            let nonce =
-                self.config
-                    .nonce_key
-                    .issue(path.client, path.transport as u8, now.unix, offer);
+            let nonce = self.config.nonce_key.issue(
+                path.challenged(),
+                path.transport as u8,
+                now.unix,
+                offer,
+            );
             answer = answer.nonce(nonce.as_bytes()).realm(&credentials.realm);
             if let Some(offer) = offer {
                 answer = answer.password_algorithms(offer.algorithms);

@@ -61,6 +61,18 @@ pub struct Path {
     pub server: SocketAddr,
 }
 
+impl Path {
+    /// The address that a nonce is bound to. Over streams the port is left out: it is proven anyway, and a client takes the
+    /// nonce of its control connection along to its data connections (RFC 6062 §4.3).
+    pub(crate) fn challenged(&self) -> SocketAddr {
+        let mut client = self.client;
+        if self.transport.is_stream() {
+            client.set_port(0);
+        }
+        client
+    }
+}
+
 /// The state machine's name for one relay socket; the driver keeps its sockets by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelayId(pub u32);

@@ -546,3 +546,23 @@ fn the_end_of_one_of_two_families_ends_its_connections_only() {
     let left: Vec<_> = world.connections.values().map(|(_, to)| *to).collect();
     assert_eq!((left, world.listening.len()), (vec![address(v4)], 1));
 }
+
+#[test]
+fn the_nonce_of_the_control_connection_serves_data_connections_too() {
+    let (mut world, mut client, _) = allocated();
+    let connection = connected(&mut world, &mut client, PEER);
+    let mut data = data_connection(8);
+    data.nonce = client.nonce.clone();
+    assert_eq!(bind(&mut world, &mut data, connection).code(), None);
+    // Not from another host, and not for datagrams from another port.
+    let mut elsewhere = Client::ann("192.0.2.11:40000").over(Transport::Tcp, 9);
+    elsewhere.nonce = client.nonce.clone();
+    let answer = bind(&mut world, &mut elsewhere, connection);
+    assert_eq!(answer.code(), Some(438));
+    let mut datagrams = Client::ann(CLIENT);
+    datagrams.challenge(&mut world);
+    let mut other_port = Client::ann(DATA);
+    other_port.nonce = datagrams.nonce.clone();
+    let answer = other_port.refresh(&mut world, 600);
+    assert_eq!(answer.code(), Some(438));
+}

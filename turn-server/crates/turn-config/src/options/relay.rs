@@ -63,8 +63,7 @@ pub(super) static GROUP: Group = Group {
         .example("keep"),
         flag("keep-address-family", "Older spelling of allocation-default-address-family=keep.").short('K'),
         flag("no-udp-relay", "Refuse UDP allocations."),
-        flag("no-tcp-relay", "Refuse TCP allocations (RFC 6062).")
-            .no_effect("TCP allocations (RFC 6062) are refused anyway: they are not built yet"),
+        flag("no-tcp-relay", "Refuse TCP allocations (RFC 6062)."),
         option("relay-device", Kind::Text, "Network interface to relay from.")
             .short('i')
             .example("eth0")

@@ -95,11 +95,11 @@ impl Stun {
                 "Remove one of them.",
             );
         }
-        if stun.relaying && values.flag("no-udp-relay") {
+        if stun.relaying && values.flag("no-udp-relay") && values.flag("no-tcp-relay") {
             report.problem(
                 values.origin("no-udp-relay"),
-                "no-udp-relay leaves nothing to relay: TCP allocations (RFC 6062) are not built yet",
-                "Remove it, or write stun-only to answer Binding requests only.",
+                "no-udp-relay and no-tcp-relay leave nothing to relay",
+                "Remove one of them, or write stun-only to answer Binding requests only.",
             );
         }
         stun

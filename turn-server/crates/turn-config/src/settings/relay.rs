@@ -21,6 +21,10 @@ pub struct Relay {
     pub max_port: u16,
     /// The family when the client names none.
     pub default_family: DefaultFamily,
+    /// UDP allocations are made.
+    pub udp: bool,
+    /// TCP allocations are made (RFC 6062).
+    pub tcp: bool,
     /// Whom relayed packets may go to.
     pub peers: Peers,
 }
@@ -73,6 +77,8 @@ impl Relay {
             min_port: values.port("min-port").unwrap_or_default(),
             max_port: values.port("max-port").unwrap_or_default(),
             default_family: default_family(values),
+            udp: !values.flag("no-udp-relay"),
+            tcp: !values.flag("no-tcp-relay"),
             peers: Peers::build(values, report),
         };
         check_ports(&relay, listening, values, report);

@@ -93,9 +93,9 @@ fn a_missing_value() {
     }
 }
 
-/// Alone these contradict the secret of the file, or leave nothing to do.
+/// Alone it contradicts the secret of the file.
 fn contradicts(option: &OptionSpec) -> bool {
-    ["no-auth", "no-udp-relay"].contains(&option.long)
+    option.long == "no-auth"
 }
 
 #[test]

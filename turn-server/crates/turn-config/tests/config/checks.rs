@@ -200,7 +200,7 @@ fn a_server_that_nobody_can_reach_is_refused() {
             .contains("nothing to answer")
     );
     assert!(
-        problems(parse(&["-n", "-z", "--no-udp-relay"]))[0]
+        problems(parse(&["-n", "-z", "--no-udp-relay", "--no-tcp-relay"]))[0]
             .to_string()
             .contains("nothing to relay")
     );

@@ -130,11 +130,8 @@ const CASES: &[(&str, &[&str], &str)] = &[
         "default_family: V6",
     ),
     ("keep-address-family", &["-K"], "default_family: Client"),
-    (
-        "no-udp-relay",
-        &["--no-udp-relay", "--stun-only"],
-        "no-udp-relay = yes",
-    ),
+    ("no-udp-relay", &["--no-udp-relay"], "udp: false, tcp: true"),
+    ("no-tcp-relay", &["--no-tcp-relay"], "udp: true, tcp: false"),
     (
         "use-auth-secret",
         &["--use-auth-secret=no", "--user=a:b"],

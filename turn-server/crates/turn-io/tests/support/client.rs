@@ -373,6 +373,14 @@ impl TcpLink {
         }
     }
 
+    /// What there is next, whether a frame or not; empty at an orderly end.
+    pub(crate) fn receive_raw(&mut self) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; 65_536];
+        let length = self.read(&mut buffer)?;
+        buffer.truncate(length);
+        Ok(buffer)
+    }
+
     /// Waits until the server has closed the connection, whether orderly or not.
     pub(crate) fn wait_for_end(&mut self) {
         let mut buffer = vec![0; 65_536];

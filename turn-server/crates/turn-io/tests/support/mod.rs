@@ -194,6 +194,7 @@ pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
         binding_needs_credentials: false,
         discovery: None,
         turn: true,
+        udp_relay: true,
         tcp_relay: true,
         alternates: Default::default(),
         reasons: false,

@@ -43,7 +43,7 @@ impl Relay {
         }
         // Step 3: REQUESTED-TRANSPORT.
         let connections = match request.requested_transport()?.ok_or(Reject::BadRequest)? {
-            UDP => None,
+            UDP if self.config.udp_relay => None,
             TCP if self.config.tcp_relay => {
                 may_relay_tcp(path, request)?;
                 Some(SortedMap::default())

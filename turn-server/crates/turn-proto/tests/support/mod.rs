@@ -74,6 +74,7 @@ pub fn config() -> Config {
         binding_needs_credentials: false,
         discovery: None,
         turn: true,
+        udp_relay: true,
         tcp_relay: true,
         alternates: Default::default(),
         reasons: false,
