@@ -10,6 +10,8 @@ pub mod daemon;
 mod descriptors;
 mod discovery;
 mod embed;
+#[doc = include_str!("../EMBEDDING.md")]
+pub mod embedding {}
 mod http;
 mod listener;
 mod logging;

@@ -13,5 +13,6 @@ mod differences;
 mod handlers;
 mod lifecycle;
 mod network;
+mod one_line;
 mod places;
 mod serving;
