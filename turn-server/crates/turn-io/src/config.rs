@@ -35,6 +35,8 @@ pub struct Config {
     /// Addresses that relay sockets will be bound to: tried once at start, so that a foreign one is an error there and not a
     /// failure of every allocation.
     pub relay_addresses: Vec<IpAddr>,
+    /// Relay sockets that allocations share, by place, and the worker that reads each ([`turn_proto::Multiplex::sockets`]).
+    pub shared_relays: Vec<(SocketAddr, usize)>,
     /// How many threads; zero counts as one.
     pub workers: usize,
     /// Bytes of receive and of send buffer to ask the kernel for per datagram socket; zero leaves its default.
@@ -69,6 +71,7 @@ impl Default for Config {
             // Three round trips over a bad mobile link, with a retransmission in each.
             handshake_patience: Duration::from_secs(10),
             relay_addresses: Vec::new(),
+            shared_relays: Vec::new(),
             workers: 1,
             socket_buffer: 2 << 20,
             backend: Backend::detect(),

@@ -72,6 +72,8 @@ counters! {
     stream_messages_dropped,
     /// Failures to accept a connection, for one when descriptors ran out.
     accept_errors,
+    /// Packets from one allocation to another dropped because its worker was too busy to take them.
+    passed_dropped,
     /// Events dropped because nobody read them fast enough.
     events_dropped,
 }

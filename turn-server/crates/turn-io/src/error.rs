@@ -1,6 +1,9 @@
 //! Why the drivers cannot start, each with the address and the remedy.
 
-use std::{io, net::IpAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use crate::Listening;
 
@@ -46,6 +49,16 @@ pub enum StartError {
     Relay {
         /// Where.
         address: IpAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A shared relay port cannot be had.
+    #[error(
+        "cannot bind shared relay port {address}: {cause}; choose another with --multiplex-peer-port"
+    )]
+    SharedRelay {
+        /// Where.
+        address: SocketAddr,
         /// Why.
         cause: io::Error,
     },

@@ -25,6 +25,7 @@
 
 mod bind;
 mod clock;
+mod colleagues;
 mod config;
 mod counters;
 mod data;

@@ -1,6 +1,7 @@
 //! Mail to workers: commands of the handle, and what one worker hands over to another.
 //!
-//! Nothing of it is on the way of a relayed packet: a client's data connection is handed over once (RFC 6062).
+//! A client's data connection is handed over once (RFC 6062). Relayed packets come this way only where allocations of several
+//! workers share a relay port (`colleagues`).
 
 use std::{io, sync::Arc, sync::mpsc};
 
@@ -37,10 +38,19 @@ impl Mailbox {
 
     /// Sends a command and wakes the worker.
     pub(crate) fn send(&self, command: Command) {
-        // A worker that has failed has nobody to listen; what it is sent is dropped, and so closed.
-        if self.commands.send(command).is_ok() {
-            let _ = self.waker.wake();
+        if self.leave(command) {
+            self.wake();
         }
+    }
+
+    /// Sends a command that the worker finds when it is woken; false if it has failed.
+    pub(crate) fn leave(&self, command: Command) -> bool {
+        // What a worker is sent that has nobody to listen is dropped, and so closed.
+        self.commands.send(command).is_ok()
+    }
+
+    pub(crate) fn wake(&self) {
+        let _ = self.waker.wake();
     }
 }
 

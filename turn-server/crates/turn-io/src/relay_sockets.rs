@@ -18,6 +18,8 @@ pub(crate) struct RelaySocket {
     pub(crate) ready: bool,
     /// How the socket is set: whether its datagrams may be fragmented.
     pub(crate) may_fragment: bool,
+    /// Whether other workers send through it too, so that what it is set to is not this worker's to say.
+    is_common: bool,
     version: IpVersion,
 }
 
@@ -49,11 +51,40 @@ impl RelaySocket {
     }
 
     fn set_may_fragment(&mut self, may: bool) -> bool {
-        if self.may_fragment != may {
+        if self.may_fragment != may && !self.is_common {
             let set = udp_batch::may_fragment(self.socket.as_fd(), self.version, may);
             self.may_fragment = if set.is_ok() { may } else { self.may_fragment };
         }
         self.may_fragment == may
+    }
+}
+
+/// A socket that allocations of all workers share: everybody sends through it, its owner also reads it.
+pub(crate) struct SharedSocket(RelaySocket);
+
+impl SharedSocket {
+    /// One worker's end of the shared socket at a place.
+    pub(crate) fn new(
+        registry: &Registry,
+        place: usize,
+        (socket, local): (&Socket, SocketAddr),
+        owned: bool,
+        is_common: bool,
+    ) -> io::Result<Self> {
+        let mut socket = UdpSocket::from_std(socket.try_clone()?.into());
+        if owned {
+            let relay = RelayId::shared(u32::try_from(place).unwrap_or(u32::MAX));
+            let token = Source::Relay(relay).token();
+            registry.register(&mut socket, token, Interest::READABLE)?;
+        }
+        Ok(Self(RelaySocket {
+            socket,
+            pending: Pending::default(),
+            ready: false,
+            may_fragment: true,
+            is_common,
+            version: bind::version(local),
+        }))
     }
 }
 
@@ -63,22 +94,27 @@ impl RelaySocket {
 /// looked at in vain.
 pub(crate) struct RelaySockets {
     places: Vec<Option<RelaySocket>>,
+    shared: Vec<SharedSocket>,
     kept: KeptSockets,
     buffer: usize,
 }
 
 impl RelaySockets {
-    /// Makes an empty table whose sockets ask for `buffer` bytes each way.
-    pub(crate) fn new(kept: KeptSockets, buffer: usize) -> Self {
+    /// Makes a table of the shared sockets alone; others ask for `buffer` bytes each way.
+    pub(crate) fn new(kept: KeptSockets, shared: Vec<SharedSocket>, buffer: usize) -> Self {
         Self {
             places: Vec::new(),
+            shared,
             kept,
             buffer,
         }
     }
 
     pub(crate) fn at_mut(&mut self, relay: RelayId) -> Option<&mut RelaySocket> {
-        self.places.get_mut(relay.0 as usize)?.as_mut()
+        match relay.place_if_shared() {
+            None => self.places.get_mut(relay.0 as usize)?.as_mut(),
+            Some(place) => Some(&mut self.shared.get_mut(place as usize)?.0),
+        }
     }
 
     /// Binds a socket, or both of a pair, and tells the state machine's answer.
@@ -152,6 +188,7 @@ impl RelaySockets {
             pending: Pending::default(),
             ready: false,
             may_fragment: true,
+            is_common: false,
             version: bind::version(local),
         })
     }
@@ -189,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_bound_port_is_free_again_after_unbind() {
-        let mut table = RelaySockets::new(KeptSockets::default(), 0);
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), 0);
         assert_eq!(
             bind(&mut table, "127.0.0.1:0".parse().unwrap()),
             Reply::Bound { relay: RELAY }
@@ -203,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_a_foreign_address_and_a_forbidden_one_are_told_apart() {
-        let mut table = RelaySockets::new(KeptSockets::default(), 0);
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), 0);
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         assert_eq!(
             bind(&mut table, taken.local_addr().unwrap()),
@@ -225,8 +262,8 @@ mod tests {
     fn the_upper_half_of_a_pair_is_kept_until_any_worker_takes_it_up_or_releases_it() {
         let kept = KeptSockets::default();
         let (mut first, mut second) = (
-            RelaySockets::new(kept.clone(), 0),
-            RelaySockets::new(kept, 0),
+            RelaySockets::new(kept.clone(), Vec::new(), 0),
+            RelaySockets::new(kept, Vec::new(), 0),
         );
         let poll = Poll::new().unwrap();
         // An address unlike that of other tests, so that a port that should be free is.
@@ -251,7 +288,7 @@ mod tests {
 
     #[test]
     fn numbers_never_bound_have_no_socket() {
-        let mut table = RelaySockets::new(KeptSockets::default(), 0);
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), 0);
         assert!(table.at_mut(RelayId(u32::MAX)).is_none());
         table.unbind(RelayId(u32::MAX));
     }

@@ -6,16 +6,19 @@ use mio::{
     Interest, Poll,
     net::{TcpListener, UdpSocket},
 };
+use socket2::Socket;
 use turn_proto::{Relay, Transport};
 
 use crate::{
     Config, Listening, StartError, Workers,
     bind::{self, Share},
     clock::Clock,
+    colleagues::{Colleague, Colleagues},
     handle::{Failures, Handle},
     kept_sockets::KeptSockets,
     listener::Listener,
     mailbox::{Mailbox, Mailboxes},
+    relay_sockets::SharedSocket,
     source::Source,
     worker::{Acceptor, Parts, Worker},
 };
@@ -37,6 +40,7 @@ pub fn start(
     }
     let (clock, failures) = (Clock::new(), Failures::new(config.on_failure.clone()));
     let kept = KeptSockets::default();
+    let shared = shared_relays(&config)?;
     let mut handles = Vec::with_capacity(workers);
     let polls = (0..workers).map(|_| Poll::new());
     let polls = polls.collect::<io::Result<Vec<Poll>>>()?;
@@ -44,14 +48,17 @@ pub fn start(
     let (boxes, commands): (Vec<_>, Vec<_>) =
         boxes.collect::<io::Result<Vec<_>>>()?.into_iter().unzip();
     let mailboxes = Mailboxes::new(boxes.clone());
+    let colleagues: Vec<_> = boxes.iter().cloned().map(Colleague::new).collect();
     let sockets = bound.sockets.into_iter().zip(polls);
     let mailed = boxes.into_iter().zip(commands);
     for (number, ((sockets, poll), (mailbox, commands))) in sockets.zip(mailed).enumerate() {
         let (listeners, acceptors) = sockets.register(&poll)?;
         let parts = Parts {
-            poll,
             listeners,
             acceptors,
+            shared_relays: register_shared(&shared, &poll, number, workers)?,
+            poll,
+            colleagues: Colleagues::new(colleagues.clone()),
             relay: relays(number),
             number: u16::try_from(number).unwrap_or(u16::MAX),
             mailboxes: mailboxes.clone(),
@@ -64,6 +71,48 @@ pub fn start(
         handles.push(Handle::spawn(number, mailbox, failures.clone(), run)?);
     }
     Ok(Workers::new(handles, bound.listening, failures))
+}
+
+/// A relay socket that allocations share, and the worker that reads it.
+struct SharedRelay {
+    socket: Socket,
+    local: SocketAddr,
+    owner: usize,
+}
+
+/// Binds the relay sockets that allocations share.
+fn shared_relays(config: &Config) -> Result<Vec<SharedRelay>, StartError> {
+    let bind = |&(local, owner): &(SocketAddr, usize)| {
+        let bound = bind::bind_relay(local, config.socket_buffer);
+        let socket = bound.map_err(|cause| StartError::SharedRelay {
+            address: local,
+            cause,
+        })?;
+        Ok(SharedRelay {
+            socket,
+            local,
+            owner,
+        })
+    };
+    config.shared_relays.iter().map(bind).collect()
+}
+
+/// What one of `workers` has of them: all, of which it reads those that it owns.
+fn register_shared(
+    shared: &[SharedRelay],
+    poll: &Poll,
+    worker: usize,
+    workers: usize,
+) -> io::Result<Vec<SharedSocket>> {
+    // Where each worker owns one, none sends through another's.
+    let owned = |worker| shared.iter().any(|relay| relay.owner == worker);
+    let is_common = !(0..workers).all(owned);
+    let one = |(place, relay): (usize, &SharedRelay)| {
+        let socket = (&relay.socket, relay.local);
+        let registry = poll.registry();
+        SharedSocket::new(registry, place, socket, relay.owner == worker, is_common)
+    };
+    shared.iter().enumerate().map(one).collect()
 }
 
 /// Sockets bound for all workers.

@@ -121,8 +121,14 @@ impl Allocation {
     /// The relay socket that reaches a peer.
     pub(crate) fn relay(&self, key: Key, peer: PeerAddr) -> Option<RelayId> {
         let version = Version::of(peer.ip().ip());
-        self.relays.of(version)?;
-        Some(RelayId::new(key, version))
+        let shared = self.relays.of(version)?.claim.place();
+        Some(shared.map_or_else(|| RelayId::new(key, version), RelayId::shared))
+    }
+
+    /// The relay socket of a version that this allocation has for itself.
+    pub(crate) fn own_socket(&self, key: Key, version: Version) -> Option<RelayId> {
+        let own = self.relays.of(version)?.claim.place().is_none();
+        own.then(|| RelayId::new(key, version))
     }
 
     pub(crate) fn is_active(&self) -> bool {

@@ -123,8 +123,10 @@ impl Relay {
         self.restore_peers(now, record, &mut allocation);
         let key = self.adopt(allocation)?;
         self.rearm(key);
-        let name = |held: &RelayedRecord| RelayId::new(key, Version::of(held.local.ip()));
-        Some(record.relays.iter().map(name).collect())
+        self.enter_shared(key);
+        let held = self.allocations.get(key)?;
+        let name = |record: &RelayedRecord| held.relay(key, PeerAddr::of(record.local)?);
+        record.relays.iter().map(name).collect()
     }
 
     /// The flows of all channels.
@@ -146,7 +148,7 @@ impl Relay {
                 return None;
             }
             relays.put(Relayed {
-                claim: self.shared.ports.claim_exactly(record.local)?,
+                claim: self.shared.claim_exactly(record.local)?,
                 local: record.local,
                 told: record.told,
                 expires_at: now.mono + record.remaining,
@@ -239,6 +241,8 @@ fn flows_of(key: Key, held: &Allocation, now: Duration) -> impl Iterator<Item = 
     let free = channels.filter(|(_, channel)| channel.standing == Standing::Free);
     free.filter_map(move |(number, channel)| {
         let relayed = held.relays.of(Version::of(channel.to.ip().ip()))?;
+        // Whose packet it is cannot be told by its addresses alone.
+        relayed.claim.place().is_none().then_some(())?;
         Some(Flow {
             path: held.path,
             channel: *number,

@@ -41,10 +41,15 @@ impl Relay {
     }
 
     fn tell_error(&mut self, now: Now, relay: RelayId, report: IcmpReport) -> Option<()> {
-        let mtu = told_mtu(relay.version(), report)?;
         let to = PeerAddr::of(report.to)?;
+        let mtu = told_mtu(Version::of(to.ip().ip()), report)?;
         let named = external::outside(&self.config.externals, &self.shared.ports, to);
-        let allocation = self.by_relay(relay)?;
+        let key = match relay.place_if_shared() {
+            // Whoever has sent there last has most likely caused it.
+            Some(place) => self.shared_sender(place, to)?,
+            None => self.allocations.key_at(relay.index())?,
+        };
+        let allocation = self.allocations.get_mut(key)?;
         // The address that the datagram was going to counts, not the one that the error comes from. It is either of the
         // names that the client may know one of our own relays by.
         let permitted = |peer: &PeerAddr| allocation.permission(peer.ip(), now.mono).is_some();

@@ -30,6 +30,7 @@ mod guard;
 mod handle;
 mod handover;
 mod icmp;
+mod multiplex;
 mod password_algorithms;
 mod peer;
 mod peer_connection;
@@ -49,6 +50,7 @@ mod room;
 mod scope;
 mod session_key;
 mod shared;
+mod sharing;
 mod slab;
 mod sorted_map;
 mod stats;
@@ -61,6 +63,7 @@ pub use discovery::{DiscoveryAddress, NatDiscovery};
 pub use external::External;
 pub use guard::Guard;
 pub use handover::{Flow, RelayedRecord, SessionRecord};
+pub use multiplex::{Member, Multiplex};
 pub use peer::{Nat64Prefix, PeerAddr, PeerIp};
 pub use peers::{IpRange, PeerDenied, PeerPolicy};
 pub use ports::{PortClaim, PortPool};
@@ -74,5 +77,5 @@ pub use shared::Shared;
 pub use stats::{Stats, Traffic};
 pub use types::{
     Action, Admin, BindFailure, ConnectionId, EndReason, Event, IcmpReport, LinkId, Now, Output,
-    Path, RelayId, Reply, SessionId, ToClient, Transport,
+    Passed, Path, RelayId, Reply, SessionId, ToClient, Transport,
 };

@@ -9,11 +9,11 @@ use std::{
 };
 
 /// A peer's IP address, never an IPv4 address in IPv6 clothes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerIp(IpAddr);
 
 /// A peer's transport address: a [`PeerIp`], a port, and nothing else (no scope, no flow label).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerAddr {
     ip: PeerIp,
     port: u16,

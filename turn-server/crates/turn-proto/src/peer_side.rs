@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, ops::Range};
 
-use crate::{Now, PeerAddr, RelayId, ToClient, external, relay::Relay};
+use crate::{Now, PeerAddr, RelayId, ToClient, external, relay::Relay, slab::Key};
 
 impl Relay {
     pub(crate) fn peer_datagram(
@@ -14,24 +14,42 @@ impl Relay {
         buf: &mut [u8],
         payload: Range<usize>,
     ) -> Option<ToClient> {
+        let Some(from) = PeerAddr::of(from) else {
+            self.stats.dropped_peer += 1;
+            return None;
+        };
+        let key = match relay.place_if_shared() {
+            Some(place) => self.shared_receiver(place, from, buf.get(payload.clone())?)?,
+            None => self.allocations.key_at(relay.index()).or_else(|| {
+                self.stats.dropped_peer += 1;
+                None
+            })?,
+        };
+        self.deliver(now, key, from, buf, payload)
+    }
+
+    /// Writes a peer's data for the client of an allocation, if that may hear it.
+    pub(crate) fn deliver(
+        &mut self,
+        now: Now,
+        key: Key,
+        from: PeerAddr,
+        buf: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<ToClient> {
         let length = payload.len();
-        let framed = PeerAddr::of(from).and_then(|from| {
-            let named = external::outside(&self.config.externals, &self.shared.ports, from);
-            let framed = self.frame(now, relay, named, buf, payload.clone());
+        let named = external::outside(&self.config.externals, &self.shared.ports, from);
+        let mut framed = self.frame(now, key, named, buf, payload.clone());
+        if framed.is_none() && named != from {
             // One of our own relays: its client may be known here by the inside address instead.
-            let retry = framed.is_none() && named != from;
-            if retry {
-                self.frame(now, relay, from, buf, payload)
-            } else {
-                framed
-            }
-        });
+            framed = self.frame(now, key, from, buf, payload);
+        }
         let Some((path, range)) = framed else {
             self.stats.dropped_peer += 1;
             return None;
         };
         self.stats.traffic.add_to_client(range.len(), length);
-        if let Some(allocation) = self.by_relay(relay) {
+        if let Some(allocation) = self.allocations.get_mut(key) {
             allocation.traffic.add_to_client(range.len(), length);
         }
         Some(ToClient { path, range })
@@ -40,13 +58,14 @@ impl Relay {
     fn frame(
         &mut self,
         now: Now,
-        relay: RelayId,
+        key: Key,
         from: PeerAddr,
         buf: &mut [u8],
         payload: Range<usize>,
     ) -> Option<(crate::Path, Range<usize>)> {
         let allocation = self
-            .by_relay(relay)
+            .allocations
+            .get(key)
             .filter(|allocation| allocation.is_active())?;
         let path = allocation.path;
         if let Some((number, _)) = allocation.channel_of(from, now.mono) {

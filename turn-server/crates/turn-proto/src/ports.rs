@@ -21,12 +21,16 @@ pub(crate) enum Want {
     Even,
     /// An even one whose neighbour above is free too, to be reserved (EVEN-PORT with its R bit set).
     Pair,
+    /// A share of one that all allocations share.
+    Shared,
 }
 
 /// The ports of all relay addresses.
 #[derive(Debug)]
 pub struct PortPool {
     range: RangeInclusive<u16>,
+    /// Ports of all addresses that allocations share: always live, and nobody's own.
+    shared: Option<RangeInclusive<u16>>,
     addresses: Box<[AddressPorts]>,
 }
 
@@ -44,11 +48,22 @@ pub struct PortClaim {
     pool: Arc<PortPool>,
     address: usize,
     port: u16,
+    /// The place of a shared port, which is claimed by any number.
+    place: Option<u32>,
 }
 
 impl PortPool {
     /// Makes a pool of the same port range for each of the relay addresses.
     pub fn new(addresses: &[IpAddr], range: RangeInclusive<u16>) -> Arc<Self> {
+        Self::with_shared(addresses, range, None)
+    }
+
+    /// Makes a pool that knows of shared ports besides.
+    pub(crate) fn with_shared(
+        addresses: &[IpAddr],
+        range: RangeInclusive<u16>,
+        shared: Option<RangeInclusive<u16>>,
+    ) -> Arc<Self> {
         let words = if range.is_empty() {
             0
         } else {
@@ -61,7 +76,11 @@ impl PortPool {
             live: bits(),
         };
         let addresses = addresses.iter().map(of).collect();
-        Arc::new(Self { range, addresses })
+        Arc::new(Self {
+            range,
+            shared,
+            addresses,
+        })
     }
 
     /// Claims a port of `ip`, searching upwards from a place that `random` chooses; the next one too if a pair is wanted.
@@ -99,17 +118,38 @@ impl PortPool {
         self.claim_at(address, at.port())
     }
 
+    /// A share of a port that allocations share, whose place is `place`.
+    pub(crate) fn share(self: &Arc<Self>, at: SocketAddr, place: u32) -> Option<PortClaim> {
+        let address = self.addresses.iter().position(|held| held.ip == at.ip())?;
+        Some(PortClaim {
+            pool: Arc::clone(self),
+            address,
+            port: at.port(),
+            place: Some(place),
+        })
+    }
+
     fn claim_at(self: &Arc<Self>, address: usize, port: u16) -> Option<PortClaim> {
-        self.take(address, port).then(|| PortClaim {
+        let free = !self.is_shared(port) && self.take(address, port);
+        free.then(|| PortClaim {
             pool: Arc::clone(self),
             address,
             port,
+            place: None,
         })
+    }
+
+    fn is_shared(&self, port: u16) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| shared.contains(&port))
     }
 
     /// Tells whether an address is a live relay of this server: claimed and bound.
     pub(crate) fn is_live(&self, address: SocketAddr) -> bool {
         let held = self.addresses.iter().find(|held| held.ip == address.ip());
+        if self.is_shared(address.port()) {
+            return held.is_some();
+        }
         held.and_then(|held| self.bit(&held.live, address.port()))
             .is_some_and(|(word, mask)| word.load(Ordering::Relaxed) & mask != 0)
     }
@@ -149,10 +189,18 @@ impl PortPool {
 impl PortClaim {
     /// Marks the address as a live relay: its socket is bound.
     pub(crate) fn go_live(&self) {
+        if self.place.is_some() {
+            return;
+        }
         let held = self.pool.addresses.get(self.address);
         if let Some((word, mask)) = held.and_then(|held| self.pool.bit(&held.live, self.port)) {
             word.fetch_or(mask, Ordering::AcqRel);
         }
+    }
+
+    /// The place of the port, if it is a shared one.
+    pub(crate) fn place(&self) -> Option<u32> {
+        self.place
     }
 
     /// The claimed address and port.
@@ -164,6 +212,9 @@ impl PortClaim {
 
 impl Drop for PortClaim {
     fn drop(&mut self) {
+        if self.place.is_some() {
+            return;
+        }
         let Some(held) = self.pool.addresses.get(self.address) else {
             return;
         };

@@ -108,8 +108,8 @@ impl Relay {
             return Output::Nothing;
         }
         match turn_wire::parse(packet) {
-            Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet.len(), &frame),
-            Ok(Packet::Stun(view)) => self.stun(now, path, packet.len(), &view),
+            Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet, &frame),
+            Ok(Packet::Stun(view)) => self.stun(now, path, packet, &view),
             Err(_) => {
                 self.stats.dropped_malformed += 1;
                 Output::Nothing
@@ -234,7 +234,7 @@ impl Relay {
         self.stats
     }
 
-    fn stun(&mut self, now: Now, path: &Path, length: usize, view: &MessageView<'_>) -> Output<'_> {
+    fn stun(&mut self, now: Now, path: &Path, packet: &[u8], view: &MessageView<'_>) -> Output<'_> {
         if view.fingerprint() == Fingerprint::Wrong {
             self.stats.dropped_malformed += 1;
             return Output::Nothing;
@@ -244,7 +244,7 @@ impl Relay {
             (Class::Request, _) if self.config.turn => {
                 self.request(now, path, view, Lookup::NotAsked)
             }
-            (Class::Indication, Method::SEND) => self.send_indication(now, path, length, view),
+            (Class::Indication, Method::SEND) => self.send_indication(now, path, packet, view),
             // A Binding indication keeps a NAT open; an error answering an error would loop. Neither is answered.
             _ => {
                 self.stats.dropped_unexpected += 1;
@@ -293,6 +293,11 @@ impl Relay {
     /// Takes an allocation out of all tables; its port and its place in the quota are returned by dropping it.
     pub(crate) fn abandon(&mut self, key: Key) -> Option<Box<Allocation>> {
         let allocation = self.allocations.remove(key)?;
+        if let Some(multiplex) = &self.shared.multiplex {
+            for place in (allocation.relays.iter()).filter_map(|held| held.claim.place()) {
+                multiplex.leave(place, self.member(key));
+            }
+        }
         self.clients.remove(&ClientKey::from(&allocation.path));
         self.streams.remove(&allocation.path.link);
         *self.gauge(allocation.path.transport) -= 1;
@@ -309,8 +314,9 @@ impl Relay {
             return;
         };
         for version in allocation.relays.versions() {
-            let relay = RelayId::new(key, version);
-            self.act(Action::Unbind { relay });
+            if let Some(relay) = allocation.own_socket(key, version) {
+                self.act(Action::Unbind { relay });
+            }
         }
         self.act(Action::Event(Event::Ended {
             session: allocation.session,
@@ -330,13 +336,17 @@ impl Relay {
         let Some(relayed) = allocation.relays.of(version).map(|relayed| relayed.told) else {
             return;
         };
-        let session = allocation.session;
+        let (session, socket) = (allocation.session, allocation.own_socket(key, version));
+        let place = (allocation.relays.of(version)).and_then(|relayed| relayed.claim.place());
         let (permissions, channels) = allocation.forget_relayed(version);
         self.stats.permissions -= permissions as u64;
         self.stats.channels -= channels as u64;
-        self.act(Action::Unbind {
-            relay: RelayId::new(key, version),
-        });
+        if let (Some(place), Some(multiplex)) = (place, &self.shared.multiplex) {
+            multiplex.leave(place, self.member(key));
+        }
+        if let Some(relay) = socket {
+            self.act(Action::Unbind { relay });
+        }
         self.act(Action::Event(Event::HalfEnded {
             session,
             relayed,
@@ -373,6 +383,7 @@ impl Relay {
         self.stats.permissions -= permissions as u64;
         self.stats.channels -= channels as u64;
         self.timers.arm(allocation.wake_at, Due::Allocation(key));
+        self.restrict_shared(key);
     }
 
     /// Makes sure that the timers look at an allocation no later than its next expiry.
@@ -425,6 +436,7 @@ impl Relay {
             self.stats.permissions -= permissions as u64;
             self.stats.channels -= channels as u64;
             self.disconnect(key, |relay, peer| relay.standing_of(peer).is_none());
+            self.restrict_shared(key);
         }
     }
 

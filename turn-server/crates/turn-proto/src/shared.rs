@@ -1,8 +1,14 @@
 //! What all workers of one server share: ports, quotas, reservations and the names of connections.
 
-use std::{net::IpAddr, ops::RangeInclusive, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    sync::Arc,
+};
 
-use crate::{PortPool, Quotas, connections::Names, reservation::Reservations};
+use crate::{
+    Multiplex, PortClaim, PortPool, Quotas, connections::Names, reservation::Reservations,
+};
 
 /// What all workers share. None of it is touched by a relayed packet, apart from reading one word of the port map when
 /// a peer is one of our own addresses.
@@ -14,6 +20,8 @@ pub struct Shared {
     pub quotas: Arc<Quotas>,
     pub(crate) reservations: Reservations,
     pub(crate) connections: Arc<Names>,
+    /// The relay ports that allocations share, instead of each having its own.
+    pub multiplex: Option<Multiplex>,
 }
 
 impl Shared {
@@ -24,11 +32,47 @@ impl Shared {
         user_quota: u32,
         total_quota: u32,
     ) -> Arc<Self> {
+        Self::with(relays, ports, [user_quota, total_quota], None)
+    }
+
+    /// The same with relay ports that allocations share; of `ports` none is used.
+    pub fn multiplexed(
+        relays: &[IpAddr],
+        ports: RangeInclusive<u16>,
+        [user_quota, total_quota]: [u32; 2],
+        multiplex: Multiplex,
+    ) -> Arc<Self> {
+        Self::with(relays, ports, [user_quota, total_quota], Some(multiplex))
+    }
+
+    fn with(
+        relays: &[IpAddr],
+        ports: RangeInclusive<u16>,
+        [user_quota, total_quota]: [u32; 2],
+        multiplex: Option<Multiplex>,
+    ) -> Arc<Self> {
+        let shared = multiplex.as_ref().map(Multiplex::ports);
         Arc::new(Self {
-            ports: PortPool::new(relays, ports),
+            ports: PortPool::with_shared(relays, ports, shared),
             quotas: Quotas::new(user_quota, total_quota),
             reservations: Reservations::default(),
             connections: Arc::default(),
+            multiplex,
         })
+    }
+
+    /// Claims a share of one of the shared ports of an address, for an allocation of this worker.
+    pub(crate) fn share(&self, ip: IpAddr, worker: u16) -> Option<PortClaim> {
+        let at = self.multiplex.as_ref()?.choose(ip, worker)?;
+        self.claim_exactly(at)
+    }
+
+    /// Claims exactly this address and port: its own if it is free, or a share of a shared one.
+    pub(crate) fn claim_exactly(&self, at: SocketAddr) -> Option<PortClaim> {
+        let multiplex = self.multiplex.as_ref();
+        match multiplex.and_then(|multiplex| multiplex.place_of(at)) {
+            Some(place) => self.ports.share(at, place),
+            None => self.ports.claim_exactly(at),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Numbered places for values: freed numbers are used again, and a stale reference is noticed by its generation.
 
 /// A reference to a value that may have gone since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     index: u32,
     generation: u32,

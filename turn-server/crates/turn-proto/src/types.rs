@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
-use crate::{Config, PortClaim, Traffic};
+use crate::{Config, Member, PortClaim, Traffic};
 
 /// Both clocks of one instant, read once per turn of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,21 @@ impl Path {
 /// The state machine's name for one relay socket; the driver keeps its sockets by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RelayId(pub u32);
+
+impl RelayId {
+    /// What the numbers of shared sockets have and others have not: there is no room for as many allocations.
+    const SHARED: u32 = 1 << 28;
+
+    /// The name of a shared socket, by its place in [`crate::Multiplex::sockets`].
+    pub fn shared(place: u32) -> Self {
+        Self(Self::SHARED | place)
+    }
+
+    /// The place of a shared socket; `None` if it is one allocation's own.
+    pub fn place_if_shared(self) -> Option<u32> {
+        (self.0 & Self::SHARED != 0).then_some(self.0 & !Self::SHARED)
+    }
+}
 
 /// The name of a peer data connection (RFC 6062 §6.2.1). Clients are told it as CONNECTION-ID, and nobody can guess it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -206,8 +221,22 @@ pub enum Action {
         /// Its name.
         link: LinkId,
     },
+    /// Hand a packet to the worker of the allocation that it is for, this one or another, which gives it to
+    /// [`crate::Relay::on_passed`]. It may be lost.
+    PassOn(Passed),
     /// Tell the operator.
     Event(Event),
+}
+
+/// A packet for an allocation, which came by the socket of another one or by none.
+#[derive(Debug)]
+pub struct Passed {
+    /// The allocation.
+    pub to: Member,
+    /// Where the packet comes from.
+    pub from: SocketAddr,
+    /// What it carries.
+    pub payload: Vec<u8>,
 }
 
 /// The driver's answer to an [`Action::Bind`], [`Action::Listen`] or [`Action::Connect`].

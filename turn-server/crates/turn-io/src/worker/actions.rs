@@ -61,6 +61,7 @@ impl Worker {
             Action::CloseLink { link } => {
                 self.close_stream(link);
             }
+            Action::PassOn(passed) => self.pass_on(passed),
             Action::Event(event) => self.tell(event),
         }
     }

@@ -5,6 +5,7 @@ mod data;
 mod datagrams;
 mod errors;
 mod flush;
+mod passing;
 mod sockets;
 mod streams;
 
@@ -16,7 +17,7 @@ use std::{
 };
 
 use mio::{Events, Poll, event::Event as Readiness};
-use turn_proto::{Admin, Event, LinkId, Now, Relay, Reply, SessionRecord};
+use turn_proto::{Admin, Event, LinkId, Now, Passed, Relay, Reply, SessionRecord};
 use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
@@ -25,11 +26,12 @@ use self::{data::Leaving, sockets::Sockets};
 use crate::{
     Config, Counters, Stats, Tls,
     clock::Clock,
+    colleagues::Colleagues,
     data::DataConnections,
     kept_sockets::KeptSockets,
     listener::Listener,
     mailbox::{Mail, Mailboxes},
-    relay_sockets::RelaySockets,
+    relay_sockets::{RelaySockets, SharedSocket},
     source::Source,
     streams::{Entrance, Streams},
 };
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Tls(Tls),
     /// Take what another worker hands over.
     Mail(Mail),
+    /// Serve a packet for one of its clients.
+    Passed(Passed),
     /// End.
     Stop,
 }
@@ -69,6 +73,8 @@ pub(crate) struct Parts {
     pub(crate) poll: Poll,
     pub(crate) listeners: Vec<Listener>,
     pub(crate) acceptors: Vec<Acceptor>,
+    pub(crate) shared_relays: Vec<SharedSocket>,
+    pub(crate) colleagues: Colleagues,
     pub(crate) relay: Relay,
     pub(crate) number: u16,
     pub(crate) mailboxes: Mailboxes,
@@ -79,6 +85,9 @@ pub(crate) struct Parts {
 
 /// One thread's share of the server.
 pub(crate) struct Worker {
+    colleagues: Colleagues,
+    /// Packets for clients of this worker that have come by no socket.
+    passed: VecDeque<Passed>,
     relay: Relay,
     /// Its place among the workers.
     number: u16,
@@ -111,7 +120,7 @@ impl Worker {
     /// Allocates the buffers. Called on the worker's own thread, so that they are near its core.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
-        let relays = RelaySockets::new(parts.kept, config.socket_buffer);
+        let relays = RelaySockets::new(parts.kept, parts.shared_relays, config.socket_buffer);
         let streams = Streams::new(first_link, config);
         let entrance = Entrance {
             plain: config.plain_streams,
@@ -119,6 +128,8 @@ impl Worker {
         };
         let data = DataConnections::new(config.max_peer_connections);
         Self {
+            colleagues: parts.colleagues,
+            passed: VecDeque::new(),
             relay: parts.relay,
             number: parts.number,
             mailboxes: parts.mailboxes,
@@ -240,6 +251,7 @@ impl Worker {
                 Source::PeerListener(relay) => self.serve_peer_listener(relay),
                 Source::Data(place, _) => self.serve_data(place),
             };
+            self.serve_passed();
             if served.more {
                 self.sockets.enlist(source);
             }
@@ -277,9 +289,14 @@ impl Worker {
                 Command::Mail(Mail::DataConnection { connection, client }) => {
                     self.join(connection, *client);
                 }
+                Command::Passed(passed) => {
+                    self.colleagues.taken(self.number);
+                    self.passed.push_back(passed);
+                }
                 Command::Stop => self.stopping = true,
             }
         }
+        self.serve_passed();
     }
 
     /// Sends what is queued and closes what is to be closed, which may lead to more of both.
@@ -290,6 +307,7 @@ impl Worker {
             let Some(link) = self.doomed.pop() else { break };
             self.lose_stream(link);
         }
+        self.colleagues.wake();
     }
 
     /// The first of at least [`BATCH`] slots that nothing queued lies in; flushes when there are not as many left.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// UDP's protocol number.
-const UDP: u8 = 17;
+pub(super) const UDP: u8 = 17;
 
 /// TCP's protocol number (RFC 6062 §4.1).
 const TCP: u8 = 6;
@@ -92,8 +92,9 @@ impl Relay {
             told: Default::default(),
         };
         let key = self.adopt(allocation).ok_or(Reject::InsufficientCapacity)?;
+        self.enter_shared(key);
         for version in Version::BOTH {
-            self.ask_to_bind(key, version);
+            self.ask_to_bind(now, key, version);
         }
         Ok(Done::Later)
     }

@@ -13,8 +13,8 @@ use crate::{
 const BIND_TRIES: usize = 16;
 
 impl Relay {
-    /// Asks the driver for the socket of one relayed address, if the allocation has it.
-    pub(crate) fn ask_to_bind(&mut self, key: Key, version: Version) {
+    /// Asks the driver for the socket of one relayed address, if the allocation has it and does not share it.
+    pub(crate) fn ask_to_bind(&mut self, now: Now, key: Key, version: Version) {
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;
         };
@@ -22,6 +22,9 @@ impl Relay {
         let is_udp = allocation.is_udp();
         if let Some(relayed) = allocation.relays.of(version) {
             let (relay, local) = (RelayId::new(key, version), relayed.local);
+            if relayed.claim.place().is_some() {
+                return self.bound(now, relay);
+            }
             self.act(if is_udp {
                 Action::Bind {
                     relay,
@@ -85,7 +88,7 @@ impl Relay {
             return;
         };
         if cause == BindFailure::InUse && self.move_port(key, relay.version()) {
-            return self.ask_to_bind(key, relay.version());
+            return self.ask_to_bind(now, key, relay.version());
         }
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;

@@ -30,6 +30,8 @@ impl Relay {
         if !self.admits(reachable.to, reachable.standing) {
             return Err(Reject::Forbidden(crate::PeerDenied::Own));
         }
+        let limit = self.permission_limit();
+        let has_shared_room = self.has_shared_room(key, reachable.to);
         let allocation = self
             .allocations
             .get_mut(key)
@@ -49,9 +51,10 @@ impl Relay {
             return Err(Reject::BadRequest);
         }
         let limits = &self.config.limits;
-        let no_room = by_number.is_none() && allocation.channels.len() >= limits.channels;
+        let no_room = !has_shared_room
+            || (by_number.is_none() && allocation.channels.len() >= limits.channels);
         let permitted = allocation.permissions.get(&peer.ip()).is_some();
-        if no_room || (!permitted && allocation.permissions.len() >= limits.permissions) {
+        if no_room || (!permitted && allocation.permissions.len() >= limit) {
             return Err(Reject::InsufficientCapacity);
         }
         let (to, standing) = (reachable.to, reachable.standing);
@@ -69,6 +72,8 @@ impl Relay {
         }
         allocation.numbers.insert(peer, number);
         self.permit(now, key, peer.ip(), standing);
+        self.restrict_shared(key);
+        self.note_shared(key, to, peer.ip(), b"");
         self.rearm(key);
         Ok(Done::Success)
     }

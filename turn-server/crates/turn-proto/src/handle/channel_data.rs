@@ -2,14 +2,14 @@
 
 use turn_wire::ChannelData;
 
-use crate::{Now, Output, Path, relay::Relay};
+use crate::{Now, Output, Path, relay::Relay, sharing::Sending};
 
 impl Relay {
     pub(crate) fn channel_data(
         &mut self,
         now: Now,
         path: &Path,
-        length: usize,
+        packet: &[u8],
         frame: &ChannelData,
     ) -> Output<'_> {
         let key = self.find(path);
@@ -26,16 +26,14 @@ impl Relay {
             self.stats.dropped_policy += 1;
             return Output::Nothing;
         }
-        self.stats.traffic.add_to_peer(length, frame.payload.len());
-        if let Some(allocation) = self.allocations.get_mut(key) {
-            allocation.traffic.add_to_peer(length, frame.payload.len());
-        }
-        Output::ToPeer {
+        let sending = Sending {
             relay,
-            to: channel.to.socket(),
+            to: channel.to,
+            named: channel.peer,
             range: frame.payload.clone(),
             // §14: the DF bit that the client's packet had is taken to be 0.
             dont_fragment: false,
-        }
+        };
+        self.forward(key, packet, sending)
     }
 }

@@ -32,7 +32,7 @@ impl Relay {
         new.retain(|ip| allocation.permissions.get(ip).is_none());
         new.sort_unstable();
         new.dedup();
-        if allocation.permissions.len() + new.len() > self.config.limits.permissions {
+        if allocation.permissions.len() + new.len() > self.permission_limit() {
             return Err(Reject::InsufficientCapacity);
         }
         for reachable in peers {
@@ -56,6 +56,7 @@ impl Relay {
             },
         ) {
             self.stats.permissions += 1;
+            self.permit_shared(key, ip);
         }
     }
 }

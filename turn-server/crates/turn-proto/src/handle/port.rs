@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use turn_wire::{Family, Request};
 
+use super::allocate::UDP;
 use crate::{
     DefaultFamily, Now, Path, PortClaim, RelayChoice,
     auth::Requester,
@@ -63,6 +64,9 @@ impl Relay {
         let ticket = self.ticket(requester)?;
         // Step 8: EVEN-PORT, and whether the next port is reserved.
         let (want, second) = match even {
+            // Which port it is cannot be chosen where all share a few: coturn answers 508 as well.
+            Some(_) if self.shares_ports(request)? => return Err(Reject::InsufficientCapacity),
+            None if self.shares_ports(request)? => (Want::Shared, None),
             None => (Want::Any, None),
             Some(false) => (Want::Even, None),
             Some(true) => (Want::Pair, Some(self.ticket(requester)?)),
@@ -78,9 +82,15 @@ impl Relay {
             claims,
             lacking,
             ticket,
-            may_move: Some(want),
+            may_move: Some(want).filter(|want| *want != Want::Shared),
             next: next.zip(second),
         })
+    }
+
+    /// Whether an allocation gets a share of a port: only datagrams can be told apart there.
+    fn shares_ports(&self, request: &Request) -> Result<bool, Reject> {
+        let udp = request.requested_transport()? == Some(UDP);
+        Ok(udp && self.shared.multiplex.is_some())
     }
 
     /// Step 9: an address of each version, or of one and the reason why not of the other.
@@ -106,7 +116,13 @@ impl Relay {
         want: Want,
     ) -> Result<(PortClaim, Option<PortClaim>), Reject> {
         let ip = self.choose_address(path, version)?;
-        let claim = self.shared.ports.claim(ip, want, self.rng.next_u32());
+        let claim = match want {
+            Want::Shared => self
+                .shared
+                .share(ip, self.worker)
+                .map(|claim| (claim, None)),
+            _ => (self.shared.ports).claim(ip, want, self.rng.next_u32()),
+        };
         claim.ok_or(Reject::InsufficientCapacity)
     }
 

@@ -2,14 +2,14 @@
 
 use turn_wire::MessageView;
 
-use crate::{Now, Output, Path, PeerAddr, external, relay::Relay};
+use crate::{Now, Output, Path, PeerAddr, external, relay::Relay, sharing::Sending};
 
 impl Relay {
     pub(crate) fn send_indication(
         &mut self,
         now: Now,
         path: &Path,
-        length: usize,
+        packet: &[u8],
         view: &MessageView<'_>,
     ) -> Output<'_> {
         let Ok(send) = turn_wire::parse_send(view) else {
@@ -35,16 +35,14 @@ impl Relay {
             self.stats.dropped_policy += 1;
             return Output::Nothing;
         }
-        self.stats.traffic.add_to_peer(length, send.data.len());
-        if let Some(allocation) = self.allocations.get_mut(key) {
-            allocation.traffic.add_to_peer(length, send.data.len());
-        }
-        Output::ToPeer {
+        let sending = Sending {
             relay,
-            to: to.socket(),
+            to,
+            named: peer,
             range: send.data,
             dont_fragment: send.dont_fragment && heeds_dont_fragment(path, to),
-        }
+        };
+        self.forward(key, packet, sending)
     }
 }
 

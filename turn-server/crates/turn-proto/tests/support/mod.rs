@@ -17,8 +17,8 @@ use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
 use turn_proto::{
     Access, Action, BindFailure, Config, ConnectionId, DefaultFamily, Event, External, Guard,
-    Lifetimes, Limits, LinkId, Now, Output, Path, PeerPolicy, Relay, RelayAddresses, RelayChoice,
-    RelayId, Reply, Shared, Transport,
+    Lifetimes, Limits, LinkId, Now, Output, Passed, Path, PeerPolicy, Relay, RelayAddresses,
+    RelayChoice, RelayId, Reply, Shared, Transport,
 };
 use turn_wire::{
     Class, HEADROOM, IntegrityKey, MessageView, Method, Packet, RequestBuilder, TAILROOM,
@@ -106,6 +106,8 @@ pub struct World {
     /// Relay sockets as the driver has them.
     pub bound: BTreeMap<RelayId, SocketAddr>,
     pub events: Vec<Event>,
+    /// Packets for allocations of this or another worker.
+    pub passed: Vec<Passed>,
     pub closed_links: Vec<LinkId>,
     /// What time-outs have sent.
     pub late_answers: Vec<(Path, Vec<u8>)>,
@@ -145,6 +147,10 @@ impl World {
 
     pub fn sharing(config: Config, shared: Arc<Shared>, worker: u16) -> Self {
         let config = Arc::new(config);
+        let sockets = shared.multiplex.iter().flat_map(|held| held.sockets());
+        let bound = (0..).zip(sockets);
+        let bound = bound.map(|(place, (local, _))| (RelayId::shared(place), local));
+        let bound = bound.collect();
         let rng = StdRng::seed_from_u64(u64::from(worker) + 42);
         Self {
             relay: Relay::new(Arc::clone(&config), Arc::clone(&shared), worker, rng),
@@ -152,8 +158,9 @@ impl World {
             config,
             now: Duration::from_secs(1000),
             unix_offset: 0,
-            bound: BTreeMap::new(),
+            bound,
             events: Vec::new(),
+            passed: Vec::new(),
             closed_links: Vec::new(),
             late_answers: Vec::new(),
             connections: BTreeMap::new(),
@@ -248,6 +255,16 @@ impl World {
         out.map(|out| (out.path, buf[out.range].to_vec()))
     }
 
+    /// A packet that was passed to an allocation here: what reaches its client.
+    pub fn take_passed(&mut self, passed: &Passed) -> Option<(Path, Vec<u8>)> {
+        let mut buf = vec![0xEE; HEADROOM + passed.payload.len() + TAILROOM];
+        let range = HEADROOM..HEADROOM + passed.payload.len();
+        buf[range.clone()].copy_from_slice(&passed.payload);
+        let out = self.relay.on_passed(self.now(), passed, &mut buf, range);
+        assert!(self.drain().is_empty());
+        out.map(|out| (out.path, buf[out.range].to_vec()))
+    }
+
     pub fn drain(&mut self) -> Vec<(Path, Vec<u8>)> {
         let mut answers = Vec::new();
         while let Some(action) = self.relay.poll() {
@@ -293,6 +310,7 @@ impl World {
                     self.connections.remove(&connection).is_some(),
                     "closes what is not open"
                 ),
+                Action::PassOn(passed) => self.passed.push(passed),
                 Action::CloseLink { link } => self.closed_links.push(link),
                 Action::Event(event) => self.events.push(event),
             }
