@@ -284,6 +284,50 @@ fn werift_over_tcp() {
 }
 
 /// The client of the crate whose server ours stands in for.
+/// Believes the guest, as a program does that brings its own users along.
+struct Guest;
+
+impl turn::auth::AuthHandler for Guest {
+    fn auth_handle(&self, user: &str, realm: &str, _: SocketAddr) -> Result<Vec<u8>, turn::Error> {
+        match user {
+            "guest" => Ok(turn::auth::generate_auth_key(user, realm, "guest-password")),
+            _ => Err(turn::Error::ErrNoSuchUser),
+        }
+    }
+}
+
+#[test]
+fn uclient_over_a_server_inside_another_program() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let inside = runtime.enter();
+    let builder = turn_server::Server::builder().auth_handler(Arc::new(Guest));
+    let server = turn_server::danger::allow_loopback_peers(builder)
+        .start()
+        .unwrap();
+    drop(inside);
+    let port = server.udp_address().unwrap().port().to_string();
+    let peer = Peer::start(None, V4).unwrap();
+    let peer_port = peer.port.to_string();
+    let common = [
+        "-p",
+        &port,
+        "-u",
+        "guest",
+        "-w",
+        "guest-password",
+        "-n",
+        "10",
+        "-m",
+        "2",
+    ];
+    let echoed = ["-e", "127.0.0.1", "-r", &peer_port, "-c"];
+    // To a peer by channels and by Send indications, and from client to client.
+    for mode in [&echoed[..], &[&echoed[..], &["-s"]].concat(), &["-y", "-c"]] {
+        let totals = uclient(None, &[&common[..], mode, &["127.0.0.1"]].concat()).unwrap();
+        assert!(totals.all_returned(), "{mode:?}: {totals:?}");
+    }
+}
+
 #[tokio::test]
 async fn webrtc_rs_over_udp() {
     let (_server, port) = server(Transport::Udp, Credential::StaticUser).unwrap();

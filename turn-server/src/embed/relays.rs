@@ -47,7 +47,7 @@ async fn attach(listener: Arc<Listener>, bind: Bind, place: Place, next: Option<
             let unwanted = [Some(Arc::clone(&conn)), next.map(|next| next.conn)];
             return (Vec::new(), unwanted);
         }
-        let reader = read(
+        let reader = serve(
             Arc::clone(&listener),
             bind.relay,
             bind.ticket,
@@ -86,10 +86,23 @@ async fn fail(listener: &Arc<Listener>, bind: &Bind, cause: BindFailure) {
     listener.perform(jobs).await;
 }
 
-/// Reads what peers send until the relay is unbound, which aborts this task, or its conn is closed.
+/// Serves a relay until it is unbound, which aborts this task, or its conn is closed by others, which ends its allocation.
+async fn serve(listener: Arc<Listener>, relay: RelayId, ticket: u64, conn: SharedConn) {
+    read(&listener, relay, ticket, &conn).await;
+    let jobs = listener.with(|core, now| {
+        if core.is_current(relay, ticket) {
+            core.relay.on_relay_closed(now, relay);
+        }
+        core.jobs()
+    });
+    // Not here: one of the jobs ends this task.
+    tokio::spawn(async move { listener.perform(jobs).await });
+}
+
+/// Reads what peers send.
 ///
 /// The buffer is of the largest size, but only the pages that datagrams have reached are ever backed by memory.
-async fn read(listener: Arc<Listener>, relay: RelayId, ticket: u64, conn: SharedConn) {
+async fn read(listener: &Listener, relay: RelayId, ticket: u64, conn: &SharedConn) {
     let mut buf = vec![0; HEADROOM + MAX_DATAGRAM + TAILROOM];
     let mut patience = Patience::default();
     loop {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use turn::{Error, relay::RelayAddressGenerator, relay::relay_none::RelayAddressGeneratorNone};
 use turn_server::Server;
 use webrtc_util::{Conn, vnet::net::Net};
@@ -135,6 +135,50 @@ async fn a_conn_that_the_program_closes_ends_alone() {
     network.server.bind(relayed).await.unwrap();
     network.client("ann", "pass").await.allocate().await;
     drop(server);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_the_program_closes_ends_its_allocation() {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let network = Network::new().await;
+    let generator = Keeping {
+        inner: network.generator(),
+        kept: Arc::clone(&kept),
+    };
+    let config = config(network.listen().await, generator);
+    let server = Server::new(config).await.unwrap();
+    let mut client = network.client("ann", "pass").await;
+    let relayed = client.allocate().await;
+    let relay = kept.lock().await.pop().unwrap();
+    relay.close().await.unwrap();
+    settle().await;
+    assert_eq!(client.refresh(600).await.unwrap().code(), Some(437));
+    assert!(server.get_allocations_info(None).await.unwrap().is_empty());
+    network.server.bind(relayed).await.unwrap();
+    client.allocate().await;
+}
+
+/// A generator that keeps a hand on its conns.
+struct Keeping {
+    inner: RelayAddressGeneratorNone,
+    kept: Arc<Mutex<Vec<SharedConn>>>,
+}
+
+#[async_trait]
+impl RelayAddressGenerator for Keeping {
+    fn validate(&self) -> Result<(), Error> {
+        self.inner.validate()
+    }
+
+    async fn allocate_conn(
+        &self,
+        use_ipv4: bool,
+        port: u16,
+    ) -> Result<(SharedConn, std::net::SocketAddr), Error> {
+        let (conn, relayed) = self.inner.allocate_conn(use_ipv4, port).await?;
+        self.kept.lock().await.push(Arc::clone(&conn));
+        Ok((conn, relayed))
+    }
 }
 
 /// A generator that waits for permission.

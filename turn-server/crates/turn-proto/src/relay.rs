@@ -185,6 +185,15 @@ impl Relay {
         }
     }
 
+    /// Takes the news that a relay socket was closed by others: its allocation is of no use any more, and its client learns that
+    /// from the answer to its next request.
+    pub fn on_relay_closed(&mut self, _now: Now, relay: RelayId) {
+        let key = self.by_relay(relay).is_some();
+        if let Some(key) = self.allocations.key_at(relay.index()).filter(|_| key) {
+            self.end(key, EndReason::RelayClosed);
+        }
+    }
+
     /// Takes an operator's command.
     pub fn on_command(&mut self, _now: Now, command: Admin) {
         match command {

@@ -378,6 +378,8 @@ pub enum EndReason {
     Expired,
     /// Its stream was closed.
     LinkClosed,
+    /// Its relay socket was closed by others.
+    RelayClosed,
     /// An operator, or the program around the server, asked for it.
     Commanded,
     /// The operator keeps its client out from now on.
@@ -390,6 +392,7 @@ impl fmt::Display for EndReason {
             Self::Deleted => "deleted by the client",
             Self::Expired => "allocation timeout",
             Self::LinkClosed => "TCP connection closed by client",
+            Self::RelayClosed => "relay socket closed",
             Self::Commanded => "ended by the operator",
             Self::Denied => "client denied",
         })

@@ -221,3 +221,23 @@ fn a_command_ends_the_allocations_of_one_name() {
         Got::Nothing
     );
 }
+
+#[test]
+fn a_relay_socket_that_others_close_takes_its_allocation_along() {
+    let mut world = World::new(config());
+    let mut client = Client::ann(CLIENT);
+    client.allocate(&mut world);
+    let relay = *world.bound.keys().next().unwrap();
+    world.relay.on_relay_closed(world.now(), relay);
+    assert!(world.drain().is_empty());
+    assert!(world.bound.is_empty());
+    let told = world.events.iter().any(|event| {
+        let why = EndReason::RelayClosed;
+        matches!(event, Event::Ended { reason, .. } if *reason == why)
+    });
+    assert!(told);
+    assert_eq!(client.refresh(&mut world, 600).code(), Some(437));
+    // Nobody's relay is nobody's end.
+    world.relay.on_relay_closed(world.now(), relay);
+    client.allocate(&mut world);
+}
