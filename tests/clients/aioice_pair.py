@@ -1,8 +1,9 @@
 """Two aioice agents that may only use the relay send each other data.
 
-    python aioice_pair.py HOST PORT udp|tcp USERNAME PASSWORD
+    python aioice_pair.py HOST PORT udp|tcp|tls USERNAME PASSWORD [PAUSE_SECONDS]
 
-Prints one line per direction and ends with 0; anything else is a failure.
+The pause is between an allocation and its first permission. Prints one line per direction and ends with 0; anything else
+is a failure.
 """
 
 import asyncio
@@ -33,12 +34,13 @@ async def introduce(one: Connection, other: Connection) -> None:
     other.remote_username, other.remote_password = one.local_username, one.local_password
 
 
-async def main(host: str, port: str, transport: str, username: str, password: str) -> None:
+async def main(host: str, port: str, transport: str, username: str, password: str, pause: str = "0") -> None:
     agents = [
         Connection(
             ice_controlling=controlling,
             turn_server=(host, int(port)),
-            turn_transport=transport,
+            turn_ssl=transport == "tls",
+            turn_transport="udp" if transport == "udp" else "tcp",
             turn_username=username,
             turn_password=password,
             transport_policy=TransportPolicy.RELAY,
@@ -48,6 +50,7 @@ async def main(host: str, port: str, transport: str, username: str, password: st
     one, other = agents
     await introduce(one, other)
     await introduce(other, one)
+    await asyncio.sleep(float(pause))
     await asyncio.wait_for(asyncio.gather(one.connect(), other.connect()), PATIENCE)
     await exchange(one, other, "there")
     await exchange(other, one, "back")

@@ -1,13 +1,15 @@
 // Two werift peer connections that may only use the relay send each other data over a data channel.
 //
-//   node werift_pair.mjs HOST PORT udp|tcp USERNAME PASSWORD
+//   node werift_pair.mjs HOST PORT udp|tcp|tls|dtls USERNAME PASSWORD [PAUSE_SECONDS]
 //
-// Prints one line per direction and ends with 0; anything else is a failure.
+// The pause is between an allocation and its first permission. Prints one line per direction and ends with 0; anything else is a failure.
 
 import { RTCPeerConnection } from 'werift';
 
-const [host, port, transport, username, credential] = process.argv.slice(2);
-const PATIENCE_MS = 30_000;
+import { sleep, urlOf } from './server_url.mjs';
+
+const [host, port, transport, username, credential, pause = '0'] = process.argv.slice(2);
+const PATIENCE_MS = 20_000 + pause * 1000;
 const MESSAGES = 50;
 
 setTimeout(() => {
@@ -17,7 +19,7 @@ setTimeout(() => {
 
 const agent = () =>
   new RTCPeerConnection({
-    iceServers: [{ urls: `turn:${host}:${port}?transport=${transport}`, username, credential }],
+    iceServers: [{ urls: urlOf(host, port, transport), username, credential }],
     iceTransportPolicy: 'relay',
   });
 
@@ -50,7 +52,9 @@ const channel = one.createDataChannel('e2e');
 const opened = new Promise((resolve) => channel.stateChanged.subscribe((state) => state === 'open' && resolve()));
 
 await one.setLocalDescription(await one.createOffer());
-await other.setRemoteDescription(await gathered(one));
+const offer = await gathered(one);
+await sleep(pause);
+await other.setRemoteDescription(offer);
 await other.setLocalDescription(await other.createAnswer());
 await one.setRemoteDescription(await gathered(other));
 
