@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::certificate::Authority;
 use crate::netns::Namespace;
 use crate::process::{scratch_file, tests_folder};
 
@@ -65,6 +66,19 @@ impl Page {
     /// # Errors
     /// When node, the driver's packages or the browser are missing, or the page does not load.
     pub fn open(space: &Namespace, kind: Kind, url: &str) -> Result<Self> {
+        Self::open_trusting(space, kind, url, None)
+    }
+
+    /// As [`Page::open`], in a browser whose user has told it to trust one more authority.
+    ///
+    /// # Errors
+    /// As [`Page::open`], and when the authority cannot be entered.
+    pub fn open_trusting(
+        space: &Namespace,
+        kind: Kind,
+        url: &str,
+        authority: Option<&Authority>,
+    ) -> Result<Self> {
         if !tests_folder().join("browsers/node_modules").exists() {
             bail!("the browser driver is not installed: (cd tests/browsers && npm ci)");
         }
@@ -76,8 +90,18 @@ impl Page {
             bail!("{executable} is missing: apt-get install {package}");
         }
         let profile = scratch_file("profile")?;
-        let mut driver = space
-            .command("node")
+        let mut node = space.command("node");
+        if let Some(authority) = authority {
+            match kind {
+                // Chromium reads what the user trusts from below the home folder, which here is the test's.
+                Kind::Chromium => {
+                    authority.nss_database(&profile.join("home/.pki/nssdb"))?;
+                    node.env("HOME", profile.join("home"));
+                }
+                Kind::Firefox => authority.nss_database(&profile)?,
+            }
+        }
+        let mut driver = node
             .arg(tests_folder().join("browsers/page.mjs"))
             .args([browser, executable])
             .arg(&profile)

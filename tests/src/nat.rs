@@ -9,8 +9,8 @@
 //!   client ──lan── router ──wan──┘
 //! ```
 
-use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use anyhow::Result;
 
@@ -29,7 +29,7 @@ pub enum Nat {
 #[derive(Debug)]
 pub struct Internet {
     hub: Namespace,
-    next: Cell<u8>,
+    next: AtomicU8,
 }
 
 /// A host with its namespace and the address by which others reach it.
@@ -74,7 +74,7 @@ impl Internet {
         hub.ip("address add 2a0e:b107:7e57::1/64 dev segment nodad")?;
         Ok(Self {
             hub,
-            next: Cell::new(10),
+            next: AtomicU8::new(10),
         })
     }
 
@@ -150,8 +150,7 @@ impl Internet {
     /// # Errors
     /// When the address cannot be set.
     pub fn second_address(&self, host: &Host) -> Result<IpAddr> {
-        let number = self.next.get();
-        self.next.set(number + 1);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let address = Ipv4Addr::new(11, 22, 33, number);
         host.space
             .ip(&format!("address add {address}/24 dev wan"))?;
@@ -168,8 +167,7 @@ impl Internet {
     }
 
     fn plug(&self, space: &Namespace) -> Result<u8> {
-        let number = self.next.get();
-        self.next.set(number + 1);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let port = format!("port{number}");
         cable(&self.hub, &port, space, "wan")?;
         self.hub.ip(&format!("link set {port} master segment"))?;

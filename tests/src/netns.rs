@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -20,6 +21,8 @@ use crate::process::run;
 /// Every name starts with this and the process id of its maker, so that a later run can sweep what a killed one left.
 const PREFIX: &str = "turnpike-";
 const FOLDER: &str = "/run/netns";
+/// What `ip netns exec` lays over `/etc`, in a folder per namespace.
+const SETTINGS: &str = "/etc/netns";
 
 /// A network namespace with `lo` up and nothing else; its processes and interfaces die with it.
 #[derive(Debug)]
@@ -72,6 +75,22 @@ impl Namespace {
     /// When the kernel does not know it.
     pub fn sysctl(&self, setting: &str) -> Result<()> {
         run(self.command("sysctl").args(["-q", "-w", setting])).map(drop)
+    }
+
+    /// Gives addresses names inside, in place of the machine's `/etc/hosts`, for programs that are started from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn name_hosts(&self, names: &[(IpAddr, &str)]) -> Result<()> {
+        let folder = Path::new(SETTINGS).join(&self.name);
+        fs::create_dir_all(&folder)?;
+        let mut text = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
+        for (address, name) in names {
+            text.push_str(&format!("{address} {name}\n"));
+        }
+        fs::write(folder.join("hosts"), text).context("cannot name hosts")?;
+        // Nobody answers there and the kernel says so: what is not named is unknown at once, not after seconds.
+        fs::write(folder.join("resolv.conf"), "nameserver 127.0.0.1\n").context("cannot name hosts")
     }
 
     /// Loads nftables rules.
@@ -167,6 +186,7 @@ fn sweep() {
 fn remove(name: &str) {
     kill_processes(name);
     let _ = run(Command::new("ip").args(["netns", "del", name]));
+    let _ = fs::remove_dir_all(Path::new(SETTINGS).join(name));
 }
 
 fn kill_processes(name: &str) {

@@ -30,24 +30,20 @@ impl Server {
     /// # Errors
     /// When the program is missing, or ends or stays silent instead of becoming ready; the message carries its log.
     pub fn start(space: Option<&Namespace>, flags: &[&str]) -> Result<Self> {
-        Self::plain(command(space)?, flags)
+        let mut command = command(space)?;
+        command.args(["--no-tls", "--no-dtls"]);
+        Self::plain(command, flags)
     }
 
     fn plain(mut command: Command, flags: &[&str]) -> Result<Self> {
-        command.args([
-            "-n",
-            "--log-file=stdout",
-            "--no-cli",
-            "--no-tls",
-            "--no-dtls",
-        ]);
+        command.args(["-n", "--log-file=stdout", "--no-cli"]);
         command
             .arg(flag("--userdb=", &scratch_file("userdb")?))
             .arg(flag("--pidfile=", &scratch_file("pid")?));
         Self::ready(command.args(flags))
     }
 
-    /// Starts Debian's coturn with `flags` only, to compare ours with it.
+    /// Starts Debian's coturn with `flags` only, to compare ours with it; TLS and DTLS are on, as coturn has it.
     ///
     /// # Errors
     /// As [`Server::start`].

@@ -49,6 +49,8 @@ const OPTIONS: &[&str] = &[
 ];
 /// What coturn since 4.7 does unasked, and ours: XOR-MAPPED-ADDRESS alone in answers to Binding, NAT discovery on demand.
 const COTURN_ONLY: &[&str] = &[
+    "--no-tls",
+    "--no-dtls",
     "--no-rfc5780",
     "--no-stun-backward-compatibility",
     "--response-origin-only-with-rfc5780",
