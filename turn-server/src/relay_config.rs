@@ -7,11 +7,11 @@ use std::{
 };
 
 use rand::{Rng, TryRngCore, rngs::OsRng};
-use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
+use turn_auth::{Credentials, LongTermKey, NonceKey, Secret, TokenAlgorithm, TokenKey, TokenKeys};
 use turn_config::settings::{self, Settings};
 use turn_proto::{
-    Access, Alternates, ClientLists, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits,
-    Nat64Prefix, PeerPolicy, RelayAddresses, ReplyLimit, Shared,
+    Access, Alternate, Alternates, ClientLists, Config, DefaultFamily, Guard, IpRange, Lifetimes,
+    Limits, Nat64Prefix, PeerPolicy, RelayAddresses, ReplyLimit, Shared,
 };
 
 use crate::{addresses, discovery};
@@ -131,10 +131,10 @@ fn config(
         turn: settings.stun.relaying,
         udp_relay: settings.relay.udp,
         tcp_relay: settings.relay.tcp,
-        alternates: Alternates::default(),
-        reasons: false,
-        mapped_address: false,
-        classic_stun: false,
+        alternates: alternates(&settings.redirect),
+        reasons: settings.wire.reasons,
+        mapped_address: settings.wire.mapped_address,
+        classic_stun: settings.wire.classic_stun,
         always_fingerprint: settings.wire.fingerprint,
         software: settings
             .wire
@@ -172,10 +172,45 @@ fn credentials(auth: &settings::Auth) -> Credentials {
             }
         };
     }
+    if let Some(oauth) = &auth.oauth {
+        credentials = credentials.with_tokens(token_keys(oauth));
+    }
     for secret in &auth.secrets {
         credentials = credentials.with_secret(Secret::new(secret.expose().clone()));
     }
     credentials
+}
+
+/// The keys that open access tokens. All have the length of their algorithm by now.
+fn token_keys(oauth: &settings::OAuth) -> TokenKeys {
+    let mut keys = TokenKeys::new(&oauth.server_name);
+    for held in &oauth.keys {
+        let algorithm = match held.algorithm {
+            settings::OAuthAlgorithm::A256Gcm => TokenAlgorithm::A256Gcm,
+            settings::OAuthAlgorithm::A128Gcm => TokenAlgorithm::A128Gcm,
+        };
+        if let Some(key) = TokenKey::new(algorithm, held.key.expose(), held.expires_at) {
+            keys = keys.with_key(&held.kid, key);
+        }
+    }
+    keys
+}
+
+/// Where clients are sent instead of being served.
+fn alternates(redirect: &settings::Redirect) -> Alternates {
+    let list = |given: &[settings::Alternate]| {
+        let alternates = given.iter().map(|given| Alternate {
+            server: given.server,
+            domain: given.domain.as_deref().map(Into::into),
+        });
+        alternates.collect()
+    };
+    Alternates {
+        any: list(&redirect.any),
+        udp: list(&redirect.udp),
+        tcp: list(&redirect.tcp),
+        tls: list(&redirect.tls),
+    }
 }
 
 fn peers(

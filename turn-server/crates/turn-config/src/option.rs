@@ -52,6 +52,8 @@ pub enum Kind {
     Range,
     /// `ADDRESS:PORT`.
     Endpoint,
+    /// `ADDRESS`, `NAME`, or one of them with `:PORT`.
+    Server,
     /// `NAME:PASSWORD` or `NAME:0xKEY`.
     Account,
     /// One character.

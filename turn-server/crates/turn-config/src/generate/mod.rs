@@ -25,6 +25,7 @@ fn placeholder(spec: &OptionSpec) -> &'static str {
         Kind::External => "PUBLIC[/PRIVATE]",
         Kind::Range => "RANGE",
         Kind::Endpoint => "ADDRESS:PORT",
+        Kind::Server => "SERVER[:PORT]",
         Kind::Account => "NAME:PASSWORD",
         Kind::Character => "CHARACTER",
         Kind::Choice(_) => "CHOICE",

@@ -5,7 +5,6 @@ use crate::option::{Group, Kind, flag, number, option};
 const U32: u64 = u32::MAX as u64;
 const NO_BANDWIDTH: &str = "bandwidth is not limited yet";
 const NO_DATABASE: &str = "no database is read yet";
-const NO_OAUTH: &str = "OAuth (RFC 7635) is not built yet";
 const ONE_HASH: &str = "the hash of the credentials is SHA-1, as every client expects";
 
 pub(super) static GROUP: Group = Group {
@@ -87,8 +86,18 @@ pub(super) static GROUP: Group = Group {
         option("stateless-nonce-secret", Kind::Secret, "Secret that several servers share for their nonces.")
             .example("replace-this")
             .not_yet("each start makes a new key for nonces"),
-        option("server-name", Kind::Text, "Name of the server in OAuth tokens.").example("turn.example.org").not_yet(NO_OAUTH),
-        flag("oauth", "Accept OAuth tokens (RFC 7635).").not_yet(NO_OAUTH),
+        option("server-name", Kind::Text, "Name that OAuth tokens are made out to.")
+            .unset("the realm")
+            .example("turn.example.org"),
+        flag("oauth", "Accept OAuth tokens (RFC 7635) that the keys in oauth-keys-file open."),
+        option(
+            "oauth-keys-file",
+            Kind::Path,
+            "File with the keys of OAuth tokens, a line each: KID:A256GCM:BASE64 or KID:A128GCM:BASE64; turns oauth on.",
+        )
+        .unset("none")
+        .example("/etc/turnpike/oauth-keys")
+        .ours(),
         flag("check-origin-consistency", "Expect the same ORIGIN in all requests of a session.")
             .no_effect("clients do not send ORIGIN, and no decision depends on it"),
         flag("no-auth-pings", "Do not ping the user database.").no_effect(NO_DATABASE),

@@ -2,46 +2,40 @@
 
 use crate::option::{Group, Kind, option};
 
-const NO_REDIRECT: &str = "clients are not redirected yet";
-
 pub(super) static GROUP: Group = Group {
     title: "Redirection",
     options: &[
         option(
             "alternate-server",
-            Kind::Text,
-            "Server to which clients are sent; repeatable.",
+            Kind::Server,
+            "Server to which clients are sent, by address or by name; repeatable.",
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:3478")
-        .not_yet(NO_REDIRECT),
+        .example("198.51.100.7:3478"),
         option(
             "tls-alternate-server",
-            Kind::Text,
-            "Server to which clients over TLS and DTLS are sent; repeatable.",
+            Kind::Server,
+            "Server to which clients over TLS and DTLS are sent; by name if its certificate has another than ours; repeatable.",
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:5349")
-        .not_yet(NO_REDIRECT),
+        .example("198.51.100.7:5349"),
         option(
             "tcp-alternate-server",
-            Kind::Text,
+            Kind::Server,
             "Server to which clients over TCP are sent; repeatable.",
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:3478")
-        .not_yet(NO_REDIRECT),
+        .example("198.51.100.7:3478"),
         option(
             "udp-alternate-server",
-            Kind::Text,
+            Kind::Server,
             "Server to which clients over UDP are sent; repeatable.",
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:3478")
-        .not_yet(NO_REDIRECT),
+        .example("198.51.100.7:3478"),
     ],
 };

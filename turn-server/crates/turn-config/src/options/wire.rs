@@ -20,12 +20,15 @@ pub(super) static GROUP: Group = Group {
         flag(
             "stun-backward-compatibility",
             "Add MAPPED-ADDRESS to Binding answers.",
-        )
-        .not_yet("answers carry XOR-MAPPED-ADDRESS only"),
-        flag("rfc3489-compatibility", "Answer classic STUN (RFC 3489).")
-            .not_yet("classic STUN is not answered"),
-        flag("include-reason-string", "Spell out the reason in errors.")
-            .not_yet("errors carry their number and standard phrase"),
+        ),
+        flag(
+            "rfc3489-compatibility",
+            "Answer Binding requests of classic STUN (RFC 3489), which have no magic cookie.",
+        ),
+        flag(
+            "include-reason-string",
+            "Say in words what the number of an error means.",
+        ),
         flag(
             "drop-invalid-packets",
             "Drop packets that are not STUN or TURN early.",

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Profile, Stun};
+use super::{OAuth, Profile, Stun};
 use crate::diagnostics::{Report, quote};
+use crate::environment::Environment;
 use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::values::Values;
@@ -13,7 +14,7 @@ use crate::values::Values;
 /// Static accounts and secrets work at the same time (coturn ignores the accounts as soon as there is a secret).
 #[derive(Clone)]
 pub struct Auth {
-    /// Anybody may allocate (`no-auth`); there are no users and no secrets then.
+    /// Anybody may allocate (`no-auth`); there are no users, secrets and tokens then.
     pub anonymous: bool,
     /// Sent to clients, and part of every key. Never empty.
     pub realm: String,
@@ -23,6 +24,8 @@ pub struct Auth {
     pub secrets: Vec<Secret<Vec<u8>>>,
     /// Stands between the time and the user in the name of a time-limited credential.
     pub rest_separator: char,
+    /// Access tokens; `None` when none are accepted.
+    pub oauth: Option<OAuth>,
     /// How long a nonce is accepted; `None`: as long as the server runs.
     pub nonce_lifetime: Option<Duration>,
 }
@@ -50,11 +53,14 @@ impl Auth {
         values: &Values,
         stun: Stun,
         profile: Profile,
+        environment: &Environment<'_>,
         report: &mut Report,
     ) -> Auth {
+        let realm: String = values.one("realm").unwrap_or_default();
         let mut auth = Auth {
             anonymous: values.flag("no-auth"),
-            realm: values.one("realm").unwrap_or_default(),
+            oauth: OAuth::build(values, &realm, environment, report),
+            realm,
             users: users(values, report),
             secrets: secrets(values, report),
             rest_separator: values.one("rest-api-separator").unwrap_or(':'),
@@ -75,8 +81,10 @@ impl Auth {
             return auth;
         }
         let needed = profile == Profile::Configured && (stun.relaying || stun.binding_needs_auth);
-        if needed && auth.users.is_empty() && auth.secrets.is_empty() {
-            if !values.is_refused("static-auth-secret") && !values.is_refused("user") {
+        if needed && auth.believes_nobody() {
+            let refused = |option| values.is_refused(option);
+            let broken_keys = values.is_given("oauth-keys-file");
+            if !refused("static-auth-secret") && !refused("user") && !broken_keys {
                 refuse_to_be_open(values, report);
             }
             return auth;
@@ -94,6 +102,12 @@ impl Auth {
             remark_on_the_realm(&auth, values, report);
         }
         auth
+    }
+}
+
+impl Auth {
+    fn believes_nobody(&self) -> bool {
+        self.users.is_empty() && self.secrets.is_empty() && self.oauth.is_none()
     }
 }
 
@@ -156,6 +170,10 @@ fn refuse_a_mechanism_beside_no_auth(values: &Values, report: &mut Report) {
         "use-auth-secret"
     } else if values.is_given("static-auth-secret") {
         "static-auth-secret"
+    } else if values.flag("oauth") {
+        "oauth"
+    } else if values.is_given("oauth-keys-file") {
+        "oauth-keys-file"
     } else {
         return;
     };

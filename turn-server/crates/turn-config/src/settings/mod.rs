@@ -10,7 +10,9 @@ mod limits;
 mod listening;
 mod logging;
 mod metrics;
+mod oauth;
 mod process;
+mod redirect;
 mod relay;
 mod tls;
 mod wire;
@@ -22,7 +24,9 @@ pub use limits::{Lifetimes, Quotas};
 pub use listening::{Listening, Stun};
 pub use logging::{LogTarget, Logging, Verbosity};
 pub use metrics::Metrics;
+pub use oauth::{OAuth, OAuthAlgorithm, OAuthKey};
 pub use process::Process;
+pub use redirect::{Alternate, Redirect};
 pub use relay::{DefaultFamily, External, Peers, Relay};
 pub use tls::Tls;
 pub use wire::Wire;
@@ -56,6 +60,8 @@ pub struct Settings {
     pub tls: Option<Tls>,
     /// What messages carry besides what the RFCs ask for.
     pub wire: Wire,
+    /// Where clients are sent instead of being served.
+    pub redirect: Redirect,
     /// Log lines.
     pub logging: Logging,
     /// Workers and files of the process.
@@ -101,7 +107,7 @@ impl Settings {
     ) -> Settings {
         let stun = Stun::build(values, report);
         let listening = Listening::build(values, report);
-        let auth = Auth::build(values, stun, profile, report);
+        let auth = Auth::build(values, stun, profile, environment, report);
         Settings {
             relay: Relay::build(values, &listening, report),
             quotas: Quotas::build(values, report),
@@ -109,6 +115,7 @@ impl Settings {
             clients: Clients::build(values),
             tls: Tls::build(values, &listening, profile, environment, report),
             wire: Wire::build(values),
+            redirect: Redirect::build(values, report),
             logging: Logging::build(values, report),
             process: Process::build(values),
             metrics: Metrics::build(values, report),

@@ -9,6 +9,12 @@ pub struct Wire {
     pub fingerprint: bool,
     /// SOFTWARE in answers.
     pub software: bool,
+    /// The reason of an error in words.
+    pub reasons: bool,
+    /// MAPPED-ADDRESS in Binding answers, besides XOR-MAPPED-ADDRESS.
+    pub mapped_address: bool,
+    /// Answers to Binding requests without a magic cookie (RFC 3489).
+    pub classic_stun: bool,
 }
 
 impl Wire {
@@ -16,6 +22,9 @@ impl Wire {
         Wire {
             fingerprint: values.flag("fingerprint"),
             software: values.flag("software-attribute"),
+            reasons: values.flag("include-reason-string"),
+            mapped_address: values.flag("stun-backward-compatibility"),
+            classic_stun: values.flag("rfc3489-compatibility"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Values that are addresses, with host names resolved by the caller's resolver.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Fault, Resolve};
@@ -86,6 +87,52 @@ pub(super) fn range(text: &str) -> Result<IpRange, Fault> {
         return Err(Fault::new("a range of addresses is missing", REMEDY));
     }
     IpRange::parse(text).map_err(|what| Fault::new(what, REMEDY))
+}
+
+/// A server as an operator names it: by address or by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) ip: IpAddr,
+    pub(crate) port: Option<u16>,
+    /// The name, if it was one.
+    pub(crate) name: Option<String>,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, self.ip, self.port) {
+            (Some(name), _, Some(port)) => write!(f, "{name}:{port}"),
+            (Some(name), _, None) => f.write_str(name),
+            (None, ip, Some(port)) => write!(f, "{}", SocketAddr::new(ip, port)),
+            (None, ip, None) => write!(f, "{ip}"),
+        }
+    }
+}
+
+pub(super) fn server(text: &str, resolve: Resolve<'_>) -> Result<Named, Fault> {
+    const REMEDY: &str =
+        "Write ADDRESS:PORT or NAME:PORT, for example 198.51.100.7:3478 or [2001:db8::7]:3478.";
+    let text = text.trim();
+    // An IPv6 address without brackets is all address, and what stands in brackets has its port behind them.
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
+            (host, Some(super::number::port(port, 1)?))
+        }
+        _ => (text, None),
+    };
+    let ip = address(host, resolve)?;
+    if ip.is_unspecified() || ip.is_multicast() {
+        return Err(Fault::new(
+            format!("{ip} is not the address of a server"),
+            REMEDY,
+        ));
+    }
+    let is_name = host.trim_matches(['[', ']']).parse::<IpAddr>().is_err();
+    Ok(Named {
+        ip,
+        port,
+        name: is_name.then(|| host.to_ascii_lowercase()),
+    })
 }
 
 pub(super) fn endpoint(text: &str, resolve: Resolve<'_>) -> Result<SocketAddr, Fault> {

@@ -12,6 +12,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+pub(crate) use address::Named;
 pub(crate) use number::{is_default, truth};
 
 use crate::ip_range::IpRange;
@@ -29,6 +30,7 @@ pub(crate) enum Value {
     External(External),
     Range(IpRange),
     Endpoint(SocketAddr),
+    Server(Named),
     Account(User),
     Character(char),
     Duration(Duration),
@@ -83,6 +85,7 @@ pub(crate) fn read(spec: &OptionSpec, text: &str, resolve: Resolve<'_>) -> Resul
         Kind::External => Value::External(address::external(text, resolve)?),
         Kind::Range => Value::Range(address::range(text)?),
         Kind::Endpoint => Value::Endpoint(address::endpoint(text, resolve)?),
+        Kind::Server => Value::Server(address::server(text, resolve)?),
         Kind::Account => Value::Account(account::account(text)?),
         Kind::Character => Value::Character(text::character(text, &mut remarks)?),
         Kind::Choice(words) => Value::Text(text::choice(text, words)?),
@@ -173,6 +176,7 @@ impl fmt::Display for Value {
             }) => write!(f, "{public}/{private}"),
             Value::Range(range) => write!(f, "{range}"),
             Value::Endpoint(endpoint) => write!(f, "{endpoint}"),
+            Value::Server(server) => write!(f, "{server}"),
             Value::Account(user) => write!(f, "{}:(hidden)", user.name),
             Value::Character(character) => write!(f, "{character}"),
             Value::Duration(duration) => write!(f, "{duration:?}"),
@@ -209,6 +213,7 @@ from_value! {
     External => External,
     Range => IpRange,
     Endpoint => SocketAddr,
+    Server => Named,
     Account => User,
     Character => char,
     Duration => Duration,

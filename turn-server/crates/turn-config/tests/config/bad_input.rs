@@ -141,6 +141,18 @@ fn a_value_of_the_wrong_type() {
                 "[::1]",
                 "no.such.host.example:1",
             ],
+            Kind::Server => &[
+                "",
+                "198.51.100.7:0",
+                "198.51.100.7:99999",
+                "198.51.100.7:x",
+                "0.0.0.0:3478",
+                "[::]",
+                "224.0.0.1",
+                "[2001:db8::7]:x",
+                "no.such.host.example",
+                "turn:198.51.100.7",
+            ],
             Kind::Account => &[
                 "alice",
                 ":password",
@@ -253,7 +265,7 @@ fn a_duplicate() {
         let said = in_file(&format!("{line}\n{line}"));
         let Said::Warnings(warnings) = said else {
             // These end the start once already.
-            let ending = ["http-api-key-file", "cert", "pkey"];
+            let ending = ["http-api-key-file", "oauth-keys-file", "cert", "pkey"];
             assert!(ending.contains(&option.long), "{}", option.long);
             continue;
         };

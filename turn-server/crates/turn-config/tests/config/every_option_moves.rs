@@ -240,6 +240,49 @@ const CASES: &[(&str, &[&str], &str)] = &[
     ),
     ("fingerprint", &["-f"], "fingerprint: true"),
     (
+        "stun-backward-compatibility",
+        &["--stun-backward-compatibility"],
+        "mapped_address: true",
+    ),
+    (
+        "rfc3489-compatibility",
+        &["--rfc3489-compatibility"],
+        "classic_stun: true",
+    ),
+    (
+        "include-reason-string",
+        &["--include-reason-string"],
+        "reasons: true",
+    ),
+    (
+        "alternate-server",
+        &[
+            "--alternate-server=198.51.100.7",
+            "--alternate-server=[2001:db8::7]:1234",
+        ],
+        "any: [Alternate { server: 198.51.100.7:3478, domain: None }, Alternate { server: [2001:db8::7]:1234, domain: None }]",
+    ),
+    (
+        "udp-alternate-server",
+        &["--udp-alternate-server=2001:db8::7"],
+        "udp: [Alternate { server: [2001:db8::7]:3478, domain: None }]",
+    ),
+    (
+        "tcp-alternate-server",
+        &["--tcp-alternate-server=198.51.100.7:80"],
+        "tcp: [Alternate { server: 198.51.100.7:80, domain: None }]",
+    ),
+    (
+        "tls-alternate-server",
+        &["--tls-alternate-server=relay.example.org"],
+        "tls: [Alternate { server: 192.0.2.77:5349, domain: Some(\"relay.example.org\") }]",
+    ),
+    (
+        "oauth",
+        &["--oauth"],
+        "oauth has no effect without oauth-keys-file",
+    ),
+    (
         "software-attribute",
         &["--software-attribute"],
         "software: true",
@@ -297,9 +340,11 @@ fn no_auth_makes_everybody_welcome() {
 /// Some are tested elsewhere, where a file or another outcome is needed.
 #[test]
 fn every_working_option_has_a_case() {
-    const ELSEWHERE: [&str; 8] = [
+    const ELSEWHERE: [&str; 10] = [
         "no-auth",           // above
         "http-api-key-file", // checks.rs
+        "oauth-keys-file",   // oauth.rs
+        "server-name",       // oauth.rs
         "config-file",       // start.rs, from here on
         "no-config-file",
         "help",
@@ -445,7 +490,7 @@ fn picture_without_warnings(settings: &Settings) -> String {
     let mut text = String::new();
     let mut line = |content: String| writeln!(text, "{content}").unwrap();
     line(format!("{:?} {:?}", settings.listening, settings.clients));
-    line(format!("{:?}", settings.stun));
+    line(format!("{:?} {:?}", settings.stun, settings.redirect));
     line(format!("{:?}", settings.relay));
     let auth = &settings.auth;
     let users: Vec<String> = auth

@@ -56,7 +56,14 @@ fn the_sample_uncommented_is_a_good_file() {
         .collect();
     let outcome = parse_with(
         &["-c", "/s"],
-        &[("/s", &uncommented), ("/etc/turnpike/api-keys", "key")],
+        &[
+            ("/s", &uncommented),
+            ("/etc/turnpike/api-keys", "key"),
+            (
+                "/etc/turnpike/oauth-keys",
+                "north:A128GCM:MTIzNDU2Nzg5MDEyMzQ1Ng==",
+            ),
+        ],
     );
     let settings = settings(outcome);
     assert!(

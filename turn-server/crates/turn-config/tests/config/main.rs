@@ -10,6 +10,7 @@ mod every_option_moves;
 mod file_rules;
 mod flags;
 mod generated;
+mod oauth;
 mod other_program;
 mod registry;
 mod samples;
