@@ -110,10 +110,7 @@ impl Relay {
         match turn_wire::parse(packet) {
             Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet, &frame),
             Ok(Packet::Stun(view)) => self.stun(now, path, packet, &view),
-            Err(_) => {
-                self.stats.dropped_malformed += 1;
-                Output::Nothing
-            }
+            Err(error) => self.unreadable(now, path, packet, error),
         }
     }
 

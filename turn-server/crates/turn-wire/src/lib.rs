@@ -17,6 +17,7 @@
 
 pub mod attr;
 mod channel_data;
+mod classic;
 mod draft;
 mod indication;
 mod integrity;
@@ -32,6 +33,7 @@ pub use attr::discovery::ChangeRequest;
 pub use attr::family::Family;
 pub use attr::password_algorithm::PasswordAlgorithm;
 pub use channel_data::{ChannelData, write_channel_data};
+pub use classic::{ClassicBinding, parse_classic_binding};
 pub use indication::{
     SendIndication, parse_data, parse_send, write_data_indication, write_send_indication,
 };

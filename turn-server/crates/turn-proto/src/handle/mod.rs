@@ -5,6 +5,7 @@ mod binding;
 mod bound;
 mod channel_bind;
 mod channel_data;
+mod classic;
 mod connect;
 mod connection_bind;
 mod create_permission;

@@ -6,6 +6,7 @@
 )]
 
 mod agreement;
+mod classic;
 mod differential;
 mod relayed_data;
 mod rfc5769;
