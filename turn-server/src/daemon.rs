@@ -29,6 +29,9 @@ use crate::{
     sites::{Listeners, Sites},
 };
 
+/// Longer than any machine runs.
+const FOR_EVER: Duration = Duration::from_secs(1 << 40);
+
 /// Events that may wait for the log; more are dropped and counted.
 const EVENT_QUEUE: usize = 4096;
 
@@ -166,6 +169,8 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
         workers,
         socket_buffer: settings.listening.socket_buffer,
         backend: Backend::detect(),
+        stream_patience: settings.lifetimes.connection.unwrap_or(FOR_EVER),
+        handshake_patience: settings.lifetimes.handshake,
         max_streams: descriptors::streams_per_worker(workers),
         max_peer_connections: descriptors::peer_connections_per_worker(workers),
         events: Some(log_events(settings)?),

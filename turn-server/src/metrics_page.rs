@@ -5,7 +5,7 @@
 use metrics::{counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use turn_io::Stats;
-use turn_proto::Shared;
+use turn_proto::{Good, Holder, Shared};
 
 /// Renders what the workers have counted in Prometheus' text format.
 pub(crate) struct MetricsPage {
@@ -30,6 +30,7 @@ impl MetricsPage {
             traffic(stats);
             allocations(stats, shared);
             drops(stats);
+            limits(stats);
             gauge!("turnpike_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         });
         self.handle.render()
@@ -100,6 +101,10 @@ fn describe() {
         "turnpike_streams_closed_total",
         "TCP connections closed by the server, by reason"
     );
+    describe_counter!(
+        "turnpike_limit_reached_total",
+        "Requests refused and packets dropped by a limit"
+    );
     describe_counter!("turnpike_tls_handshakes_total", "TLS handshakes completed");
     describe_gauge!("turnpike_build_info", "The version that runs");
 }
@@ -163,6 +168,16 @@ fn allocations(stats: &Stats, shared: &Shared) {
         ("not_reading", io.streams_overflowed),
     ] {
         counter!("turnpike_streams_closed_total", "reason" => reason).absolute(count);
+    }
+}
+
+fn limits(stats: &Stats) {
+    for holder in Holder::ALL {
+        for good in Good::ALL {
+            let count = stats.relay.limits.of(holder, good);
+            counter!("turnpike_limit_reached_total", "holder" => holder.name(), "good" => good.name())
+                .absolute(count);
+        }
     }
 }
 

@@ -10,8 +10,9 @@ use rand::{Rng, TryRngCore, rngs::OsRng};
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret, TokenAlgorithm, TokenKey, TokenKeys};
 use turn_config::settings::{self, Settings};
 use turn_proto::{
-    Access, Alternate, Alternates, ClientLists, Config, DefaultFamily, Guard, IpRange, Lifetimes,
-    Limits, Nat64Prefix, PeerPolicy, RelayAddresses, ReplyLimit, Shared,
+    Access, Alternate, Alternates, Caps, ClientLists, Config, CredentialExpiry, DefaultFamily,
+    Good, Guard, Holder, IpRange, Lifetimes, Limits, Nat64Prefix, PeerPolicy, RelayAddresses,
+    ReplyLimit, Shared,
 };
 
 use crate::{addresses, discovery};
@@ -88,6 +89,7 @@ fn config(
     control: Vec<SocketAddr>,
 ) -> anyhow::Result<Config> {
     let externals = addresses::externals(&settings.relay.external, &relays.addresses);
+    let guard = guard(settings)?;
     // A public address before a NAT is ours too: no tunnel leads there (RFC 8656 §21.1.8).
     let own = machine.iter().copied();
     let own = own
@@ -121,9 +123,9 @@ fn config(
             channel: settings.lifetimes.channel,
             ..Lifetimes::default()
         },
-        limits: Limits::default(),
+        limits: limits(&guard.caps),
         peers,
-        guard: guard(settings)?,
+        guard,
         channel_numbers: CHANNEL_NUMBERS,
         binding: settings.stun.binding,
         binding_needs_credentials: settings.stun.binding_needs_auth,
@@ -143,11 +145,39 @@ fn config(
     })
 }
 
+/// How much one allocation may hold.
+fn limits(caps: &Caps) -> Limits {
+    let of = |good, default: usize| match caps.of(Holder::Session, good) {
+        0 => default,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
+    };
+    let default = Limits::default();
+    Limits {
+        permissions: of(Good::Permissions, default.permissions),
+        channels: of(Good::Channels, default.channels),
+        ..default
+    }
+}
+
 /// What keeps strangers and the greedy in check.
 fn guard(settings: &Settings) -> anyhow::Result<Guard> {
     let clients = &settings.clients;
     let per_second = settings.quotas.unauth_replies_per_second.unwrap_or(0);
+    let caps = (settings.caps.iter()).fold(Caps::default(), |caps, cap| {
+        let holder = Holder::ALL.into_iter().find(|it| it.name() == cap.holder);
+        let good = Good::ALL.into_iter().find(|it| it.name() == cap.good);
+        match holder.zip(good) {
+            Some((holder, good)) => caps.with(holder, good, cap.amount),
+            None => caps,
+        }
+    });
     Ok(Guard {
+        caps,
+        expiry: match settings.lifetimes.credential_expiry {
+            settings::CredentialExpiry::Ignored => CredentialExpiry::Ignored,
+            settings::CredentialExpiry::RefuseRefresh => CredentialExpiry::RefuseRefresh,
+            settings::CredentialExpiry::EndSession => CredentialExpiry::EndSession,
+        },
         clients: ClientLists::new(&ranges(&clients.allowed), &ranges(&clients.denied)),
         replies: ReplyLimit::new(per_second, random_bytes()?).map(Arc::new),
     })
@@ -254,4 +284,16 @@ pub fn random_word(length: usize) -> String {
         .filter_map(|_| LETTERS.get(rng.random_range(0..LETTERS.len())))
         .map(|byte| char::from(*byte))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use turn_config::settings::{GOODS, HOLDERS};
+    use turn_proto::{Good, Holder};
+
+    #[test]
+    fn holders_and_goods_have_the_same_names_on_both_sides() {
+        assert_eq!(Holder::ALL.map(Holder::name), HOLDERS);
+        assert_eq!(Good::ALL.map(Good::name), GOODS);
+    }
 }

@@ -6,7 +6,7 @@ mod support;
 use std::{io::Write, net::Shutdown, sync::Arc, time::Duration};
 
 use support::{Client, Got, LOOPBACKS, Server, Setup, peer, receive};
-use turn_proto::{Admin, ClientLists, EndReason, Event, IpRange, Transport};
+use turn_proto::{Admin, Caps, ClientLists, EndReason, Event, Good, Holder, IpRange, Transport};
 use turn_wire::Method;
 
 const CHANNEL: u16 = 0x4001;
@@ -326,6 +326,35 @@ fn a_session_that_is_released_leaves_its_stream_open_for_another() {
         (stats.relay.allocations_created, stats.io.streams_accepted),
         (3, 1)
     );
+}
+
+#[test]
+fn a_network_has_no_more_connections_than_it_may_and_gets_them_back() {
+    let mut setup = Setup::default();
+    setup.config.workers = 2;
+    let server = Server::with(setup);
+    let mut rules = support::rules(LOOPBACKS.map(support::ip).to_vec());
+    rules.guard.caps = Caps::default().with(Holder::Network, Good::Connections, 2);
+    server.workers.command(Admin::Configure(Arc::new(rules)));
+    server.workers.stats();
+
+    let mut first = client(&server);
+    let mut second = client(&server);
+    first.binding();
+    second.binding();
+    client(&server).tcp().wait_for_end();
+    let refused =
+        |stats: &turn_io::Stats| stats.relay.limits.of(Holder::Network, Good::Connections);
+    server.wait_for("it was counted", |stats| refused(stats) == 1);
+    let mut elsewhere = server.client(Transport::Tcp, LOOPBACKS[1]);
+    elsewhere.binding();
+
+    drop((first, elsewhere));
+    server.wait_for("their places are free", |stats| stats.io.streams_open == 1);
+    client(&server).binding();
+    drop(second);
+    server.wait_for("all are gone", |stats| stats.io.streams_open == 0);
+    assert!(server.shared.quotas.is_clear());
 }
 
 #[test]

@@ -7,6 +7,7 @@ use turn_wire::{IntegrityKey, TransactionId};
 use crate::{
     ConnectionId, Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic,
     icmp::Told,
+    meter::Meter,
     peers::Standing,
     ports::Want,
     quota::Ticket,
@@ -26,10 +27,14 @@ pub(crate) struct Allocation {
     pub(crate) user: Arc<str>,
     /// `None` without authentication.
     pub(crate) key: Option<SessionKey>,
+    /// When the credential that made it expires (seconds since 1970), if it does.
+    pub(crate) credential_until: Option<u64>,
     pub(crate) phase: Phase,
     pub(crate) relays: RelayedAddresses,
     /// Counts against the quota as long as the allocation lives.
-    pub(crate) _ticket: Ticket,
+    pub(crate) ticket: Ticket,
+    /// How fast it may relay; `None` where no rate is limited.
+    pub(crate) meter: Option<Box<Meter>>,
     /// When the timers will look at this allocation next, at the latest.
     pub(crate) wake_at: Duration,
     pub(crate) permissions: SortedMap<PeerIp, Permission>,
@@ -172,6 +177,7 @@ impl Allocation {
             let bound = &self.channels;
             self.numbers.retain(|_, number| bound.get(number).is_some());
         }
+        self.settle();
         (permissions, channels)
     }
 
@@ -180,10 +186,18 @@ impl Allocation {
         self.relays.take(version);
         let other = |ip: PeerIp| Version::of(ip.ip()) != version;
         self.numbers.retain(|peer, _| other(peer.ip()));
-        (
+        let gone = (
             self.permissions.retain(|ip, _| other(*ip)),
             self.channels.retain(|_, channel| other(channel.peer.ip())),
-        )
+        );
+        self.settle();
+        gone
+    }
+
+    /// Gives back to the quota what is not held any more.
+    pub(crate) fn settle(&mut self) {
+        self.ticket
+            .settle(self.permissions.len(), self.channels.len());
     }
 
     /// When the next thing of this allocation expires.

@@ -18,6 +18,8 @@ pub(crate) struct Requester {
     pub(crate) user: Arc<str>,
     /// The key that answers are signed with; `None` without authentication.
     pub(crate) key: Option<SessionKey>,
+    /// When the credential expires (seconds since 1970), if it does and is no token.
+    pub(crate) expires_at: Option<u64>,
     /// The allocation on the request's path.
     pub(crate) allocation: Option<Key>,
 }
@@ -92,6 +94,7 @@ impl Relay {
                 username: "".into(),
                 user: "".into(),
                 key: None,
+                expires_at: None,
                 allocation,
             });
         }
@@ -223,6 +226,7 @@ impl Relay {
                 username: kid.into(),
                 user: kid.into(),
                 key: Some(key),
+                expires_at: None,
                 allocation,
             });
         }
@@ -238,12 +242,13 @@ impl Relay {
                 username: own.username.clone(),
                 user: Arc::clone(&own.user),
                 key: Some(key.answering_by(claimed.answers)),
+                expires_at: self.credential_until(allocation),
                 allocation,
             });
         }
         // Whoever has made an allocation was in time then, and may go on by another algorithm than at first.
         let as_of = if own.is_some() { 0 } else { now.unix };
-        let (username, user, key) = self.account(as_of, view, claimed, lookup)?;
+        let requester = self.account(as_of, view, claimed, lookup)?;
         if held.is_some() && own.is_none() {
             // RFC 8656 §5: an allocation is managed by whoever made it. An Allocate would make one, and meets a 5-tuple in
             // use (§7.2 step 2): 441 is for the other requests (§19).
@@ -255,10 +260,8 @@ impl Relay {
             return Err(reject.into());
         }
         Ok(Requester {
-            username,
-            user,
-            key: Some(key),
             allocation,
+            ..requester
         })
     }
 
@@ -269,7 +272,7 @@ impl Relay {
         view: &MessageView<'_>,
         claimed: Claimed<'_>,
         lookup: Lookup<'_>,
-    ) -> Result<(Box<str>, Arc<str>, SessionKey), Unproven> {
+    ) -> Result<Requester, Unproven> {
         let proven = |key: &[u8], by| {
             SessionKey::proven(view, key, KeyOrigin::Password(by), claimed.answers)
         };
@@ -279,7 +282,13 @@ impl Relay {
             found.is_some()
         });
         if let (Some(account), Some(key)) = (account, found) {
-            return Ok((account.username.into(), account.user.into(), key));
+            return Ok(Requester {
+                username: account.username.into(),
+                user: account.user.into(),
+                key: Some(key),
+                expires_at: account.expires_at,
+                allocation: None,
+            });
         }
         match (lookup, claimed.claim.user) {
             (Lookup::NotAsked, User::Name(name)) if self.config.access == Access::Asked => {
@@ -287,7 +296,13 @@ impl Relay {
             }
             (Lookup::Answered(Some(key)), User::Name(name)) => {
                 let key = proven(key, KeyAlgorithm::Md5).ok_or(Reject::Unauthorized)?;
-                Ok((name.into(), name.into(), key))
+                Ok(Requester {
+                    username: name.into(),
+                    user: name.into(),
+                    key: Some(key),
+                    expires_at: None,
+                    allocation: None,
+                })
             }
             // A user whom the driver does not know has cost an HMAC already, like one with a wrong password.
             _ => Err(Reject::Unauthorized.into()),
@@ -319,6 +334,10 @@ impl Relay {
             User::Name(name) => *held.username == *name,
             User::Hash(hash) => userhash(&held.username, &self.config.credentials.realm) == *hash,
         }
+    }
+
+    fn credential_until(&self, allocation: Option<Key>) -> Option<u64> {
+        self.allocations.get(allocation?)?.credential_until
     }
 
     /// Who made what a request is about: an allocation, or a connection with a peer that awaits its client (RFC 6062 §4.3).

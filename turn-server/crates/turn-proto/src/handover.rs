@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    KeyOrigin, Now, Path, PeerAddr, PeerIp, RelayId, SessionId, SessionSecret, Traffic,
+    Caps, Good, KeyOrigin, Now, Path, PeerAddr, PeerIp, RelayId, SessionId, SessionSecret, Traffic,
     allocation::{Allocation, Channel, Permission, Phase},
     peers::Standing,
     relay::Relay,
@@ -33,6 +33,8 @@ pub struct SessionRecord {
     pub user: Box<str>,
     /// The key of its messages, a secret, and how it came about; `None` without authentication. It is why the record has no `Debug`.
     pub key: Option<SessionSecret>,
+    /// When the credential that made it expires (seconds since 1970), if it does.
+    pub credential_until: Option<u64>,
     /// The relayed addresses: one, or one of each IP version.
     pub relays: Vec<RelayedRecord>,
     /// Permissions, and what remains of each.
@@ -99,7 +101,9 @@ impl Relay {
             Some(KeyOrigin::Token { .. }) => "".into(),
             _ => Arc::clone(&user),
         };
-        let ticket = self.shared.quotas.claim(&counted).ok()?;
+        let caps = &self.config.guard.caps;
+        let client = record.path.client.ip();
+        let ticket = self.shared.quotas.claim(caps, &counted, client).ok()?;
         relays.iter().for_each(|relayed| relayed.claim.go_live());
         let mut allocation = Allocation {
             session: record.session,
@@ -107,9 +111,11 @@ impl Relay {
             username: record.username.clone(),
             user,
             key: record.key.clone().map(SessionKey::new),
+            credential_until: record.credential_until,
             phase: Phase::Active,
             relays,
-            _ticket: ticket,
+            meter: ticket.meter(caps),
+            ticket,
             wake_at,
             permissions: SortedMap::default(),
             channels: SortedMap::default(),
@@ -192,6 +198,11 @@ impl Relay {
                 self.stats.channels += 1;
             }
         }
+        // What was granted elsewhere stays, whatever the limits are here.
+        let (permissions, channels) = (allocation.permissions.len(), allocation.channels.len());
+        for (good, held) in [(Good::Permissions, permissions), (Good::Channels, channels)] {
+            let _ = allocation.ticket.grow(&Caps::default(), good, held);
+        }
     }
 
     pub(crate) fn standing_of(&self, peer: PeerAddr) -> Option<(PeerAddr, Standing)> {
@@ -221,6 +232,7 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
         username: held.username.clone(),
         user: held.user.as_ref().into(),
         key: held.key.as_ref().map(|key| key.secret.clone()),
+        credential_until: held.credential_until,
         relays: relays.collect(),
         permissions: permissions
             .map(|(ip, held)| (ip.ip(), remains(held.expires_at)))
@@ -234,10 +246,12 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
 }
 
 fn flows_of(key: Key, held: &Allocation, now: Duration) -> impl Iterator<Item = Flow> {
+    // A session whose rate is limited is not forwarded without asking.
+    let unlimited = held.meter.is_none();
     let channels = held
         .channels
         .iter()
-        .filter(move |(_, channel)| channel.expires_at > now);
+        .filter(move |(_, channel)| unlimited && channel.expires_at > now);
     let free = channels.filter(|(_, channel)| channel.standing == Standing::Free);
     free.filter_map(move |(number, channel)| {
         let relayed = held.relays.of(Version::of(channel.to.ip().ip()))?;

@@ -48,11 +48,8 @@ impl Relay {
             self.stats.dropped_peer += 1;
             return None;
         };
-        self.stats.traffic.add_to_client(range.len(), length);
-        if let Some(allocation) = self.allocations.get_mut(key) {
-            allocation.traffic.add_to_client(range.len(), length);
-        }
-        Some(ToClient { path, range })
+        self.spend_to_client(now, key, range.len(), length)
+            .then_some(ToClient { path, range })
     }
 
     fn frame(

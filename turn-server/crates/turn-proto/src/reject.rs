@@ -2,7 +2,7 @@
 
 use turn_wire::Malformed;
 
-use crate::{PeerDenied, QuotaReached};
+use crate::{Capped, PeerDenied};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,10 @@ pub(crate) enum Reject {
     ConnectionExists,
     /// The peer refuses the connection, or does not answer.
     ConnectFailed,
-    /// The user has enough.
-    QuotaReached(QuotaReached),
+    /// The user, his network, or all together have enough allocations.
+    QuotaReached(Capped),
+    /// They have enough permissions or channels.
+    LimitReached(Capped),
     /// No port, or no room.
     InsufficientCapacity,
 }
@@ -57,7 +59,7 @@ impl Reject {
             Self::ConnectionExists => 446,
             Self::ConnectFailed => 447,
             Self::QuotaReached(_) => 486,
-            Self::InsufficientCapacity => 508,
+            Self::InsufficientCapacity | Self::LimitReached(_) => 508,
         }
     }
 
@@ -100,7 +102,7 @@ impl Reject {
             Self::ConnectionExists => "Connection Already Exists",
             Self::ConnectFailed => "Connection Timeout or Failure",
             Self::QuotaReached(_) => "Allocation Quota Reached",
-            Self::InsufficientCapacity => "Insufficient Capacity",
+            Self::InsufficientCapacity | Self::LimitReached(_) => "Insufficient Capacity",
         }
     }
 }

@@ -12,8 +12,9 @@ use rand::CryptoRng;
 use turn_wire::{Class, Fingerprint, MessageView, Method, Packet, Responder};
 
 use crate::{
-    Action, Admin, Config, ConnectionId, EndReason, Event, IcmpReport, LinkId, Now, Output, Path,
-    PeerIp, RelayId, Reply, SessionId, Shared, Stats, ToClient, Transport,
+    Action, Admin, Config, ConnectionId, ConnectionTicket, CredentialExpiry, EndReason, Event,
+    IcmpReport, LinkId, Now, Output, Path, PeerIp, RelayId, Reply, SessionId, Shared, Stats,
+    ToClient, Transport,
     allocation::Allocation,
     auth::Lookup,
     connections::PeerConnection,
@@ -141,6 +142,14 @@ impl Relay {
         self.config.guard.clients.admits(client)
     }
 
+    /// Counts a new connection of a client. The ticket is kept as long as the connection; `None` when there are too many.
+    pub fn admit_connection(&mut self, client: IpAddr) -> Option<ConnectionTicket> {
+        let admitted = self.shared.quotas.connect(&self.config.guard.caps, client);
+        admitted
+            .map_err(|capped| self.stats.limits.count(capped))
+            .ok()
+    }
+
     /// Takes a datagram from a peer and writes the header for the client in front of it.
     ///
     /// `buf` has [`turn_wire::HEADROOM`] bytes before `payload` and [`turn_wire::TAILROOM`] behind it.
@@ -196,6 +205,7 @@ impl Relay {
         match command {
             Admin::Configure(config) => {
                 self.config = config;
+                self.limit_rates();
                 self.purge_denied_clients();
                 self.purge_denied_peers();
             }
@@ -376,7 +386,14 @@ impl Relay {
         };
         let gone: Vec<Version> = relays.versions().filter(expired).collect();
         if gone.len() == relays.versions().count() {
-            return self.end(key, EndReason::Expired);
+            let cut_short = self.config.guard.expiry == CredentialExpiry::EndSession
+                && (allocation.credential_until).is_some_and(|at| at <= now.unix);
+            let reason = if cut_short {
+                EndReason::CredentialExpired
+            } else {
+                EndReason::Expired
+            };
+            return self.end(key, reason);
         }
         for version in gone {
             self.end_relayed(key, version, EndReason::Expired);
@@ -439,6 +456,7 @@ impl Relay {
                 .retain(|_, channel| judge(channel.to.ip(), &mut channel.standing));
             let bound = &allocation.channels;
             (allocation.numbers).retain(|_, number| bound.get(number).is_some());
+            allocation.settle();
             self.stats.permissions -= permissions as u64;
             self.stats.channels -= channels as u64;
             self.disconnect(key, |relay, peer| relay.standing_of(peer).is_none());

@@ -21,6 +21,8 @@ use std::{
 
 use siphasher::sip::SipHasher13;
 
+use crate::network::network;
+
 /// Cells of one row; two rows of eight bytes each are 256 KiB.
 const CELLS: usize = 1 << 14;
 
@@ -109,14 +111,6 @@ impl fmt::Debug for ReplyLimit {
     }
 }
 
-/// The network of a source as one number: 24 bits of an IPv4 address, 56 of an IPv6 address, and the family.
-fn network(source: IpAddr) -> u64 {
-    match source.to_canonical() {
-        IpAddr::V4(ip) => u64::from(ip.to_bits() >> 8),
-        IpAddr::V6(ip) => 1 << 56 | u64::try_from(ip.to_bits() >> 72).unwrap_or(0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -124,7 +118,8 @@ mod tests {
         time::Duration,
     };
 
-    use super::{ReplyLimit, network};
+    use super::ReplyLimit;
+    use crate::network::network;
 
     const KEY: [u8; 16] = [3; 16];
 
@@ -180,8 +175,6 @@ mod tests {
             assert_eq!(taken, 10);
             assert!(limit.take(now, other));
         }
-        assert_eq!(network(ip("::ffff:192.0.2.1")), network(ip("192.0.2.9")));
-        assert_ne!(network(ip("::1.2.3.4")), network(ip("1.2.3.4")));
     }
 
     #[test]

@@ -69,7 +69,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::{Reservation, Reservations};
-    use crate::{PortPool, Quotas, ports::Want};
+    use crate::{Caps, PortPool, Quotas, ports::Want};
 
     #[test]
     fn a_token_is_good_once_in_time_and_for_its_user() {
@@ -80,7 +80,7 @@ mod tests {
         for token in [[1; 8], [2; 8]] {
             let (claim, ticket) = (
                 pool.claim(ip, Want::Any, 0).unwrap().0,
-                quotas.claim(&ann).unwrap(),
+                quotas.claim(&Caps::default(), &ann, ip).unwrap(),
             );
             let reservation = Reservation {
                 user: ann.clone(),

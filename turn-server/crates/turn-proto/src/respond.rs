@@ -185,6 +185,9 @@ impl Relay {
         match reject {
             Reject::Unauthorized => self.stats.unauthorized += 1,
             Reject::StaleNonce => self.stats.stale_nonces += 1,
+            Reject::QuotaReached(capped) | Reject::LimitReached(capped) => {
+                self.stats.limits.count(*capped);
+            }
             _ => {}
         }
     }

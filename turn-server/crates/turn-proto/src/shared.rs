@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What all workers share. None of it is touched by a relayed packet, apart from reading one word of the port map when
-/// a peer is one of our own addresses.
+/// a peer is one of our own addresses, and from counting packets where the operator limits rates.
 #[derive(Debug)]
 pub struct Shared {
     /// The relay ports.

@@ -115,7 +115,13 @@ impl Relay {
     }
 
     /// Sends a client's data from its relay socket; or, to a member of our own shared ports, to that at once.
-    pub(crate) fn forward(&mut self, key: Key, packet: &[u8], sending: Sending) -> Output<'_> {
+    pub(crate) fn forward(
+        &mut self,
+        now: Now,
+        key: Key,
+        packet: &[u8],
+        sending: Sending,
+    ) -> Output<'_> {
         let Sending {
             relay,
             to,
@@ -131,9 +137,8 @@ impl Relay {
                 return Output::Nothing;
             }
         }
-        self.stats.traffic.add_to_peer(packet.len(), range.len());
-        if let Some(allocation) = self.allocations.get_mut(key) {
-            allocation.traffic.add_to_peer(packet.len(), range.len());
+        if !self.spend_to_peer(now, key, packet.len(), range.len()) {
+            return Output::Nothing;
         }
         if let Some(place) = shared
             && self.hand_over(

@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use crate::CapCounters;
+
 /// Packets and payload bytes of one session or of all, seen from the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -30,11 +32,14 @@ macro_rules! stats {
         pub struct Stats {
             /// What was relayed, live.
             pub traffic: Traffic,
+            /// How often each limit was reached: requests refused, packets dropped.
+            pub limits: CapCounters,
             $($(#[$doc])* pub $name: u64,)*
         }
         impl AddAssign for Stats {
             fn add_assign(&mut self, other: Self) {
                 self.traffic += other.traffic;
+                self.limits += other.limits;
                 $(self.$name += other.$name;)*
             }
         }

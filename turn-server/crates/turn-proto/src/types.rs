@@ -382,6 +382,8 @@ pub enum EndReason {
     RelayClosed,
     /// An operator, or the program around the server, asked for it.
     Commanded,
+    /// Its lifetime was cut short by the credential's, which ended.
+    CredentialExpired,
     /// The operator keeps its client out from now on.
     Denied,
 }
@@ -394,6 +396,7 @@ impl fmt::Display for EndReason {
             Self::LinkClosed => "TCP connection closed by client",
             Self::RelayClosed => "relay socket closed",
             Self::Commanded => "ended by the operator",
+            Self::CredentialExpired => "credential expired",
             Self::Denied => "client denied",
         })
     }

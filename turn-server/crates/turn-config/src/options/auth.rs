@@ -3,7 +3,6 @@
 use crate::option::{Group, Kind, flag, number, option};
 
 const U32: u64 = u32::MAX as u64;
-const NO_BANDWIDTH: &str = "bandwidth is not limited yet";
 const NO_DATABASE: &str = "no database is read yet";
 const ONE_HASH: &str = "the hash of the credentials is SHA-1, as every client expects";
 
@@ -58,20 +57,17 @@ pub(super) static GROUP: Group = Group {
             .optional()
             .default("300")
             .example("300"),
-        number("max-bps", 0, u64::MAX, "bytes per second", "Bytes per second of one session, each direction; 0 is unlimited.")
+        number("max-bps", 0, u64::MAX, "bytes per second", "Bytes per second of one session, each direction; more are dropped; 0 is unlimited.")
             .short('s')
             .default("0")
-            .example("3000000")
-            .not_yet(NO_BANDWIDTH),
-        number("bps-capacity", 0, u64::MAX, "bytes per second", "Bytes per second of all sessions; 0 is unlimited.")
+            .example("3000000"),
+        number("bps-capacity", 0, u64::MAX, "bytes per second", "Bytes per second of all sessions, each direction; more are dropped; 0 is unlimited.")
             .short('B')
             .default("0")
-            .example("100000000")
-            .not_yet(NO_BANDWIDTH),
-        number("max-allocate-timeout", 0, U32, "seconds", "Seconds that a client may stay without an allocation.")
+            .example("100000000"),
+        number("max-allocate-timeout", 0, U32, "seconds", "Seconds that a TCP or TLS client may stay without an allocation, twice that at most; 0 is for ever.")
             .default("60")
-            .example("60")
-            .not_yet("connections without an allocation are not closed by this time yet"),
+            .example("60"),
         flag(
             "unauthorized-ratelimit",
             "Take unauthorized-ratelimit-rps in place of unauth-reply-rate.",

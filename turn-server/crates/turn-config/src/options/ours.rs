@@ -25,5 +25,27 @@ pub(super) static GROUP: Group = Group {
         .default("200")
         .example("200")
         .ours(),
+        option(
+            "limit",
+            Kind::Text,
+            "HOLDER.GOOD=NUMBER: how much a session, user, network (/24, IPv6 /56 of clients) or total may have of allocations, \
+             permissions, channels, bytes-per-second, packets-per-second or connections; repeatable; 0 is unlimited.",
+        )
+        .list()
+        .unset("none")
+        .example("network.allocations=400")
+        .ours(),
+        number("handshake-timeout", 1, 3600, "seconds", "Seconds that a TLS handshake may take.")
+            .default("10")
+            .example("10")
+            .ours(),
+        option(
+            "credential-expiry",
+            Kind::Choice(&["ignore", "refuse-refresh", "end-session"]),
+            "What becomes of an allocation when the time-limited credential that made it expires.",
+        )
+        .default("ignore")
+        .example("refuse-refresh")
+        .ours(),
     ],
 };

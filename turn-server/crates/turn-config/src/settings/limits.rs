@@ -25,6 +25,23 @@ pub struct Lifetimes {
     pub channel: Duration,
     /// A permission, from each CreatePermission on.
     pub permission: Duration,
+    /// A connection of a client without an allocation, until twice as long at the latest; `None` is for ever.
+    pub connection: Option<Duration>,
+    /// A TLS handshake.
+    pub handshake: Duration,
+    /// What becomes of an allocation when the credential that made it expires.
+    pub credential_expiry: CredentialExpiry,
+}
+
+/// Says what becomes of an allocation when the credential that made it expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialExpiry {
+    /// Nothing, as in coturn: a call outlives its credential.
+    Ignored,
+    /// It is not refreshed any more.
+    RefuseRefresh,
+    /// It ends with the credential.
+    EndSession,
 }
 
 impl Quotas {
@@ -50,6 +67,13 @@ impl Lifetimes {
             max_allocation: seconds("max-allocate-lifetime"),
             channel: seconds("channel-lifetime"),
             permission: seconds("permission-lifetime"),
+            connection: Some(seconds("max-allocate-timeout")).filter(|time| !time.is_zero()),
+            handshake: seconds("handshake-timeout"),
+            credential_expiry: match values.text("credential-expiry").as_deref() {
+                Some("refuse-refresh") => CredentialExpiry::RefuseRefresh,
+                Some("end-session") => CredentialExpiry::EndSession,
+                _ => CredentialExpiry::Ignored,
+            },
         }
     }
 }

@@ -4,6 +4,7 @@
 //! (`options/`), and what each crate makes of them (each has its own configuration).
 
 mod auth;
+mod caps;
 mod clients;
 mod http;
 mod limits;
@@ -18,9 +19,10 @@ mod tls;
 mod wire;
 
 pub use auth::{Auth, Password, User};
+pub use caps::{Cap, GOODS, HOLDERS};
 pub use clients::Clients;
 pub use http::Http;
-pub use limits::{Lifetimes, Quotas};
+pub use limits::{CredentialExpiry, Lifetimes, Quotas};
 pub use listening::{Listening, Stun};
 pub use logging::{LogTarget, Logging, Verbosity};
 pub use metrics::Metrics;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub auth: Auth,
     /// How many allocations at once.
     pub quotas: Quotas,
+    /// How much of everything else everybody may have.
+    pub caps: Vec<Cap>,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// TLS; `None` when it is not served.
@@ -111,6 +115,7 @@ impl Settings {
         Settings {
             relay: Relay::build(values, &listening, report),
             quotas: Quotas::build(values, report),
+            caps: caps::build(values, report),
             lifetimes: Lifetimes::build(values),
             clients: Clients::build(values),
             tls: Tls::build(values, &listening, profile, environment, report),

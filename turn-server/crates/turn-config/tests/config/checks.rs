@@ -392,6 +392,14 @@ fn the_published_placeholders_are_no_secrets() {
 }
 
 #[test]
+fn a_limit_that_means_nothing_is_refused() {
+    for text in ["user.phones=7", "session.allocations=7", "user.channels"] {
+        let problem = file_problems(&format!("no-auth\nlimit={text}"))[0].to_string();
+        assert!(problem.contains("HOLDER.GOOD=NUMBER"), "{problem}");
+    }
+}
+
+#[test]
 fn a_nat64_prefix_has_a_length_of_the_rfc() {
     for text in [
         "10.0.0.0/8",

@@ -235,8 +235,14 @@ fn a_hardened_profile_starts() {
          no-stun-backward-compatibility\nresponse-origin-only-with-rfc5780\nno-software-attribute\n",
     );
     assert_eq!(settings.lifetimes.max_allocation.as_secs(), 1200);
-    assert_warns(
-        &settings,
-        &["max-bps has no effect yet: bandwidth is not limited yet"],
+    let caps: Vec<_> = settings
+        .caps
+        .iter()
+        .map(|cap| (cap.holder, cap.good, cap.amount))
+        .collect();
+    let rate = "bytes-per-second";
+    assert_eq!(
+        caps,
+        [("session", rate, 3_000_000), ("total", rate, 1_000_000_000)]
     );
 }

@@ -180,6 +180,36 @@ const CASES: &[(&str, &[&str], &str)] = &[
         &["--unauthorized-ratelimit", "--unauthorized-ratelimit-rps=9"],
         "unauth_replies_per_second: Some(9)",
     ),
+    (
+        "limit",
+        &["--limit=network.connections=9", "--limit=user.channels=8"],
+        r#"[Cap { holder: "network", good: "connections", amount: 9 }, Cap { holder: "user", good: "channels", amount: 8 }]"#,
+    ),
+    (
+        "max-bps",
+        &["-s", "1000"],
+        r#"[Cap { holder: "session", good: "bytes-per-second", amount: 1000 }]"#,
+    ),
+    (
+        "bps-capacity",
+        &["-B", "2000"],
+        r#"[Cap { holder: "total", good: "bytes-per-second", amount: 2000 }]"#,
+    ),
+    (
+        "max-allocate-timeout",
+        &["--max-allocate-timeout=0"],
+        "connection: None",
+    ),
+    (
+        "handshake-timeout",
+        &["--handshake-timeout=3"],
+        "handshake: 3s",
+    ),
+    (
+        "credential-expiry",
+        &["--credential-expiry=end-session"],
+        "credential_expiry: EndSession",
+    ),
     ("user-quota", &["-q", "12"], "per_user: Some(12)"),
     ("total-quota", &["-Q", "1200"], "total: Some(1200)"),
     (
@@ -518,6 +548,7 @@ fn picture_without_warnings(settings: &Settings) -> String {
         auth.rest_separator, auth.nonce_lifetime
     ));
     line(format!("{:?} {:?}", settings.quotas, settings.lifetimes));
+    line(format!("{:?}", settings.caps));
     line(format!("{:?}", settings.tls));
     line(format!("{:?}", settings.wire));
     line(format!("{:?}", settings.logging));

@@ -225,6 +225,9 @@ fn ours_are_the_documented_doors() {
             "http-allowed-origin",
             "latency-budget",
             "unauth-reply-rate",
+            "limit",
+            "handshake-timeout",
+            "credential-expiry",
         ]
     );
 }

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 
 use mio::net::TcpStream;
-use turn_proto::Path;
+use turn_proto::{ConnectionTicket, Path};
 use turn_wire::stream::{Frame, next_frame};
 
 use super::{
@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     pub(crate) allocated: bool,
     /// Whether it ever had one. What it sends to a channel after the end may still be on its way.
     pub(crate) has_allocated: bool,
+    /// Its place among the connections that its network may have.
+    pub(crate) ticket: Option<ConnectionTicket>,
     path: Path,
     bytes: Bytes,
     partial: Vec<u8>,
@@ -89,6 +91,7 @@ impl Connection {
             ending: false,
             allocated: false,
             has_allocated: false,
+            ticket: None,
             path,
             bytes: Bytes::new(socket, entrance),
             partial: Vec::new(),

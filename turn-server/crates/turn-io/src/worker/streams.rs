@@ -211,6 +211,10 @@ impl Worker {
         let (Ok(client), Ok(server)) = (socket.peer_addr(), socket.local_addr()) else {
             return;
         };
+        let Some(ticket) = self.relay.admit_connection(client.ip()) else {
+            self.sockets.counters.streams_refused += 1;
+            return;
+        };
         tune(&socket);
         let (token, interest) = (
             Source::Stream(link).token(),
@@ -231,11 +235,9 @@ impl Worker {
             client,
             server,
         };
-        self.sockets.streams.insert(
-            self.now.mono,
-            link,
-            Connection::new(socket, path, self.entrance.clone()),
-        );
+        let mut connection = Connection::new(socket, path, self.entrance.clone());
+        connection.ticket = Some(ticket);
+        (self.sockets.streams).insert(self.now.mono, link, connection);
         self.sockets.counters.streams_accepted += 1;
     }
 

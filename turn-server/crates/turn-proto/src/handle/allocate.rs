@@ -5,7 +5,7 @@ use std::time::Duration;
 use turn_wire::{MessageView, Request};
 
 use crate::{
-    Now, Path,
+    CredentialExpiry, Now, Path,
     allocation::{Allocation, Binding, Phase},
     auth::Requester,
     external,
@@ -78,9 +78,11 @@ impl Relay {
             username: requester.username.clone(),
             user: requester.user.clone(),
             key: requester.key.clone(),
+            credential_until: requester.expires_at,
             phase: Phase::Binding(binding),
             relays,
-            _ticket: ports.ticket,
+            meter: ports.ticket.meter(&self.config.guard.caps),
+            ticket: ports.ticket,
             wake_at: now.mono + lifetime,
             permissions: Default::default(),
             channels: Default::default(),
@@ -127,6 +129,18 @@ impl Relay {
             .max(lifetimes.allocation_default)
             .min(lifetimes.allocation_max)
             .min(token)
+            .min(self.outlook(now, requester))
+    }
+
+    /// How much longer a credential lets its allocation live.
+    fn outlook(&self, now: Now, requester: &Requester) -> Duration {
+        match (self.config.guard.expiry, requester.expires_at) {
+            (CredentialExpiry::EndSession, Some(at)) => {
+                // Never none: a lifetime of zero would say that it is gone.
+                Duration::from_secs(at.saturating_sub(now.unix).max(1))
+            }
+            _ => Duration::MAX,
+        }
     }
 }
 

@@ -3,7 +3,12 @@
 use turn_wire::Request;
 
 use crate::{
-    Now, allocation::Channel, auth::Requester, reject::Reject, relay::Relay, respond::Done,
+    Good, Now,
+    allocation::{Allocation, Channel},
+    auth::Requester,
+    reject::Reject,
+    relay::Relay,
+    respond::Done,
 };
 
 impl Relay {
@@ -30,7 +35,6 @@ impl Relay {
         if !self.admits(reachable.to, reachable.standing) {
             return Err(Reject::Forbidden(crate::PeerDenied::Own));
         }
-        let limit = self.permission_limit();
         let has_shared_room = self.has_shared_room(key, reachable.to);
         let allocation = self
             .allocations
@@ -50,13 +54,20 @@ impl Relay {
         {
             return Err(Reject::BadRequest);
         }
-        let limits = &self.config.limits;
-        let no_room = !has_shared_room
-            || (by_number.is_none() && allocation.channels.len() >= limits.channels);
-        let permitted = allocation.permissions.get(&peer.ip()).is_some();
-        if no_room || (!permitted && allocation.permissions.len() >= limit) {
+        if !has_shared_room {
             return Err(Reject::InsufficientCapacity);
         }
+        let permitted = allocation.permissions.get(&peer.ip()).is_some();
+        let (new_channel, new_permission) = (by_number.is_none(), !permitted);
+        self.make_room(key, Good::Channels, new_channel.into())?;
+        if let Err(reject) = self.make_room(key, Good::Permissions, new_permission.into()) {
+            self.allocations.get_mut(key).map(Allocation::settle);
+            return Err(reject);
+        }
+        let allocation = self
+            .allocations
+            .get_mut(key)
+            .ok_or(Reject::AllocationMismatch)?;
         let (to, standing) = (reachable.to, reachable.standing);
         let expires_at = now.mono + self.config.lifetimes.channel;
         if allocation.channels.insert(

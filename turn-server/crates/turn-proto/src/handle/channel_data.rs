@@ -34,6 +34,6 @@ impl Relay {
             // §14: the DF bit that the client's packet had is taken to be 0.
             dont_fragment: false,
         };
-        self.forward(key, packet, sending)
+        self.forward(now, key, packet, sending)
     }
 }

@@ -3,7 +3,7 @@
 use turn_wire::Request;
 
 use crate::{
-    Now, PeerIp, allocation::Permission, auth::Requester, peers::Standing, reject::Reject,
+    Good, Now, PeerIp, allocation::Permission, auth::Requester, peers::Standing, reject::Reject,
     relay::Relay, respond::Done, slab::Key,
 };
 
@@ -32,9 +32,7 @@ impl Relay {
         new.retain(|ip| allocation.permissions.get(ip).is_none());
         new.sort_unstable();
         new.dedup();
-        if allocation.permissions.len() + new.len() > self.permission_limit() {
-            return Err(Reject::InsufficientCapacity);
-        }
+        self.make_room(key, Good::Permissions, new.len())?;
         for reachable in peers {
             self.permit(now, key, reachable.peer.ip(), reachable.standing);
         }

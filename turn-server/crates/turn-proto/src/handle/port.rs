@@ -61,7 +61,7 @@ impl Relay {
         }
         let version = self.choose_version(path, family)?;
         // Step 10, before the range is searched: somebody over quota is not worth it.
-        let ticket = self.ticket(requester)?;
+        let ticket = self.ticket(path, requester)?;
         // Step 8: EVEN-PORT, and whether the next port is reserved.
         let (want, second) = match even {
             // Which port it is cannot be chosen where all share a few: coturn answers 508 as well.
@@ -69,7 +69,7 @@ impl Relay {
             None if self.shares_ports(request)? => (Want::Shared, None),
             None => (Want::Any, None),
             Some(false) => (Want::Even, None),
-            Some(true) => (Want::Pair, Some(self.ticket(requester)?)),
+            Some(true) => (Want::Pair, Some(self.ticket(path, requester)?)),
         };
         let (claims, next, lacking) = if additional.is_some() {
             let (claims, lacking) = self.dual_ports(path, want)?;
@@ -168,10 +168,11 @@ impl Relay {
         token
     }
 
-    fn ticket(&self, requester: &Requester) -> Result<Ticket, Reject> {
+    fn ticket(&self, path: &Path, requester: &Requester) -> Result<Ticket, Reject> {
+        let (caps, client) = (&self.config.guard.caps, path.client.ip());
         self.shared
             .quotas
-            .claim(&requester.counted_user())
+            .claim(caps, &requester.counted_user(), client)
             .map_err(Reject::QuotaReached)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use turn_wire::{Family, MessageView, Request};
 
 use crate::{
-    Action, EndReason, Event, Now, Path,
+    Action, CredentialExpiry, EndReason, Event, Now, Path,
     auth::Requester,
     reject::Reject,
     relay::Relay,
@@ -41,6 +41,11 @@ impl Relay {
         if asked == Some(0) {
             self.delete(key, &chosen);
             return Ok(Done::Refreshed(0));
+        }
+        if self.config.guard.expiry != CredentialExpiry::Ignored
+            && requester.expires_at.is_some_and(|at| at <= now.unix)
+        {
+            return Err(Reject::Unauthorized);
         }
         let lifetime = self.grant(now, asked, requester);
         let allocation = self

@@ -42,7 +42,7 @@ impl Relay {
             range: send.data,
             dont_fragment: send.dont_fragment && heeds_dont_fragment(path, to),
         };
-        self.forward(key, packet, sending)
+        self.forward(now, key, packet, sending)
     }
 }
 

@@ -1,0 +1,81 @@
+//! Where limits take hold: before a permission or a channel is entered, and before a packet is relayed.
+
+use crate::{Capped, Good, Holder, Now, meter::Direction, reject::Reject, relay::Relay, slab::Key};
+
+impl Relay {
+    /// Takes room for more permissions or channels of an allocation, for all of them or none.
+    pub(crate) fn make_room(&mut self, key: Key, good: Good, more: usize) -> Result<(), Reject> {
+        let (permissions, channels) = (self.permission_limit(), self.config.limits.channels);
+        let allocation = self
+            .allocations
+            .get_mut(key)
+            .ok_or(Reject::AllocationMismatch)?;
+        let (held, most) = match good {
+            Good::Channels => (allocation.channels.len(), channels),
+            _ => (allocation.permissions.len(), permissions),
+        };
+        if more > 0 && held + more > most {
+            let holder = Holder::Session;
+            return Err(Reject::LimitReached(Capped { holder, good }));
+        }
+        let caps = &self.config.guard.caps;
+        (allocation.ticket.grow(caps, good, more)).map_err(Reject::LimitReached)
+    }
+
+    /// Counts a packet from a client to a peer; `false` when it is more than may be relayed.
+    pub(crate) fn spend_to_peer(
+        &mut self,
+        now: Now,
+        key: Key,
+        message: usize,
+        payload: usize,
+    ) -> bool {
+        if let Some(allocation) = self.allocations.get_mut(key) {
+            if let Some(meter) = &allocation.meter {
+                let caps = &self.config.guard.caps;
+                if let Err(capped) = meter.take(caps, now.mono, Direction::ToPeer, message) {
+                    self.stats.limits.count(capped);
+                    return false;
+                }
+            }
+            allocation.traffic.add_to_peer(message, payload);
+        }
+        self.stats.traffic.add_to_peer(message, payload);
+        true
+    }
+
+    /// Counts a packet from a peer to a client; `false` when it is more than may be relayed.
+    pub(crate) fn spend_to_client(
+        &mut self,
+        now: Now,
+        key: Key,
+        message: usize,
+        payload: usize,
+    ) -> bool {
+        if let Some(allocation) = self.allocations.get_mut(key) {
+            if let Some(meter) = &allocation.meter {
+                let caps = &self.config.guard.caps;
+                if let Err(capped) = meter.take(caps, now.mono, Direction::ToClient, message) {
+                    self.stats.limits.count(capped);
+                    return false;
+                }
+            }
+            allocation.traffic.add_to_client(message, payload);
+        }
+        self.stats.traffic.add_to_client(message, payload);
+        true
+    }
+
+    /// Gives a meter to every allocation that needs one by now, and takes it from those that do not.
+    pub(crate) fn limit_rates(&mut self) {
+        let caps = &self.config.guard.caps;
+        for key in self.allocations.keys() {
+            let Some(allocation) = self.allocations.get_mut(key) else {
+                continue;
+            };
+            if allocation.meter.is_some() != caps.has_rates() {
+                allocation.meter = allocation.ticket.meter(caps);
+            }
+        }
+    }
+}
