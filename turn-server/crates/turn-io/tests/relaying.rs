@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use support::{BACKENDS, Client, Got, LOOPBACKS, Server, peer, receive};
 use turn_io::Backend;
 use turn_proto::Transport;
-use turn_wire::Method;
+use turn_wire::{HEADROOM, Method, TAILROOM, write_send_indication};
 
 const CHANNEL: u16 = 0x4001;
 const TRANSPORTS: [Transport; 2] = [Transport::Udp, Transport::Tcp];
@@ -123,6 +123,62 @@ fn datagrams_of_sixty_thousand_bytes_pass_whole() {
         peer.send_to(&payload, relayed).unwrap();
         assert!(client.receive() == Got::Channel(CHANNEL, payload));
     });
+}
+
+/// A Send indication as large as a datagram allows, for which a request's builder would keep room for credentials.
+fn send_in_place(client: &mut Client, peer: SocketAddr, payload: &[u8]) {
+    let mut buffer = vec![0; HEADROOM];
+    buffer.extend_from_slice(payload);
+    let range = HEADROOM..buffer.len();
+    buffer.extend([0xEE; TAILROOM]);
+    let whole = write_send_indication(&mut buffer, range, peer, [9; 12]).unwrap();
+    client.send(&buffer[whole]);
+}
+
+#[test]
+fn data_of_every_length_passes_whole_with_its_padding() {
+    // On datagrams an indication of an IPv4 peer is longer by 36 bytes and up to 3 of padding, ChannelData by 4.
+    const INDICATION: usize = 65_507 - 36 - 3;
+    let lengths = (0..=9).chain([1_471, 1_472, 1_473, 1_500, 1_501, 9_001, INDICATION]);
+    let lengths: Vec<usize> = lengths.collect();
+    everywhere(|server, transport, on| {
+        let (peer, peer_address) = peer(on);
+        let mut client = server.client(transport, on);
+        let relayed = client.allocate();
+        client.permit(peer_address);
+        let payload = |length: usize| (0..length).map(|n| (n % 251) as u8).collect::<Vec<_>>();
+        for &length in &lengths {
+            send_in_place(&mut client, peer_address, &payload(length));
+            assert!(receive(&peer) == (payload(length), relayed), "{length}");
+            peer.send_to(&payload(length), relayed).unwrap();
+            let expected = Got::Data(peer_address, payload(length));
+            assert!(client.receive() == expected, "{length}");
+        }
+        client.bind_channel(CHANNEL, peer_address);
+        for &length in lengths.iter().chain([&(65_507 - 4)]) {
+            client.send_channel(CHANNEL, &payload(length));
+            assert!(receive(&peer) == (payload(length), relayed), "{length}");
+            peer.send_to(&payload(length), relayed).unwrap();
+            let expected = Got::Channel(CHANNEL, payload(length));
+            assert!(client.receive() == expected, "{length}");
+        }
+    });
+}
+
+#[test]
+fn an_indication_that_its_padding_makes_too_large_is_counted_and_others_pass() {
+    for backend in BACKENDS {
+        let server = Server::with_backend(backend);
+        let (peer, peer_address) = peer(LOOPBACKS[0]);
+        let mut client = server.client(Transport::Udp, LOOPBACKS[0]);
+        let relayed = client.allocate();
+        client.permit(peer_address);
+        peer.send_to(&[0; 65_507 - 36 - 2], relayed).unwrap();
+        peer.send_to(b"small", relayed).unwrap();
+        let expected = Got::Data(peer_address, b"small".to_vec());
+        assert_eq!(client.receive(), expected);
+        assert_eq!(server.workers.stats().io.datagrams_failed, 1);
+    }
 }
 
 #[test]
