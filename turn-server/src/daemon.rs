@@ -154,8 +154,7 @@ type Failures = async_mpsc::UnboundedReceiver<WorkerFailure>;
 
 fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Failures)> {
     let (failed, failures) = async_mpsc::unbounded_channel();
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let workers = settings.process.workers.map_or(cores, usize::from);
+    let workers = relay_config::workers(settings);
     let listen = |on: bool, at: &[SocketAddr]| -> Vec<SocketAddr> {
         if on { at.to_vec() } else { Vec::new() }
     };
@@ -189,6 +188,7 @@ fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
     let option = match error.downcast_ref::<StartError>() {
         Some(StartError::NotLocal(_)) => "listening-ip",
         Some(StartError::InUse(at) | StartError::Denied(at)) => at.port_option(),
+        Some(StartError::SharedRelay { .. }) => "multiplex-peer-port",
         Some(StartError::RelayNotLocal(_) | StartError::Relay { .. }) => "relay-ip",
         _ => return error,
     };

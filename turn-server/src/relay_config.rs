@@ -3,16 +3,18 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 use rand::{Rng, TryRngCore, rngs::OsRng};
+use tracing::info;
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret, TokenAlgorithm, TokenKey, TokenKeys};
 use turn_config::settings::{self, Settings};
 use turn_proto::{
     Access, Alternate, Alternates, Caps, ClientLists, Config, CredentialExpiry, DefaultFamily,
-    Good, Guard, Holder, IpRange, Lifetimes, Limits, Nat64Prefix, PeerPolicy, RelayAddresses,
-    ReplyLimit, Shared,
+    Good, Guard, Holder, IpRange, Lifetimes, Limits, Multiplex, Nat64Prefix, PeerPolicy,
+    RelayAddresses, ReplyLimit, Shared,
 };
 
 use crate::{addresses, discovery};
@@ -50,12 +52,11 @@ pub fn plan(
     let relays = addresses::to_relay_from(settings, &listening);
     let ports = settings.relay.min_port..=settings.relay.max_port;
     let quotas = &settings.quotas;
-    let shared = Shared::new(
-        &relays.addresses,
-        ports,
-        quotas.per_user.unwrap_or(0),
-        quotas.total.unwrap_or(0),
-    );
+    let quotas = [quotas.per_user.unwrap_or(0), quotas.total.unwrap_or(0)];
+    let shared = match multiplex(settings, &relays.addresses)? {
+        Some(multiplex) => Shared::multiplexed(&relays.addresses, ports, quotas, multiplex),
+        None => Shared::new(&relays.addresses, ports, quotas[0], quotas[1]),
+    };
     let discovery = discovery::pair(settings, &listening);
     let endpoints = discovery::endpoints(settings, &listening, discovery.as_ref());
     let relay = config(settings, relays, machine, control)?;
@@ -66,6 +67,36 @@ pub fn plan(
         listening,
         endpoints,
     })
+}
+
+/// How many workers there are: as many as cores, unless the operator says otherwise.
+pub(crate) fn workers(settings: &Settings) -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    settings.process.workers.map_or(cores, usize::from).max(1)
+}
+
+/// The relay ports that allocations share, if they do.
+fn multiplex(settings: &Settings, relays: &[IpAddr]) -> anyhow::Result<Option<Multiplex>> {
+    let Some(shared) = settings.relay.multiplex else {
+        return Ok(None);
+    };
+    let workers = workers(settings);
+    let ports = shared.ports.map_or(workers, usize::from);
+    let last = usize::from(shared.first_port) + ports - 1;
+    let last = u16::try_from(last).map_err(|_| {
+        anyhow::anyhow!(
+            "multiplex-peer: {ports} ports from {} on go beyond 65535; lower multiplex-peer-port",
+            shared.first_port
+        )
+    })?;
+    let ports = shared.first_port..=last;
+    info!("UDP allocations share the relay ports {ports:?} (multiplex-peer)");
+    Ok(Some(Multiplex::new(
+        relays,
+        ports,
+        workers,
+        shared.max_peers,
+    )))
 }
 
 /// The port for TLS on each address. Where a plain listener is open already, TLS is told apart there.

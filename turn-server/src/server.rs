@@ -57,6 +57,11 @@ impl Server {
             .map(|_| random_bytes())
             .collect::<anyhow::Result<Vec<_>>>()?
             .into_iter();
+        let shared_relays = (plan.shared.multiplex.iter()).flat_map(|shared| shared.sockets());
+        let io = turn_io::Config {
+            shared_relays: shared_relays.collect(),
+            ..io
+        };
         let workers = turn_io::start(io, |number| {
             let rng = StdRng::from_seed(seeds.next().unwrap_or_default());
             let worker = u16::try_from(number).unwrap_or(u16::MAX);

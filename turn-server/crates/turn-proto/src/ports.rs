@@ -23,6 +23,8 @@ pub(crate) enum Want {
     Pair,
     /// A share of one that all allocations share.
     Shared,
+    /// A share of an even one.
+    SharedEven,
 }
 
 /// The ports of all relay addresses.

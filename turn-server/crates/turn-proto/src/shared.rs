@@ -62,8 +62,8 @@ impl Shared {
     }
 
     /// Claims a share of one of the shared ports of an address, for an allocation of this worker.
-    pub(crate) fn share(&self, ip: IpAddr, worker: u16) -> Option<PortClaim> {
-        let at = self.multiplex.as_ref()?.choose(ip, worker)?;
+    pub(crate) fn share(&self, ip: IpAddr, worker: u16, even: bool) -> Option<PortClaim> {
+        let at = self.multiplex.as_ref()?.choose(ip, worker, even)?;
         self.claim_exactly(at)
     }
 

@@ -9,8 +9,8 @@ Keys, values and rules are those of coturn's turnserver.conf.
 Made from the registry of options; do not edit it, copy it. To make it anew:
 cargo run -p turn-config --example generate
 
-The smallest files that work are minimal-secret.conf, static-users.conf, behind-nat.conf and docker-small-range.conf \
-beside this one; options.md lists every option, also those that do nothing here.";
+The smallest files that work are minimal-secret.conf, static-users.conf, behind-nat.conf, docker-small-range.conf and \
+docker-one-port.conf beside this one; options.md lists every option, also those that do nothing here.";
 
 /// The generated files: name in `config/`, and content.
 pub fn generated_files() -> [(&'static str, String); 2] {

@@ -2,8 +2,6 @@
 
 use crate::option::{Group, Kind, flag, number, option, port};
 
-const NO_MULTIPLEX: &str = "each allocation has a socket of its own; sharing one is not built yet";
-
 pub(super) static GROUP: Group = Group {
     title: "Relay",
     options: &[
@@ -71,15 +69,28 @@ pub(super) static GROUP: Group = Group {
         flag("server-relay", "Let peers send without permission.")
             .no_effect("permissions are checked in any case, as RFC 8656 asks"),
         flag("mobility", "Let clients move to another address (RFC 8016).").not_yet("mobility (RFC 8016) is not built yet"),
-        flag("multiplex-peer", "Let allocations share one relay socket.").not_yet(NO_MULTIPLEX),
+        flag(
+            "multiplex-peer",
+            "Let all UDP allocations share a few relay ports instead of taking one each, for containers and firewalls: packets \
+             are told apart by the peer that they come from, and by what ICE says where two clients have the same one.",
+        ),
         number("multiplex-peer-port", 1, 65_000, "port", "First port of the shared relay sockets.")
             .default("3480")
-            .example("3480")
-            .not_yet(NO_MULTIPLEX),
+            .example("3480"),
+        number(
+            "multiplex-peer-ports",
+            0,
+            4096,
+            "ports",
+            "Number of shared relay ports, 0 for one per worker: so many clients at a time can talk to a peer that tells \
+             clients apart by their addresses only.",
+        )
+        .ours()
+        .default("0")
+        .example("4"),
         number("multiplex-peer-max-peers", 1, 65_535, "peers", "Peers of one allocation on a shared socket.")
             .default("256")
-            .example("256")
-            .not_yet(NO_MULTIPLEX),
+            .example("256"),
         flag("rfc5766-channel-numbers", "Accept channel numbers above 0x4FFF.")
             .no_effect("channels 0x4000 to 0x7FFF are always accepted"),
         flag("no-loopback-peers", "Refuse peers on loopback addresses.")

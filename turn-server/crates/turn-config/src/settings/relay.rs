@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::Listening;
+use super::{Listening, Multiplex};
 use crate::diagnostics::Report;
 use crate::ip_range::IpRange;
 use crate::origin::Origin;
@@ -19,6 +19,8 @@ pub struct Relay {
     pub min_port: u16,
     /// Highest port of the range, inside it.
     pub max_port: u16,
+    /// Ports that UDP allocations share; `None`: each has one of the range.
+    pub multiplex: Option<Multiplex>,
     /// The family when the client names none.
     pub default_family: DefaultFamily,
     /// UDP allocations are made.
@@ -76,6 +78,7 @@ impl Relay {
             addresses,
             min_port: values.port("min-port").unwrap_or_default(),
             max_port: values.port("max-port").unwrap_or_default(),
+            multiplex: Multiplex::build(values, &ports_of(listening), report),
             default_family: default_family(values),
             udp: !values.flag("no-udp-relay"),
             tcp: !values.flag("no-tcp-relay"),
@@ -197,20 +200,23 @@ fn check_ports(relay: &Relay, listening: &Listening, values: &Values, report: &m
         );
         return;
     }
-    let ports = [
-        ("listening-port", Some(listening.port)),
-        ("alt-listening-port", listening.alternate_port),
-    ];
-    for (option, port) in ports {
-        if let Some(port) = port.filter(|port| (min_port..=max_port).contains(port)) {
-            report.warn(
-                values.origin(option),
-                format!(
-                    "{option} {port} lies inside the relay range {min_port}-{max_port}; choose a port outside"
-                ),
-            );
-        }
+    let inside = |(_, port): &(&str, u16)| (min_port..=max_port).contains(port);
+    for (option, port) in ports_of(listening).into_iter().filter(inside) {
+        report.warn(
+            values.origin(option),
+            format!(
+                "{option} {port} lies inside the relay range {min_port}-{max_port}; choose a port outside"
+            ),
+        );
     }
+}
+
+/// The ports that are listened on for datagrams.
+fn ports_of(listening: &Listening) -> Vec<(&'static str, u16)> {
+    let first = ("listening-port", listening.port);
+    let second = listening.alternate_port;
+    let second = second.map(|port| ("alt-listening-port", port));
+    [Some(first), second].into_iter().flatten().collect()
 }
 
 impl Peers {

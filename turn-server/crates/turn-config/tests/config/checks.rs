@@ -188,6 +188,28 @@ fn nat_discovery_needs_two_ports_and_its_port_needs_discovery() {
 }
 
 #[test]
+fn shared_ports_are_free_ones_below_the_end() {
+    let shared = ["-n", "-z", "--multiplex-peer"];
+    let with = |more: &[&str]| problems(parse(&[&shared[..], more].concat()))[0].to_string();
+    let clash = with(&["-p", "3481", "--multiplex-peer-ports=2"]);
+    assert!(
+        clash.contains("listening-port 3481 is one of the shared"),
+        "{clash}"
+    );
+    let clash = with(&["-p", "3470", "--rfc5780", "--alt-listening-port=3480"]);
+    assert!(
+        clash.contains("alt-listening-port 3480 is one of the shared"),
+        "{clash}"
+    );
+    let end = with(&["--multiplex-peer-port=65000", "--multiplex-peer-ports=600"]);
+    assert!(end.contains("beyond port 65535"), "{end}");
+    assert_warns(
+        &run(&["-n", "-z", "--multiplex-peer-ports=2"]),
+        &["multiplex-peer-ports is used only with multiplex-peer"],
+    );
+}
+
+#[test]
 fn a_server_that_nobody_can_reach_is_refused() {
     assert!(
         problems(parse(&["-n", "-z", "--no-udp", "--no-tcp"]))[0]

@@ -130,6 +130,26 @@ const CASES: &[(&str, &[&str], &str)] = &[
         "default_family: V6",
     ),
     ("keep-address-family", &["-K"], "default_family: Client"),
+    (
+        "multiplex-peer",
+        &["--multiplex-peer"],
+        "multiplex: Some(Multiplex { first_port: 3480, ports: None, max_peers: 256 })",
+    ),
+    (
+        "multiplex-peer-port",
+        &["--multiplex-peer", "--multiplex-peer-port=4000"],
+        "first_port: 4000",
+    ),
+    (
+        "multiplex-peer-ports",
+        &["--multiplex-peer", "--multiplex-peer-ports=4"],
+        "ports: Some(4)",
+    ),
+    (
+        "multiplex-peer-max-peers",
+        &["--multiplex-peer", "--multiplex-peer-max-peers=9"],
+        "max_peers: 9",
+    ),
     ("no-udp-relay", &["--no-udp-relay"], "udp: false, tcp: true"),
     ("no-tcp-relay", &["--no-tcp-relay"], "udp: true, tcp: false"),
     (

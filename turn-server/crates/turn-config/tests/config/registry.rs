@@ -217,6 +217,7 @@ fn ours_are_the_documented_doors() {
             "denied-client-ip",
             "allow-private-peers",
             "nat64-prefix",
+            "multiplex-peer-ports",
             "oauth-keys-file",
             "http-listen",
             "http-api-key",

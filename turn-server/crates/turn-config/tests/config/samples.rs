@@ -8,11 +8,12 @@ use turn_config::settings::{External, LogTarget, Password};
 
 use super::support::{file_problems, run_file};
 
-const SAMPLES: [&str; 4] = [
+const SAMPLES: [&str; 5] = [
     "minimal-secret.conf",
     "static-users.conf",
     "behind-nat.conf",
     "docker-small-range.conf",
+    "docker-one-port.conf",
 ];
 
 fn text(name: &str) -> String {
@@ -115,4 +116,13 @@ fn docker_small_range() {
         }]
     );
     assert_eq!(settings.logging.target, LogTarget::Stdout);
+}
+
+#[test]
+fn docker_one_port() {
+    let settings = sample("docker-one-port.conf");
+    let multiplex = settings.relay.multiplex.unwrap();
+    assert_eq!((multiplex.first_port, multiplex.ports), (3480, Some(2)));
+    assert!(settings.relay.udp && !settings.relay.tcp);
+    assert_eq!(settings.quotas.total, Some(2000));
 }

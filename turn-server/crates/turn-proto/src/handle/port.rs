@@ -63,10 +63,12 @@ impl Relay {
         // Step 10, before the range is searched: somebody over quota is not worth it.
         let ticket = self.ticket(path, requester)?;
         // Step 8: EVEN-PORT, and whether the next port is reserved.
+        let shares = self.shares_ports(request)?;
         let (want, second) = match even {
-            // Which port it is cannot be chosen where all share a few: coturn answers 508 as well.
-            Some(_) if self.shares_ports(request)? => return Err(Reject::InsufficientCapacity),
-            None if self.shares_ports(request)? => (Want::Shared, None),
+            // Where all share a few ports, an even one may be among them, but none can be reserved for one client.
+            Some(true) if shares => return Err(Reject::InsufficientCapacity),
+            Some(false) if shares => (Want::SharedEven, None),
+            None if shares => (Want::Shared, None),
             None => (Want::Any, None),
             Some(false) => (Want::Even, None),
             Some(true) => (Want::Pair, Some(self.ticket(path, requester)?)),
@@ -82,7 +84,7 @@ impl Relay {
             claims,
             lacking,
             ticket,
-            may_move: Some(want).filter(|want| *want != Want::Shared),
+            may_move: Some(want).filter(|_| !shares),
             next: next.zip(second),
         })
     }
@@ -117,10 +119,11 @@ impl Relay {
     ) -> Result<(PortClaim, Option<PortClaim>), Reject> {
         let ip = self.choose_address(path, version)?;
         let claim = match want {
-            Want::Shared => self
-                .shared
-                .share(ip, self.worker)
-                .map(|claim| (claim, None)),
+            Want::Shared | Want::SharedEven => {
+                let even = want == Want::SharedEven;
+                let claim = self.shared.share(ip, self.worker, even);
+                claim.map(|claim| (claim, None))
+            }
             _ => (self.shared.ports).claim(ip, want, self.rng.next_u32()),
         };
         claim.ok_or(Reject::InsufficientCapacity)

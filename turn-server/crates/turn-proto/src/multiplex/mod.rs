@@ -139,8 +139,12 @@ impl Multiplex {
     }
 
     /// The address for a new member: one that its worker reads, if there is any, and of these the one with fewest members.
-    pub(crate) fn choose(&self, ip: IpAddr, worker: u16) -> Option<SocketAddr> {
-        let relays = self.relays.iter().filter(|relay| relay.local.ip() == ip);
+    pub(crate) fn choose(&self, ip: IpAddr, worker: u16, even: bool) -> Option<SocketAddr> {
+        let fits = |relay: &&SharedRelay| {
+            let local = relay.local;
+            local.ip() == ip && (!even || local.port().is_multiple_of(2))
+        };
+        let relays = self.relays.iter().filter(fits);
         let busy = |relay: &&SharedRelay| {
             let members = relay.members.load(Ordering::Relaxed);
             (relay.owner != worker, members)

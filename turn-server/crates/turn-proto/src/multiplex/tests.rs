@@ -273,7 +273,7 @@ fn ports_are_owned_in_turn_and_the_emptiest_own_one_is_chosen() {
     let mut slab = Slab::default();
     let mut chosen = Vec::new();
     for _ in 0..3 {
-        let address = multiplex.choose(relay_ip(), 1).unwrap();
+        let address = multiplex.choose(relay_ip(), 1, false).unwrap();
         let key = slab.insert(()).unwrap();
         let place = multiplex.place_of(address).unwrap();
         multiplex.join(place, Member { worker: 1, key });
@@ -281,7 +281,7 @@ fn ports_are_owned_in_turn_and_the_emptiest_own_one_is_chosen() {
     }
     assert_eq!(chosen, [3481, 3483, 3481]);
     // A worker beyond the ports takes the emptiest of the others'.
-    assert_eq!(multiplex.choose(relay_ip(), 2).unwrap().port(), 3480);
+    assert_eq!(multiplex.choose(relay_ip(), 2, false).unwrap().port(), 3480);
     assert_eq!(
         multiplex.place_of("198.51.100.1:3484".parse().unwrap()),
         None
@@ -290,5 +290,8 @@ fn ports_are_owned_in_turn_and_the_emptiest_own_one_is_chosen() {
         multiplex.place_of("198.51.100.2:3480".parse().unwrap()),
         None
     );
-    assert_eq!(multiplex.choose("192.0.2.1".parse().unwrap(), 0), None);
+    assert_eq!(
+        multiplex.choose("192.0.2.1".parse().unwrap(), 0, false),
+        None
+    );
 }
