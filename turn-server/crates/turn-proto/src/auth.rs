@@ -47,6 +47,9 @@ impl From<Reject> for Unproven {
     }
 }
 
+/// The length of a long-term key by MD5.
+const MD5_KEY_LEN: usize = 16;
+
 /// What a request claims, as far as it can be read without a key.
 #[derive(Clone, Copy)]
 struct Claimed<'a> {
@@ -324,7 +327,11 @@ impl Relay {
             let origin = KeyOrigin::Token {
                 expires_at: opened.expires_at,
             };
-            SessionKey::proven(view, opened.mac_key.expose(), origin, claimed.answers)
+            let mac_key = opened.mac_key.expose();
+            let proven = |key| SessionKey::proven(view, key, origin, claimed.answers);
+            // RFC 7635 §8 means the whole key. coturn, and so the clients tried against it, sign with as much of it as a
+            // long-term key has.
+            proven(mac_key).or_else(|| proven(mac_key.get(..MD5_KEY_LEN)?))
         });
         key.ok_or(Reject::Unauthorized)
     }

@@ -128,6 +128,23 @@ fn tokens_are_signed_for_by_sha256_as_well() {
 }
 
 #[test]
+fn a_client_that_signs_with_sixteen_bytes_of_the_key_as_coturn_s_does_is_believed() {
+    let mut world = world();
+    let mut client = client("north", b'm');
+    client.key = IntegrityKey::new(&[b'm'; 16]);
+    let answer = allocate(&mut client, &mut world, &unhex(NORTH));
+    assert!(answer.code().is_none() && answer.signed_by(&client.key));
+    let answer = client.permit(&mut world, "203.0.113.5:9");
+    assert!(answer.code().is_none() && answer.signed_by(&client.key));
+    for length in [0, 15, 17, 19, 21] {
+        let mut other = Client::new("192.0.2.10:40001", "north", "");
+        other.key = IntegrityKey::new(&vec![b'm'; length]);
+        let answer = allocate(&mut other, &mut world, &unhex(NORTH));
+        assert_eq!(answer.code(), Some(401), "{length}");
+    }
+}
+
+#[test]
 fn whatever_is_wrong_with_a_token_a_new_one_is_asked_for() {
     let north = unhex(NORTH);
     let mut tampered = north.clone();
