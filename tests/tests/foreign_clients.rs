@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::process::{run, target_folder, tests_folder};
+use e2e::process::{run, scratch_file, target_folder, tests_folder};
 use e2e::server::{Server, free_port};
 use e2e::uclient::{Peer, uclient};
 use tokio::net::UdpSocket;
@@ -188,6 +188,56 @@ fn uclient_connects_to_a_relayed_address_as_a_peer() {
         totals.sent == 20 && totals.received == 10,
         "{arguments:?}: {totals:?}"
     );
+}
+
+/// Tokens instead of passwords (RFC 7635): the client mints them itself, with the three keys of its documentation, and takes
+/// another one for each Allocate and Refresh.
+#[test]
+fn uclient_gets_in_by_access_tokens() {
+    let keys = scratch_file("oauth-keys").unwrap();
+    let content = "north:A256GCM:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDEK\n\
+                   union:A128GCM:MTIzNDU2Nzg5MDEyMzQ1Ngo=\n\
+                   oldempire:A256GCM:MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIK\n";
+    std::fs::write(&keys, content).unwrap();
+    let keys = format!("--oauth-keys-file={}", keys.display());
+    let flags = ["--oauth", "--server-name=turn.example.org", &keys];
+    for (transport, flag) in [(Transport::Udp, None), (Transport::Tcp, Some("-t"))] {
+        let (_server, port) = server_with(transport, Credential::StaticUser, &flags).unwrap();
+        let peer = Peer::start(None, V4).unwrap();
+        let (port, peer_port) = (port.to_string(), peer.port.to_string());
+        let mut arguments = vec!["-J", "-u", "nobody", "-c", "-n", "10", "-m", "2"];
+        arguments.extend(["-p", &port, "-e", "127.0.0.1", "-r", &peer_port]);
+        arguments.extend(flag);
+        arguments.push("127.0.0.1");
+        let totals = uclient(None, &arguments).unwrap();
+        assert!(totals.all_returned(), "{arguments:?}: {totals:?}");
+    }
+}
+
+/// A client that is sent to another server goes there and is served (RFC 8489 §10).
+#[test]
+fn uclient_follows_a_redirection() {
+    let (second, second_port) =
+        server_with(Transport::Udp, Credential::StaticUser, &["--verbose"]).unwrap();
+    let elsewhere = [
+        &*format!("--alternate-server=127.0.0.1:{second_port}"),
+        &format!("--alternate-server=[::1]:{second_port}"),
+        "--verbose",
+    ];
+    let (first, port) = server_with(Transport::Udp, Credential::StaticUser, &elsewhere).unwrap();
+    let (port, ours) = (port.to_string(), Credential::StaticUser.uclient_flags());
+    for (address, family) in [(V4, None), (V6, Some("-x"))] {
+        let peer = Peer::start(None, address).unwrap();
+        let (host, peer_port) = (address.to_string(), peer.port.to_string());
+        let mut arguments = vec!["-c", "-n", "10", "-p", &port, "-e", &host, "-r", &peer_port];
+        arguments.extend(ours.iter().copied().chain(family));
+        arguments.push(&host);
+        let totals = uclient(None, &arguments).unwrap();
+        assert!(totals.all_returned(), "{arguments:?}: {totals:?}");
+    }
+    let made = |server: &Server| server.output().matches("new, realm").count();
+    assert_eq!(made(&first), 0, "{}", first.output());
+    assert_eq!(made(&second), 2, "{}", second.output());
 }
 
 /// A client takes the new nonce out of a 438 and goes on.
