@@ -263,6 +263,10 @@ fn a_nonce_that_grows_stale_during_a_session_costs_no_message() {
 /// Two relay-only agents of one stack connect to each other and send messages both ways; the script checks and fails.
 fn pair(script: &mut Command, transport: Transport) -> Result<()> {
     let (_server, port) = server(transport, Credential::StaticUser)?;
+    pair_at(script, transport, port)
+}
+
+fn pair_at(script: &mut Command, transport: Transport, port: u16) -> Result<()> {
     let transport = if transport == Transport::Udp {
         "udp"
     } else {
@@ -331,6 +335,53 @@ fn werift_over_udp() {
 #[test]
 fn werift_over_tcp() {
     pair(&mut werift().unwrap(), Transport::Tcp).unwrap();
+}
+
+/// A server on which all UDP allocations share one relay port, and more workers than that port has readers.
+fn server_with_one_relay_port(transport: Transport) -> Result<(Server, u16)> {
+    // An even one: turnutils_uclient sometimes asks for that (EVEN-PORT).
+    let even = std::iter::repeat_with(|| free_port(V4))
+        .find(|port| port.as_ref().is_ok_and(|port| port % 2 == 0) || port.is_err());
+    let shared = even.context("no even port is free")??;
+    let shared = format!("--multiplex-peer-port={shared}");
+    let flags = [
+        "--multiplex-peer",
+        &shared,
+        "--multiplex-peer-ports=1",
+        "--relay-threads=3",
+    ];
+    server_with(transport, Credential::StaticUser, &flags)
+}
+
+/// Six agents at once have the very same relayed address, which is their peer's address as well: only what ICE says tells
+/// them apart. coturn refuses the second permission for that address.
+#[test]
+fn three_pairs_of_agents_on_one_relay_port_find_each_other() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let (_server, port) = server_with_one_relay_port(transport).unwrap();
+        let scripts = [aioice().unwrap(), werift().unwrap(), aioice().unwrap()];
+        let pairs = scripts
+            .map(|mut script| std::thread::spawn(move || pair_at(&mut script, transport, port)));
+        for pair in pairs {
+            pair.join().unwrap().unwrap();
+        }
+    }
+}
+
+/// Two clients on one relay port talk to the same address and port of one peer, by channels and by Send indications.
+#[test]
+fn uclient_on_one_relay_port() {
+    let (_server, port) = server_with_one_relay_port(Transport::Udp).unwrap();
+    let peer = Peer::start(None, V4).unwrap();
+    let (port, peer_port) = (port.to_string(), peer.port.to_string());
+    for method in [[].as_slice(), &["-s"], &["-y"]] {
+        let mut arguments = vec!["-p", &port, "-e", "127.0.0.1", "-r", &peer_port];
+        arguments.extend(["-n", "10", "-m", "2", "-c"]);
+        arguments.extend(Credential::StaticUser.uclient_flags().iter().chain(method));
+        arguments.push("127.0.0.1");
+        let totals = uclient(None, &arguments).unwrap();
+        assert!(totals.all_returned(), "{arguments:?}: {totals:?}");
+    }
 }
 
 /// The client of the crate whose server ours stands in for.
