@@ -7,12 +7,10 @@ mod support;
 use std::net::{IpAddr, SocketAddr};
 
 use support::{Client, Got, LOOPBACKS, Server, Setup};
-use turn_proto::{Event, External, IpRange, PeerPolicy, Transport};
+use turn_proto::{External, IpRange, PeerPolicy, Transport};
 
 const CHANNEL: u16 = 0x4001;
 const PUBLIC: &str = "203.0.113.9";
-/// How many sockets a client opens at most until the kernel deals it to the worker that it should be on.
-const TRIES: usize = 200;
 
 /// How a client calls its peer's relayed address.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,22 +60,10 @@ fn server() -> Server {
 }
 
 /// A client with an allocation on this worker.
-fn place(server: &Server, transport: Transport, worker: u64) -> Placed {
-    for _ in 0..TRIES {
-        let mut client = server.client(transport, LOOPBACKS[0]);
-        let relayed = client.allocate();
-        assert_eq!(relayed.ip().to_string(), PUBLIC);
-        let session = server.events.iter().find_map(|event| match event {
-            Event::Started { session, path, .. } if path.client == client.local() => Some(session),
-            _ => None,
-        });
-        // The session's number begins with its worker's.
-        if session.unwrap().0 / 1_000_000_000_000_000 == worker {
-            return Placed { client, relayed };
-        }
-        client.release();
-    }
-    panic!("no client comes to worker {worker}");
+fn place(server: &Server, transport: Transport, worker: u16) -> Placed {
+    let (client, relayed) = server.place(transport, worker);
+    assert_eq!(relayed.ip().to_string(), PUBLIC);
+    Placed { client, relayed }
 }
 
 impl Placed {

@@ -215,6 +215,19 @@ impl Client {
             .unwrap()
     }
 
+    /// Waits for the answer to a Binding request, and passes over data that comes before it.
+    pub(crate) fn settle(&mut self) {
+        let id = self.next_id();
+        self.send(&RequestBuilder::new(Method::BINDING, id).finish(None, false));
+        loop {
+            let bytes = self.receive_bytes().unwrap();
+            match parse(&bytes) {
+                Ok(Packet::Stun(view)) if view.transaction_id() == id => return,
+                _ => {}
+            }
+        }
+    }
+
     /// Sends a request, with credentials once a nonce is known, and takes its answer.
     pub(crate) fn request(
         &mut self,

@@ -24,7 +24,7 @@ pub(crate) use secure::{IDENTITY, Identity, shake};
 use turn_auth::{Credentials, NonceKey};
 use turn_io::{Backend, Config, StartError, Stats, Workers, start};
 use turn_proto::{
-    Access, DefaultFamily, Event, Lifetimes, Limits, PeerPolicy, Relay, RelayAddresses,
+    Access, DefaultFamily, Event, Lifetimes, Limits, Multiplex, PeerPolicy, Relay, RelayAddresses,
     RelayChoice, Shared, Transport,
 };
 
@@ -32,6 +32,8 @@ pub(crate) const REALM: &str = "test.org";
 pub(crate) const USER: &str = "ann";
 pub(crate) const PASSWORD: &str = "secret of ann";
 pub(crate) const BACKENDS: [Backend; 2] = [Backend::Batched, Backend::Plain];
+/// Peers of one allocation on a shared port.
+pub(crate) const MAX_PEERS: usize = 256;
 pub(crate) const LOOPBACKS: [&str; 2] = ["127.0.0.1:0", "[::1]:0"];
 
 /// How a test's server differs from the common one.
@@ -39,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) config: Config,
     pub(crate) relays: Vec<IpAddr>,
     pub(crate) relay_ports: RangeInclusive<u16>,
+    /// Relay ports that allocations share.
+    pub(crate) shared_ports: Option<RangeInclusive<u16>>,
     /// What is other than in [`rules`].
     pub(crate) adjust: fn(&mut turn_proto::Config),
 }
@@ -56,6 +60,7 @@ impl Default for Setup {
             config,
             relays: LOOPBACKS.map(ip).to_vec(),
             relay_ports: 20_000..=64_999,
+            shared_ports: None,
             adjust: |_| {},
         }
     }
@@ -97,13 +102,25 @@ impl Server {
         setup: Setup,
         mut rng: impl FnMut(usize) -> R,
     ) -> Result<Self, StartError> {
-        let shared = Shared::new(&setup.relays, setup.relay_ports, 0, 0);
+        let (workers, relays) = (setup.config.workers, &setup.relays);
+        let multiplex =
+            (setup.shared_ports).map(|ports| Multiplex::new(relays, ports, workers, MAX_PEERS));
+        let shared = match multiplex {
+            Some(multiplex) => Shared::multiplexed(relays, setup.relay_ports, [0, 0], multiplex),
+            None => Shared::new(relays, setup.relay_ports, 0, 0),
+        };
+        let shared_relays = shared
+            .multiplex
+            .iter()
+            .flat_map(Multiplex::sockets)
+            .collect();
         let mut rules = rules(setup.relays);
         (setup.adjust)(&mut rules);
         let rules = Arc::new(rules);
         let (sink, events) = sync_channel(1024);
         let config = Config {
             events: setup.config.events.or(Some(sink)),
+            shared_relays,
             ..setup.config
         };
         let workers = start(config, |number| {
@@ -138,6 +155,27 @@ impl Server {
     /// A client that has not sent anything yet.
     pub(crate) fn client(&self, transport: Transport, on: &str) -> Client {
         Client::connect(transport, self.address(transport, on))
+    }
+
+    /// A client whose allocation lives on this worker, and its relayed address.
+    pub(crate) fn place(&self, transport: Transport, worker: u16) -> (Client, SocketAddr) {
+        // The kernel deals clients to workers by their ports.
+        for _ in 0..200 {
+            let mut client = self.client(transport, LOOPBACKS[0]);
+            let relayed = client.allocate();
+            let session = self.events.iter().find_map(|event| match event {
+                Event::Started { session, path, .. } if path.client == client.local() => {
+                    Some(session)
+                }
+                _ => None,
+            });
+            // The session's number begins with its worker's.
+            if session.unwrap().0 / 1_000_000_000_000_000 == u64::from(worker) {
+                return (client, relayed);
+            }
+            client.release();
+        }
+        panic!("no client comes to worker {worker}");
     }
 
     /// Waits until the counters satisfy a condition, which others bring about.
