@@ -65,6 +65,10 @@ pub const CONNECTION_ID: u16 = 0x002A;
 pub const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
 /// ADDRESS-ERROR-CODE (RFC 8656 §18.12).
 pub const ADDRESS_ERROR_CODE: u16 = 0x8001;
+/// ADDITIONAL-ADDRESS-FAMILY by the number that coturn and its tools gave it before 4.8 of 2025; never assigned to anything.
+pub const OLD_ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8032;
+/// ADDRESS-ERROR-CODE by its number of the same time.
+pub const OLD_ADDRESS_ERROR_CODE: u16 = 0x8033;
 /// PASSWORD-ALGORITHMS (RFC 8489 §14.11).
 pub const PASSWORD_ALGORITHMS: u16 = 0x8002;
 /// ALTERNATE-DOMAIN (RFC 8489 §14.16).

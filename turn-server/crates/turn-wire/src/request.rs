@@ -77,12 +77,20 @@ impl Request {
         self.read(ATTR_REQUESTED_ADDRESS_FAMILY, Family::from_value)
     }
 
-    /// Returns ADDITIONAL-ADDRESS-FAMILY (RFC 8656 §18.11).
+    /// Returns ADDITIONAL-ADDRESS-FAMILY (RFC 8656 §18.11), by its old number too.
+    ///
+    /// Under that it is an attribute that may be ignored: a value that means nothing is.
     pub fn additional_family(&self) -> Result<Option<Family>, Malformed> {
-        self.read(
+        let found = self.read(
             AttrType(attr::ADDITIONAL_ADDRESS_FAMILY),
             Family::from_value,
-        )
+        )?;
+        let old = || {
+            let kind = AttrType(attr::OLD_ADDITIONAL_ADDRESS_FAMILY);
+            let value = self.read(kind, Family::from_value).ok().flatten();
+            value.filter(|family| !matches!(family, Family::Other(_)))
+        };
+        Ok(found.or_else(old))
     }
 
     /// Returns EVEN-PORT; `Some(true)` asks to reserve the next port too (RFC 8656 §18.7).

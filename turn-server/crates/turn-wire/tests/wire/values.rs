@@ -285,6 +285,21 @@ fn send_with_an_attribute_that_is_not_understood_is_refused() {
 }
 
 #[test]
+fn the_old_number_of_additional_address_family_means_the_same_or_nothing() {
+    let read = |kind, value: &[u8]| {
+        let request = RequestBuilder::new(Method::ALLOCATE, ID).attribute(kind, value);
+        let bytes = request.finish(None, false);
+        Request::decode(&view(&bytes)).unwrap().additional_family()
+    };
+    assert_eq!(read(0x8032, &[2, 0, 0, 0]), Ok(Some(Family::V6)));
+    assert_eq!(read(0x8032, &[1, 0, 0, 0]), Ok(Some(Family::V4)));
+    for meaningless in [&[][..], &[2], &[9, 0, 0, 0], &[2; 5]] {
+        assert_eq!(read(0x8032, meaningless), Ok(None));
+    }
+    assert!(read(0x8000, &[2]).is_err());
+}
+
+#[test]
 fn dont_fragment_in_send_is_reported() {
     let send = || {
         RequestBuilder::indication(Method::SEND, ID)
