@@ -17,16 +17,31 @@ use crate::process::Process;
 /// # Errors
 /// When it is not installed, does not end within a minute, or reaches no verdict.
 pub fn verdicts(space: Option<&Namespace>, server: IpAddr, port: u16) -> Result<Vec<String>> {
-    const PROGRAM: &str = "turnutils_natdiscovery";
-    let mut command = space.map_or_else(|| Command::new(PROGRAM), |space| space.command(PROGRAM));
-    command.args(["-m", "-f", "-p", &port.to_string(), &server.to_string()]);
-    let mut process = Process::start(&mut command, "natdiscovery")
-        .context("it comes with: apt-get install coturn")?;
-    process.wait(Duration::from_secs(60))?;
-    let output = process.output();
+    let output = run(space, server, port, &["-m", "-f"])?;
     let verdicts = read(&output);
     ensure!(!verdicts.is_empty(), "no verdict in:\n{output}");
     Ok(verdicts)
+}
+
+/// Tells whether a mapping is still there after a second: a second socket asks for an answer to the port of the first
+/// (RESPONSE-PORT), and that one gets it.
+///
+/// # Errors
+/// When it is not installed or does not end within a minute.
+pub fn mapping_lasts(space: Option<&Namespace>, server: IpAddr, port: u16) -> Result<bool> {
+    let output = run(space, server, port, &["-t", "-T", "1"])?;
+    Ok(output.matches("RFC 5780 response").count() == 2)
+}
+
+fn run(space: Option<&Namespace>, server: IpAddr, port: u16, what: &[&str]) -> Result<String> {
+    const PROGRAM: &str = "turnutils_natdiscovery";
+    let mut command = space.map_or_else(|| Command::new(PROGRAM), |space| space.command(PROGRAM));
+    command.args(what);
+    command.args(["-p", &port.to_string(), &server.to_string()]);
+    let mut process = Process::start(&mut command, "natdiscovery")
+        .context("it comes with: apt-get install coturn")?;
+    process.wait(Duration::from_secs(60))?;
+    Ok(process.output())
 }
 
 fn read(output: &str) -> Vec<String> {

@@ -11,7 +11,7 @@ use e2e::browser::Kind::{self, Chromium, Firefox};
 use e2e::call::{Call, Measured, Quickstart};
 use e2e::http::Metrics;
 use e2e::nat::{Host, Internet, Nat, Site};
-use e2e::natdiscovery::verdicts;
+use e2e::natdiscovery::{mapping_lasts, verdicts};
 use e2e::server::Server;
 use e2e::uclient::uclient;
 
@@ -189,6 +189,7 @@ fn nat_discovery_tells_the_routers_apart() {
             "NAT with Endpoint Independent Filtering!"
         ]
     );
+    assert!(mapping_lasts(Some(&open.client), server.address, 3478).unwrap());
     let symmetric = internet.site("symmetric", Nat::Symmetric).unwrap();
     assert_eq!(
         ask(&symmetric.client),

@@ -11,7 +11,7 @@ mod support;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use support::{Client, Got, PORTS, World, address, behind_nat, config, udp};
-use turn_proto::{Config, Multiplex, Path, Shared};
+use turn_proto::{Config, Multiplex, Path, Shared, Transport};
 use turn_wire::{Method, Packet, RequestBuilder, Responder, parse, parse_data};
 
 const MAX_PEERS: usize = 256;
@@ -322,4 +322,17 @@ fn an_allocation_that_is_taken_over_goes_on_where_it_was() {
     }
     // It is not for a fast path, which knows addresses only.
     assert!(worlds[1].relay.flows(now).is_empty());
+}
+
+/// A listening socket cannot be shared as one for datagrams can: what it accepts says nothing of whom it is for.
+#[test]
+fn a_relay_over_tcp_has_a_port_of_its_own() {
+    let mut world = world();
+    let mut client = Client::ann("203.0.113.7:1000").over(Transport::Tcp, 9);
+    let answer = client.ask(&mut world, Method::ALLOCATE, |request| {
+        request.requested_transport(6)
+    });
+    assert!(PORTS.contains(&answer.relayed().port()));
+    assert_eq!(world.shared.ports.claimed(), 1);
+    assert_eq!(world.shared.multiplex.as_ref().unwrap().members(), 0);
 }
