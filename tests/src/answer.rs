@@ -34,6 +34,7 @@ const NAMES: &[(u16, &str)] = &[
     (0x0022, "RESERVATION-TOKEN"),
     (0x002a, "CONNECTION-ID"),
     (0x8001, "ADDRESS-ERROR-CODE"),
+    (0x8033, "ADDRESS-ERROR-CODE of the draft"),
     (0x8002, "PASSWORD-ALGORITHMS"),
     (0x8004, "ICMP"),
     (0x8022, "SOFTWARE"),
@@ -199,11 +200,12 @@ fn with_value(attribute: &RawAttribute, message: &Message, facts: &mut Facts) ->
         }
         0x0013 => format!("{name}=\"{}\"", String::from_utf8_lossy(value)),
         0x0016 => {
+            // The codec reads the first of them only; of a second, the family will do.
             facts.relayed = address(message, attribute.typ);
-            match facts.relayed {
-                Some(SocketAddr::V4(_)) => format!("{name}=IPv4"),
-                Some(SocketAddr::V6(_)) => format!("{name}=IPv6"),
-                None => format!("{name}=unreadable"),
+            match value {
+                [_, 1, ..] if value.len() == 8 => format!("{name}=IPv4"),
+                [_, 2, ..] if value.len() == 20 => format!("{name}=IPv6"),
+                _ => format!("{name}=unreadable"),
             }
         }
         0x0020 if address(message, attribute.typ) != Some(facts.client) => {

@@ -177,6 +177,16 @@ pub(crate) const CASES: &[Case] = &[
             &say(ALLOCATE).with(udp()).with(additional_family(2)),
         )
     }),
+    (
+        "an allocation of both families, by the draft's number",
+        |c| {
+            c.challenge()?;
+            c.ask(
+                "allocate",
+                &say(ALLOCATE).with(udp()).with(plain(0x8032, &[2, 0, 0, 0])),
+            )
+        },
+    ),
     ("ADDITIONAL-ADDRESS-FAMILY of IPv4", |c| {
         c.challenge()?;
         c.ask(

@@ -174,9 +174,10 @@ impl Core {
         }
     }
 
-    /// Tells whether a relay still waits for this conn; none does once everything has ended.
+    /// Tells whether a relay still waits for this conn.
     pub(super) fn waits(&self, bind: &Bind) -> bool {
-        self.is_current(bind.relay, bind.ticket)
+        let socket = self.socket(bind.relay);
+        !self.closed && socket.is_some_and(|held| held.ticket == bind.ticket)
     }
 
     /// Gives a waiting relay its conn, and the reader that serves it.

@@ -8,7 +8,6 @@
 )]
 
 mod allocations;
-mod brought;
 mod client;
 mod differences;
 mod handlers;

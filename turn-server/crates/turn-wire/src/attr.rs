@@ -65,10 +65,6 @@ pub const CONNECTION_ID: u16 = 0x002A;
 pub const ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8000;
 /// ADDRESS-ERROR-CODE (RFC 8656 §18.12).
 pub const ADDRESS_ERROR_CODE: u16 = 0x8001;
-/// ADDITIONAL-ADDRESS-FAMILY by the number that coturn and its tools gave it before 4.8 of 2025; never assigned to anything.
-pub const OLD_ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8032;
-/// ADDRESS-ERROR-CODE by its number of the same time.
-pub const OLD_ADDRESS_ERROR_CODE: u16 = 0x8033;
 /// PASSWORD-ALGORITHMS (RFC 8489 §14.11).
 pub const PASSWORD_ALGORITHMS: u16 = 0x8002;
 /// ALTERNATE-DOMAIN (RFC 8489 §14.16).
@@ -89,6 +85,9 @@ pub const OTHER_ADDRESS: u16 = 0x802C;
 pub const THIRD_PARTY_AUTHORIZATION: u16 = 0x802E;
 /// MOBILITY-TICKET (RFC 8016).
 pub const MOBILITY_TICKET: u16 = 0x8030;
+/// ADDITIONAL-ADDRESS-FAMILY as it was numbered before RFC 8656; coturn and its clients know no other number. IANA has given
+/// it to nothing else, and being optional it bothers nobody who does not know it.
+pub const DRAFT_ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8032;
 
 /// Tells whether an attribute must be understood for its message to be processed (RFC 8489 §14).
 pub const fn is_required(kind: u16) -> bool {

@@ -77,20 +77,13 @@ impl Request {
         self.read(ATTR_REQUESTED_ADDRESS_FAMILY, Family::from_value)
     }
 
-    /// Returns ADDITIONAL-ADDRESS-FAMILY (RFC 8656 §18.11), by its old number too.
-    ///
-    /// Under that it is an attribute that may be ignored: a value that means nothing is.
+    /// Returns ADDITIONAL-ADDRESS-FAMILY (RFC 8656 §18.11), by its number or by the one that its draft had.
     pub fn additional_family(&self) -> Result<Option<Family>, Malformed> {
-        let found = self.read(
-            AttrType(attr::ADDITIONAL_ADDRESS_FAMILY),
-            Family::from_value,
-        )?;
-        let old = || {
-            let kind = AttrType(attr::OLD_ADDITIONAL_ADDRESS_FAMILY);
-            let value = self.read(kind, Family::from_value).ok().flatten();
-            value.filter(|family| !matches!(family, Family::Other(_)))
-        };
-        Ok(found.or_else(old))
+        let by = |kind| self.read(AttrType(kind), Family::from_value);
+        match by(attr::ADDITIONAL_ADDRESS_FAMILY)? {
+            Some(family) => Ok(Some(family)),
+            None => by(attr::DRAFT_ADDITIONAL_ADDRESS_FAMILY),
+        }
     }
 
     /// Returns EVEN-PORT; `Some(true)` asks to reserve the next port too (RFC 8656 §18.7).
