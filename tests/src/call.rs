@@ -47,6 +47,19 @@ impl Quickstart {
         )?)
     }
 
+    /// Starts it with all allocations on one relay port, as in a container that publishes one.
+    ///
+    /// # Errors
+    /// As [`Quickstart::start`].
+    pub fn with_one_relay_port(space: &Namespace) -> Result<Self> {
+        let flags = [
+            "--quickstart",
+            "--multiplex-peer",
+            "--multiplex-peer-ports=1",
+        ];
+        Self::told(Server::quickstart(space, &flags)?)
+    }
+
     fn told(mut server: Server) -> Result<Self> {
         const LABEL: &str = "Join token";
         server.wait_for_output(LABEL)?;

@@ -12,6 +12,7 @@ use e2e::call::{Call, Measured, Quickstart};
 use e2e::http::Metrics;
 use e2e::nat::{Host, Internet, Nat, Site};
 use e2e::natdiscovery::{mapping_lasts, verdicts};
+use e2e::netns::Namespace;
 use e2e::server::Server;
 use e2e::uclient::uclient;
 
@@ -25,11 +26,15 @@ struct Lab {
 
 impl Lab {
     fn new(nats: [Nat; 2]) -> Result<Self> {
+        Self::running(nats, Quickstart::with_metrics)
+    }
+
+    fn running(nats: [Nat; 2], start: fn(&Namespace) -> Result<Quickstart>) -> Result<Self> {
         let internet = Internet::new()?;
         let server = internet.host("server")?;
         let [one, other] = nats;
         let sites = [internet.site("one", one)?, internet.site("other", other)?];
-        let quickstart = Quickstart::with_metrics(&server.space)?;
+        let quickstart = start(&server.space)?;
         Ok(Self {
             quickstart,
             server,
@@ -88,6 +93,15 @@ fn behind_two_symmetric_nats_the_relay_is_the_only_way() {
 fn behind_two_symmetric_nats_firefox_is_relayed() {
     let lab = Lab::new([Nat::Symmetric, Nat::Symmetric]).unwrap();
     let mut call = lab.call([Firefox, Firefox]).unwrap();
+    whole_call(&mut call).unwrap().relayed().unwrap();
+}
+
+/// Both pages have the same relayed address, and so each its own for its peer's.
+#[test]
+fn two_browsers_on_one_relay_port_find_each_other() {
+    let nats = [Nat::Symmetric, Nat::Symmetric];
+    let lab = Lab::running(nats, Quickstart::with_one_relay_port).unwrap();
+    let mut call = lab.call([Chromium, Firefox]).unwrap();
     whole_call(&mut call).unwrap().relayed().unwrap();
 }
 
