@@ -163,6 +163,7 @@ fn config(
         discovery: None,
         turn: settings.stun.relaying,
         udp_relay: settings.relay.udp,
+        mobility: settings.relay.mobility,
         tcp_relay: settings.relay.tcp,
         alternates: alternates(&settings.redirect),
         reasons: settings.wire.reasons,

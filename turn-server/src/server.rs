@@ -310,6 +310,7 @@ impl Builder {
             discovery: None,
             turn: true,
             udp_relay: true,
+            mobility: false,
             tcp_relay: false,
             alternates: Alternates::default(),
             reasons: false,

@@ -53,6 +53,21 @@ impl fmt::Display for SessionLine<'_> {
                 lifetime.as_secs(),
                 user = user.escape_debug(),
             ),
+            // The words that coturn has for it.
+            Event::Moved {
+                session,
+                user,
+                from,
+                to,
+            } => write!(
+                f,
+                "session {session}: mobility handoff completed, realm=<{realm}>, username=<{user}>, {} remote {}, from {} remote {}",
+                to.transport,
+                to.client,
+                from.transport,
+                from.client,
+                user = user.escape_debug(),
+            ),
             Event::Ended {
                 session,
                 path,
@@ -105,6 +120,7 @@ pub(crate) fn level(event: &Event) -> tracing::Level {
         Event::Started { .. }
         | Event::Refreshed { .. }
         | Event::HalfEnded { .. }
+        | Event::Moved { .. }
         | Event::Ended { .. } => tracing::Level::INFO,
     }
 }

@@ -110,6 +110,11 @@ impl Core {
                 let socket = self.sockets.get_mut(relay.0 as usize)?.take()?;
                 Some(Job::Close(Arc::clone(&socket.bound.as_ref()?.conn)))
             }
+            // There is one worker, and mobility is off.
+            Action::Occupied { .. }
+            | Action::Post { .. }
+            | Action::HandOver { .. }
+            | Action::Serve { .. } => None,
             // Conns are no streams, and only those have relays over TCP (RFC 6062 §4.1). Each relay has a Conn of its own.
             Action::PassOn(_)
             | Action::CloseLink { .. }

@@ -15,6 +15,7 @@ mod oauth;
 pub mod rest;
 mod secret;
 mod security_features;
+mod ticket;
 
 pub use credentials::{Account, Claim, Credentials, User};
 pub use long_term::{KeyAlgorithm, LongTermKey, userhash};
@@ -22,3 +23,4 @@ pub use nonce::{Nonce, NonceKey, NonceVerdict, Offer};
 pub use oauth::{Token, TokenAlgorithm, TokenKey, TokenKeys, TokenRefused};
 pub use secret::Secret;
 pub use security_features::SecurityFeatures;
+pub use ticket::{TicketKey, TicketName};

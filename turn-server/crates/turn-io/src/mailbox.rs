@@ -1,14 +1,14 @@
 //! Mail to workers: commands of the handle, and what one worker hands over to another.
 //!
-//! A client's data connection is handed over once (RFC 6062). Relayed packets come this way only where allocations of several
+//! A client's data connection is handed over once (RFC 6062), and so is a session whose client has moved (RFC 8016). Relayed packets come this way only where allocations of several
 //! workers share a relay port (`colleagues`).
 
 use std::{io, sync::Arc, sync::mpsc};
 
 use mio::{Poll, Waker};
-use turn_proto::ConnectionId;
+use turn_proto::{ConnectionId, Message, Parcel};
 
-use crate::{data::ClientSide, source::Source, worker::Command};
+use crate::{data::ClientSide, relay_sockets::RelaySocket, source::Source, worker::Command};
 
 /// What one worker hands over to another.
 pub(crate) enum Mail {
@@ -18,6 +18,20 @@ pub(crate) enum Mail {
         connection: ConnectionId,
         /// The client's half.
         client: Box<ClientSide>,
+    },
+    /// What one state machine tells another (RFC 8016).
+    Message {
+        /// Which worker says it.
+        from: u16,
+        /// What.
+        message: Message,
+    },
+    /// A mobile session whose client has moved to the receiver.
+    Parcel {
+        /// The session.
+        parcel: Box<Parcel>,
+        /// Its relay sockets.
+        sockets: Vec<RelaySocket>,
     },
 }
 

@@ -135,11 +135,7 @@ impl RelaySockets {
         });
         match opened {
             Ok(socket) => {
-                let place = relay.0 as usize;
-                if self.places.len() <= place {
-                    self.places.resize_with(place + 1, || None);
-                }
-                self.places[place] = Some(socket);
+                self.keep(relay, socket);
                 Reply::Bound { relay }
             }
             Err(error) => Reply::BindFailed {
@@ -153,6 +149,38 @@ impl RelaySockets {
     pub(crate) fn unbind(&mut self, relay: RelayId) {
         if let Some(place) = self.places.get_mut(relay.0 as usize) {
             *place = None;
+        }
+    }
+
+    /// Takes a socket off this worker, for another one.
+    pub(crate) fn take(&mut self, registry: &Registry, relay: RelayId) -> Option<RelaySocket> {
+        let mut socket = self.places.get_mut(relay.0 as usize)?.take()?;
+        // One that stays registered here wakes this worker in vain.
+        let _ = registry.deregister(&mut socket.socket);
+        (socket.pending, socket.ready) = (Pending::default(), false);
+        Some(socket)
+    }
+
+    /// Takes over a socket of another worker.
+    pub(crate) fn put(
+        &mut self,
+        registry: &Registry,
+        relay: RelayId,
+        mut socket: RelaySocket,
+    ) -> io::Result<()> {
+        let token = Source::Relay(relay).token();
+        let registered = registry.register(&mut socket.socket, token, Interest::READABLE);
+        self.keep(relay, socket);
+        registered
+    }
+
+    fn keep(&mut self, relay: RelayId, socket: RelaySocket) {
+        let place = relay.0 as usize;
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, || None);
+        }
+        if let Some(free) = self.places.get_mut(place) {
+            *free = Some(socket);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::{
     ConnectionId, Path, PeerAddr, PeerIp, PortClaim, RelayId, SessionId, Traffic,
     icmp::Told,
     meter::Meter,
+    mobility::Mobility,
     peers::Standing,
     ports::Want,
     quota::Ticket,
@@ -43,6 +44,8 @@ pub(crate) struct Allocation {
     pub(crate) numbers: SortedMap<PeerAddr, u16>,
     /// The connections by peer, of an allocation that relays TCP (RFC 6062).
     pub(crate) connections: Option<SortedMap<PeerAddr, ConnectionId>>,
+    /// What a client needs that moves (RFC 8016), if it has asked for it.
+    pub(crate) mobility: Option<Box<Mobility>>,
     /// The transaction that made it, for retransmissions.
     pub(crate) created_by: TransactionId,
     pub(crate) created_reply: Box<[u8]>,
@@ -72,6 +75,8 @@ impl Phase {
 /// What is needed to answer the Allocate request once the sockets are bound.
 #[derive(Debug)]
 pub(crate) struct Binding {
+    /// Whether the client has asked for a ticket (RFC 8016).
+    pub(crate) mobile: bool,
     /// How many binds are not answered yet.
     pub(crate) waiting: usize,
     pub(crate) lifetime: Duration,

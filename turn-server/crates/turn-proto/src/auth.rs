@@ -91,7 +91,7 @@ impl Relay {
         view: &MessageView<'_>,
         lookup: Lookup<'_>,
     ) -> Result<Requester, Unproven> {
-        let allocation = self.find(path);
+        let allocation = self.subject(path, view);
         if self.config.access == Access::Anonymous {
             return Ok(Requester {
                 username: "".into(),

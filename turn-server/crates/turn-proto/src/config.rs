@@ -52,6 +52,8 @@ pub struct Config {
     pub mapped_address: bool,
     /// Whether Binding requests of RFC 3489, which have no magic cookie, are answered.
     pub classic_stun: bool,
+    /// Whether clients get tickets with which they move to another 5-tuple (RFC 8016).
+    pub mobility: bool,
     /// Whether FINGERPRINT is always sent; otherwise it mirrors the request.
     pub always_fingerprint: bool,
     /// What SOFTWARE says in success responses, if it is sent.

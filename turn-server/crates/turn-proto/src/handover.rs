@@ -12,6 +12,7 @@ use std::{
 use crate::{
     Caps, Good, KeyOrigin, Now, Path, PeerAddr, PeerIp, RelayId, SessionId, SessionSecret, Traffic,
     allocation::{Allocation, Channel, Permission, Phase},
+    mobility::Mobility,
     peers::Standing,
     relay::Relay,
     relayed::{Relayed, RelayedAddresses, Version},
@@ -43,6 +44,8 @@ pub struct SessionRecord {
     pub channels: Vec<(u16, SocketAddr, Duration)>,
     /// The transaction that made the allocation, and its answer.
     pub created: ([u8; 12], Box<[u8]>),
+    /// The name in the ticket of a mobile session (RFC 8016), a secret like the key.
+    pub ticket: Option<[u8; 16]>,
     /// What it has relayed so far.
     pub traffic: Traffic,
 }
@@ -121,6 +124,7 @@ impl Relay {
             channels: SortedMap::default(),
             numbers: SortedMap::default(),
             connections: None,
+            mobility: None,
             created_by: record.created.0,
             created_reply: record.created.1.clone(),
             traffic: record.traffic,
@@ -128,6 +132,13 @@ impl Relay {
         };
         self.restore_peers(now, record, &mut allocation);
         let key = self.adopt(allocation)?;
+        if let Some(name) = record.ticket {
+            let ticket = self.shared.tickets.restore(self.worker, key, name);
+            let mobility = ticket.map(|ticket| Box::new(Mobility::new(ticket)));
+            if let Some(held) = self.allocations.get_mut(key) {
+                held.mobility = mobility;
+            }
+        }
         self.rearm(key);
         self.enter_shared(key);
         let held = self.allocations.get(key)?;
@@ -241,6 +252,7 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
             .map(|(number, held)| (*number, held.peer.socket(), remains(held.expires_at)))
             .collect(),
         created: (held.created_by, held.created_reply.clone()),
+        ticket: held.mobility.as_ref().map(|held| held.ticket.name()),
         traffic: held.traffic,
     }
 }

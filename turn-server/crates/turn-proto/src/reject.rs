@@ -15,6 +15,8 @@ pub(crate) enum Reject {
     Unauthorized,
     /// The peer may not be reached.
     Forbidden(PeerDenied),
+    /// Moving to another 5-tuple is not allowed here.
+    MobilityForbidden,
     /// Attributes that must be understood are not.
     UnknownAttributes(Vec<u16>),
     /// There is no allocation, or there is one already.
@@ -42,13 +44,14 @@ pub(crate) enum Reject {
 }
 
 impl Reject {
-    /// The error code (RFC 8489 §14.8, RFC 8656 §19, RFC 6062 §6.3).
+    /// The error code (RFC 8489 §14.8, RFC 8656 §19, RFC 6062 §6.3, RFC 8016 §3.4).
     pub(crate) fn code(&self) -> u16 {
         match self {
             Self::TryAlternate => 300,
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
             Self::Forbidden(_) => 403,
+            Self::MobilityForbidden => 405,
             Self::UnknownAttributes(_) => 420,
             Self::AllocationMismatch => 437,
             Self::StaleNonce => 438,
@@ -92,6 +95,7 @@ impl Reject {
             Self::BadRequest => "Bad Request",
             Self::Unauthorized => "Unauthenticated",
             Self::Forbidden(_) => "Forbidden",
+            Self::MobilityForbidden => "Mobility Forbidden",
             Self::UnknownAttributes(_) => "Unknown Attribute",
             Self::AllocationMismatch => "Allocation Mismatch",
             Self::StaleNonce => "Stale Nonce",

@@ -19,6 +19,7 @@ use crate::{
     auth::Lookup,
     connections::PeerConnection,
     external,
+    neighbours::Away,
     peers::Standing,
     recent::Recent,
     relayed::Version,
@@ -40,6 +41,12 @@ pub struct Relay {
     streams: HashMap<LinkId, Key, RandomState>,
     /// Connections with peers (RFC 6062).
     pub(crate) connections: HashMap<ConnectionId, PeerConnection, RandomState>,
+    /// Paths of sessions that other workers have.
+    pub(crate) away: Away,
+    /// Sessions here whose clients move to paths of other workers, by worker and path there.
+    pub(crate) visitors: HashMap<(u16, ClientKey), Key, RandomState>,
+    /// Where the packet comes from that is being served, if from another worker.
+    pub(crate) visitor: Option<(u16, Path)>,
     pub(crate) timers: Timers,
     actions: VecDeque<Action>,
     pub(crate) responder: Responder,
@@ -53,7 +60,7 @@ pub struct Relay {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct ClientKey {
+pub(crate) struct ClientKey {
     ip: u128,
     /// The link in the upper half, the port in the lower, and whether the address is IPv4.
     link_port: u64,
@@ -81,6 +88,11 @@ impl Relay {
         mut rng: impl CryptoRng + Send + 'static,
     ) -> Self {
         let next_relay = rng.next_u32() as usize;
+        shared.tickets.draw_key(|| {
+            let mut key = [0; 16];
+            rng.fill_bytes(&mut key);
+            key
+        });
         Self {
             config,
             shared,
@@ -91,6 +103,9 @@ impl Relay {
             clients: HashMap::default(),
             streams: HashMap::default(),
             connections: HashMap::default(),
+            away: Away::default(),
+            visitors: HashMap::default(),
+            visitor: None,
             timers: Timers::default(),
             actions: VecDeque::new(),
             responder: Responder::new(),
@@ -108,10 +123,38 @@ impl Relay {
             self.stats.dropped_denied_client += 1;
             return Output::Nothing;
         }
+        if !self.away.is_empty() && self.pass_on(path, packet) {
+            return Output::Nothing;
+        }
         match turn_wire::parse(packet) {
-            Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet, &frame),
-            Ok(Packet::Stun(view)) => self.stun(now, path, packet, &view),
+            Ok(Packet::Stun(view))
+                if self.config.mobility && self.ask_neighbour(path, &view, packet) =>
+            {
+                Output::Nothing
+            }
+            Ok(parsed) => self.parsed_packet(now, path, packet, parsed),
             Err(error) => self.unreadable(now, path, packet, error),
+        }
+    }
+
+    /// Takes a packet that is to be served here and not by another worker.
+    pub(crate) fn client_packet(&mut self, now: Now, path: &Path, packet: &[u8]) -> Output<'_> {
+        match turn_wire::parse(packet) {
+            Ok(parsed) => self.parsed_packet(now, path, packet, parsed),
+            Err(_) => Output::Nothing,
+        }
+    }
+
+    fn parsed_packet(
+        &mut self,
+        now: Now,
+        path: &Path,
+        packet: &[u8],
+        parsed: Packet<'_>,
+    ) -> Output<'_> {
+        match parsed {
+            Packet::ChannelData(frame) => self.channel_data(now, path, packet, &frame),
+            Packet::Stun(view) => self.stun(now, path, packet, &view),
         }
     }
 
@@ -185,9 +228,13 @@ impl Relay {
     }
 
     /// Takes the news that a stream has ended: its allocation ends with it (RFC 8656 §3.1).
-    pub fn on_link_closed(&mut self, _now: Now, link: LinkId) {
-        if let Some(key) = self.streams.get(&link).copied() {
-            self.end(key, EndReason::LinkClosed);
+    ///
+    /// A mobile one waits for its client (RFC 8016 §3.2.2).
+    pub fn on_link_closed(&mut self, now: Now, link: LinkId) {
+        match self.streams.get(&link).copied() {
+            None => self.leave_neighbour(link),
+            Some(key) if self.outlive_link(now, key, link) => {}
+            Some(key) => self.end(key, EndReason::LinkClosed),
         }
     }
 
@@ -297,13 +344,25 @@ impl Relay {
     pub(crate) fn adopt(&mut self, allocation: Allocation) -> Option<Key> {
         let (path, wake_at) = (allocation.path, allocation.wake_at);
         let key = self.allocations.insert(allocation)?;
-        self.clients.insert(ClientKey::from(&path), key);
-        if path.transport.is_stream() {
-            self.streams.insert(path.link, key);
-        }
+        self.link_client(&path, key, true);
         self.timers.arm(wake_at, Due::Allocation(key));
         *self.gauge(path.transport) += 1;
         Some(key)
+    }
+
+    /// Lets an allocation be found by a 5-tuple, and by its stream if that is one of this worker.
+    pub(crate) fn link_client(&mut self, path: &Path, key: Key, is_here: bool) {
+        self.clients.insert(ClientKey::from(path), key);
+        if path.transport.is_stream() && is_here {
+            self.streams.insert(path.link, key);
+        }
+    }
+
+    pub(crate) fn unlink_client(&mut self, path: &Path) {
+        self.clients.remove(&ClientKey::from(path));
+        if path.transport.is_stream() {
+            self.streams.remove(&path.link);
+        }
     }
 
     /// Takes an allocation out of all tables; its port and its place in the quota are returned by dropping it.
@@ -314,8 +373,13 @@ impl Relay {
                 multiplex.leave(place, self.member(key));
             }
         }
-        self.clients.remove(&ClientKey::from(&allocation.path));
-        self.streams.remove(&allocation.path.link);
+        let mobility = allocation.mobility.as_ref();
+        if mobility.is_none_or(|mobility| !mobility.lost) {
+            self.unlink_client(&allocation.path);
+        }
+        if let Some(pending) = mobility.and_then(|mobility| mobility.pending) {
+            self.drop_pending(pending);
+        }
         *self.gauge(allocation.path.transport) -= 1;
         self.stats.permissions -= allocation.permissions.len() as u64;
         self.stats.channels -= allocation.channels.len() as u64;
@@ -464,7 +528,7 @@ impl Relay {
         }
     }
 
-    fn gauge(&mut self, transport: Transport) -> &mut u64 {
+    pub(crate) fn gauge(&mut self, transport: Transport) -> &mut u64 {
         match transport {
             Transport::Udp => &mut self.stats.allocations_udp,
             Transport::Tcp => &mut self.stats.allocations_tcp,

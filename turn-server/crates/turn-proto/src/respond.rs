@@ -6,6 +6,7 @@ use turn_wire::{Fingerprint, MessageView, Method};
 use crate::{
     Action, Event, Now, Output, Path, Transport,
     auth::{Lookup, Requester, Unproven},
+    handle::resume,
     reject::Reject,
     relay::Relay,
     room::{Room, attribute_len},
@@ -19,6 +20,8 @@ pub(crate) enum Done {
     Success,
     /// Success of a Refresh: the lifetime in seconds, zero when the allocation is gone.
     Refreshed(u32),
+    /// Success of a Refresh from another 5-tuple: besides, the new ticket (RFC 8016 §3.2.2).
+    Moved(u32, Box<[u8]>),
     /// These bytes, again.
     Again(Box<[u8]>),
 }
@@ -54,19 +57,23 @@ impl Relay {
         requester: &Requester,
     ) -> Output<'_> {
         let fingerprint = self.wants_fingerprint(view);
-        let lifetime = match done {
+        let (lifetime, ticket) = match done {
             Done::Later => return Output::Nothing,
             Done::Again(bytes) => {
                 self.again = bytes.into();
                 return Output::Reply(&self.again);
             }
-            Done::Success => None,
-            Done::Refreshed(lifetime) => Some(lifetime),
+            Done::Success => (None, None),
+            Done::Refreshed(lifetime) => (Some(lifetime), None),
+            Done::Moved(lifetime, ticket) => (Some(lifetime), Some(ticket)),
         };
         self.stats.successes += 1;
         let mut answer = self.responder.success(view.method(), view.transaction_id());
         if let Some(lifetime) = lifetime {
             answer = answer.lifetime(lifetime);
+        }
+        if let Some(ticket) = &ticket {
+            answer = answer.mobility_ticket(ticket);
         }
         if let Some(software) = &self.config.software {
             answer = answer.software(software);
@@ -74,6 +81,9 @@ impl Relay {
         let bytes = answer.finish(requester.integrity(), fingerprint);
         if lifetime == Some(0) {
             self.recent.keep(*path, view.transaction_id(), bytes);
+        }
+        if let Some(key) = requester.allocation.filter(|_| ticket.is_some()) {
+            resume::remember_answer(&mut self.allocations, key, bytes);
         }
         Output::Reply(bytes)
     }

@@ -1,4 +1,4 @@
-//! What all workers of one server share: ports, quotas, reservations and the names of connections.
+//! What all workers of one server share: ports, quotas, reservations, the names of connections and the tickets of sessions.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,7 +7,8 @@ use std::{
 };
 
 use crate::{
-    Multiplex, PortClaim, PortPool, Quotas, connections::Names, reservation::Reservations,
+    Multiplex, PortClaim, PortPool, Quotas, connections::Names, mobility::Tickets,
+    reservation::Reservations,
 };
 
 /// What all workers share. None of it is touched by a relayed packet, apart from reading one word of the port map when
@@ -20,6 +21,7 @@ pub struct Shared {
     pub quotas: Arc<Quotas>,
     pub(crate) reservations: Reservations,
     pub(crate) connections: Arc<Names>,
+    pub(crate) tickets: Arc<Tickets>,
     /// The relay ports that allocations share, instead of each having its own.
     pub multiplex: Option<Multiplex>,
 }
@@ -57,6 +59,7 @@ impl Shared {
             quotas: Quotas::new(user_quota, total_quota),
             reservations: Reservations::default(),
             connections: Arc::default(),
+            tickets: Arc::default(),
             multiplex,
         })
     }

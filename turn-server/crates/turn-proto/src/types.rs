@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
-use crate::{Config, Member, PortClaim, Traffic};
+use crate::{Config, Member, Message, Parcel, PortClaim, Traffic};
 
 /// Both clocks of one instant, read once per turn of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +216,39 @@ pub enum Action {
         /// Its name, free for reuse.
         connection: ConnectionId,
     },
+    /// Remember whether a client's stream belongs to an allocation, beyond what [`Event`]s tell: without one it may hold little
+    /// memory, and not for long.
+    Occupied {
+        /// Its name.
+        link: LinkId,
+        /// Whether it does.
+        occupied: bool,
+    },
+    /// Pass a message to the state machine of another worker: [`crate::Relay::on_message`]. Messages and parcels from one
+    /// worker to another keep their order.
+    Post {
+        /// Which worker.
+        worker: u16,
+        /// The message.
+        message: Message,
+    },
+    /// Send what is queued for these relay sockets, take them off this worker and pass them with the session to another:
+    /// [`crate::Relay::on_parcel`].
+    HandOver {
+        /// Which worker.
+        worker: u16,
+        /// The sockets, in this order.
+        relays: Vec<RelayId>,
+        /// The session.
+        parcel: Box<Parcel>,
+    },
+    /// Serve a packet of a client by [`crate::Relay::on_returned`], as if it had just come.
+    Serve {
+        /// The way that it came.
+        path: Path,
+        /// The packet.
+        packet: Vec<u8>,
+    },
     /// Close a stream.
     CloseLink {
         /// Its name.
@@ -335,6 +368,17 @@ pub enum Event {
         relayed: SocketAddr,
         /// Why.
         reason: EndReason,
+    },
+    /// A client has moved to another 5-tuple (RFC 8016).
+    Moved {
+        /// The session.
+        session: SessionId,
+        /// Its user.
+        user: Arc<str>,
+        /// Where the client was.
+        from: Path,
+        /// Where it is.
+        to: Path,
     },
     /// An allocation ended.
     Ended {

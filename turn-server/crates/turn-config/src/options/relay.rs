@@ -68,7 +68,7 @@ pub(super) static GROUP: Group = Group {
             .not_yet("sockets are not bound to an interface yet; use relay-ip"),
         flag("server-relay", "Let peers send without permission.")
             .no_effect("permissions are checked in any case, as RFC 8656 asks"),
-        flag("mobility", "Let clients move to another address (RFC 8016).").not_yet("mobility (RFC 8016) is not built yet"),
+        flag("mobility", "Let clients move to another address (RFC 8016)."),
         flag(
             "multiplex-peer",
             "Let all UDP allocations share a few relay ports instead of taking one each, for containers and firewalls: packets \

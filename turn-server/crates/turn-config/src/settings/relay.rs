@@ -27,6 +27,8 @@ pub struct Relay {
     pub udp: bool,
     /// TCP allocations are made (RFC 6062).
     pub tcp: bool,
+    /// Clients get tickets with which they move to another address (RFC 8016).
+    pub mobility: bool,
     /// Whom relayed packets may go to.
     pub peers: Peers,
 }
@@ -82,6 +84,7 @@ impl Relay {
             default_family: default_family(values),
             udp: !values.flag("no-udp-relay"),
             tcp: !values.flag("no-tcp-relay"),
+            mobility: values.flag("mobility"),
             peers: Peers::build(values, report),
         };
         check_ports(&relay, listening, values, report);

@@ -151,6 +151,7 @@ const CASES: &[(&str, &[&str], &str)] = &[
         "max_peers: 9",
     ),
     ("no-udp-relay", &["--no-udp-relay"], "udp: false, tcp: true"),
+    ("mobility", &["--mobility"], "mobility: true"),
     ("no-tcp-relay", &["--no-tcp-relay"], "udp: true, tcp: false"),
     (
         "use-auth-secret",
@@ -487,7 +488,6 @@ fn an_option_that_is_not_built_is_quiet_while_it_asks_for_nothing() {
         "--realm=r",
         "--allow-private-peers",
         "--bps-capacity=0",
-        "--mobility=no",
         "--dtls=false",
         "--drain-min-allocations",
     ]);

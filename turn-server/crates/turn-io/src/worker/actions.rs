@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 use turn_proto::{Action, Event, LinkId, Path, RelayId};
 
 use super::Worker;
+use crate::mailbox::Mail;
 
 impl Worker {
     /// Does what the state machine asks for, until it asks for nothing more. Called after every input.
@@ -58,6 +59,17 @@ impl Worker {
             Action::Disconnect { connection } => {
                 self.sockets.data.remove(connection);
             }
+            Action::Occupied { link, occupied } => self.occupy(link, occupied),
+            Action::Post { worker, message } => {
+                let from = self.number;
+                self.mailboxes.post(worker, Mail::Message { from, message });
+            }
+            Action::HandOver {
+                worker,
+                relays,
+                parcel,
+            } => self.send_parcel(worker, &relays, parcel),
+            Action::Serve { path, packet } => self.returned.push_back((path, packet)),
             Action::CloseLink { link } => {
                 self.close_stream(link);
             }
@@ -97,10 +109,13 @@ impl Worker {
 
     /// Remembers whether a connection has an allocation: without one it may hold little memory, and not for long.
     fn mark(&mut self, path: &Path, allocated: bool) {
-        let link: LinkId = path.link;
-        if path.transport.is_stream()
-            && let Some(connection) = self.sockets.streams.at_mut(link)
-        {
+        if path.transport.is_stream() {
+            self.occupy(path.link, allocated);
+        }
+    }
+
+    fn occupy(&mut self, link: LinkId, allocated: bool) {
+        if let Some(connection) = self.sockets.streams.at_mut(link) {
             connection.allocated = allocated;
             connection.has_allocated |= allocated;
         }

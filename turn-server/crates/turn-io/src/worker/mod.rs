@@ -5,6 +5,7 @@ mod data;
 mod datagrams;
 mod errors;
 mod flush;
+mod moving;
 mod passing;
 mod sockets;
 mod streams;
@@ -22,7 +23,7 @@ use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
 pub(crate) use self::sockets::Acceptor;
-use self::{data::Leaving, sockets::Sockets};
+use self::{data::Leaving, moving::Returned, sockets::Sockets};
 use crate::{
     Config, Counters, Stats, Tls,
     clock::Clock,
@@ -109,6 +110,8 @@ pub(crate) struct Worker {
     accept_again: Option<Duration>,
     /// Connections to close once the outbox is flushed.
     doomed: Vec<LinkId>,
+    /// Packets that other workers have sent back, until the message that brought them is served.
+    returned: Returned,
     /// The stream that becomes a data connection, until the message that asked for it is served.
     leaving: Option<Leaving>,
     /// Answers to the state machine, until it has finished asking.
@@ -146,6 +149,7 @@ impl Worker {
             accept_again: None,
             doomed: Vec::new(),
             leaving: None,
+            returned: Returned::new(),
             replies: VecDeque::new(),
             stopping: false,
         }
@@ -288,6 +292,15 @@ impl Worker {
                 Command::Tls(tls) => self.entrance.tls = Some(tls),
                 Command::Mail(Mail::DataConnection { connection, client }) => {
                     self.join(connection, *client);
+                }
+                Command::Mail(Mail::Message { from, message }) => {
+                    self.relay.on_message(self.now, from, message);
+                    self.serve_actions();
+                    self.serve_returned();
+                }
+                Command::Mail(Mail::Parcel { parcel, sockets }) => {
+                    self.take_parcel(*parcel, sockets);
+                    self.serve_returned();
                 }
                 Command::Passed(passed) => {
                     self.colleagues.taken(self.number);

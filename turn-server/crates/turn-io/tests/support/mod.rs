@@ -233,6 +233,7 @@ pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
         discovery: None,
         turn: true,
         udp_relay: true,
+        mobility: true,
         tcp_relay: true,
         alternates: Default::default(),
         reasons: false,

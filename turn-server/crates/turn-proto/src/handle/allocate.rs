@@ -50,6 +50,7 @@ impl Relay {
             }
             _ => return Err(Reject::UnsupportedTransport),
         };
+        let mobile = self.wants_mobility(request, connections.is_none())?;
         // Steps 5 to 10: which addresses and ports, and whether the quota allows it.
         let lifetime = self.grant(now, request.lifetime()?, requester);
         let ports = self.choose_ports(now, path, request, requester)?;
@@ -64,6 +65,7 @@ impl Relay {
             });
         }
         let binding = Binding {
+            mobile,
             waiting: relays.iter().count(),
             lifetime,
             may_move: ports.may_move,
@@ -88,6 +90,7 @@ impl Relay {
             channels: Default::default(),
             numbers: Default::default(),
             connections,
+            mobility: None,
             created_by: view.transaction_id(),
             created_reply: Box::default(),
             traffic: Default::default(),
@@ -99,6 +102,17 @@ impl Relay {
             self.ask_to_bind(now, key, version);
         }
         Ok(Done::Later)
+    }
+
+    /// Whether a ticket is asked for (RFC 8016 §3.1.2), which may be forbidden. Connections with peers cannot move, so an
+    /// allocation that makes them cannot either.
+    fn wants_mobility(&self, request: &Request, is_udp: bool) -> Result<bool, Reject> {
+        match request.mobility_ticket() {
+            None => Ok(false),
+            Some([]) if self.config.mobility && is_udp => Ok(true),
+            Some([]) => Err(Reject::MobilityForbidden),
+            Some(_) => Err(Reject::BadRequest),
+        }
     }
 
     /// Answers an Allocate request on a 5-tuple that has an allocation.

@@ -171,6 +171,7 @@ impl Relay {
         };
         let reserve = |(claim, ticket)| self.reserve(now, user, claim, ticket);
         let token = binding.next.map(reserve);
+        let ticket = binding.mobile.then(|| self.first_ticket(key));
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;
         };
@@ -185,6 +186,9 @@ impl Relay {
             .xor_mapped_address(allocation.path.client);
         if let Some(token) = token {
             answer = answer.reservation_token(token);
+        }
+        if let Some(ticket) = ticket {
+            answer = answer.mobility_ticket(&ticket);
         }
         if let Some((version, why)) = binding.lacking {
             answer = answer.address_error_code(version.family(), why.code());

@@ -12,7 +12,7 @@ impl Relay {
         packet: &[u8],
         frame: &ChannelData,
     ) -> Output<'_> {
-        let key = self.find(path);
+        let key = self.find_for_data(path);
         let bound = key.and_then(|key| {
             let allocation = self.allocations.get(key)?;
             let channel = allocation.channel(frame.number, now.mono)?;

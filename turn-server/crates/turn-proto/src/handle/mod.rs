@@ -11,6 +11,7 @@ mod connection_bind;
 mod create_permission;
 mod port;
 mod refresh;
+pub(crate) mod resume;
 mod send;
 
 use std::net::SocketAddr;

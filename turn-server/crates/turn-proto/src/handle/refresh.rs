@@ -31,6 +31,9 @@ impl Relay {
                 return Ok(Done::Again(answer.into()));
             }
         }
+        if let Some(again) = self.check_ticket(now, path, view, request, requester)? {
+            return Ok(again);
+        }
         let key = self.own_allocation(requester)?;
         let family = request.requested_family()?;
         let allocation = self
@@ -70,9 +73,14 @@ impl Relay {
         };
         self.rearm(key);
         self.act(Action::Event(refreshed));
-        Ok(Done::Refreshed(
-            u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX),
-        ))
+        let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+        if request.mobility_ticket().is_none() {
+            return Ok(Done::Refreshed(seconds));
+        }
+        let home = self.visitor;
+        let ticket = self.appear(now, key, path, home, view.transaction_id());
+        let ticket = ticket.ok_or(Reject::AllocationMismatch)?;
+        Ok(Done::Moved(seconds, ticket))
     }
 
     /// Deletes an allocation, or one of its two relayed addresses.

@@ -17,7 +17,7 @@ impl Relay {
             return Output::Nothing;
         };
         let peer = PeerAddr::of(send.peer).filter(|peer| peer.port() != 0);
-        let permitted = peer.zip(self.find(path)).and_then(|(peer, key)| {
+        let permitted = peer.zip(self.find_for_data(path)).and_then(|(peer, key)| {
             let allocation = self
                 .allocations
                 .get(key)

@@ -75,6 +75,7 @@ pub fn config() -> Config {
         discovery: None,
         turn: true,
         udp_relay: true,
+        mobility: true,
         tcp_relay: true,
         alternates: Default::default(),
         reasons: false,
@@ -97,6 +98,12 @@ pub enum Got {
     },
 }
 
+/// What goes from one worker to another.
+pub enum Mail {
+    Message(turn_proto::Message),
+    Parcel(Box<turn_proto::Parcel>, Vec<SocketAddr>),
+}
+
 pub struct World {
     pub relay: Relay,
     pub shared: Arc<Shared>,
@@ -117,6 +124,12 @@ pub struct World {
     pub joins: Vec<(LinkId, ConnectionId, u16)>,
     /// Which relay sockets listen for connections.
     pub listening: BTreeSet<RelayId>,
+    /// Streams that belong to an allocation beyond what events tell.
+    pub occupied: BTreeMap<LinkId, bool>,
+    /// What is under way to other workers.
+    pub mail: VecDeque<(u16, Mail)>,
+    /// Packets that have come back from other workers.
+    pub returned: VecDeque<(Path, Vec<u8>)>,
     /// Whether the last datagram to a peer must not be fragmented.
     pub dont_fragment: bool,
     /// Sockets that are kept for reservations.
@@ -166,6 +179,9 @@ impl World {
             connections: BTreeMap::new(),
             joins: Vec::new(),
             listening: BTreeSet::new(),
+            occupied: BTreeMap::new(),
+            mail: VecDeque::new(),
+            returned: VecDeque::new(),
             dont_fragment: false,
             kept: BTreeSet::new(),
             taken: BTreeSet::new(),
@@ -311,6 +327,22 @@ impl World {
                     "closes what is not open"
                 ),
                 Action::PassOn(passed) => self.passed.push(passed),
+                Action::Occupied { link, occupied } => {
+                    self.occupied.insert(link, occupied);
+                }
+                Action::Post { worker, message } => {
+                    self.mail.push_back((worker, Mail::Message(message)));
+                }
+                Action::HandOver {
+                    worker,
+                    relays,
+                    parcel,
+                } => {
+                    let socket = |relay| self.bound.remove(relay).expect("a bound socket");
+                    let sockets = relays.iter().map(socket).collect();
+                    self.mail.push_back((worker, Mail::Parcel(parcel, sockets)));
+                }
+                Action::Serve { path, packet } => self.returned.push_back((path, packet)),
                 Action::CloseLink { link } => self.closed_links.push(link),
                 Action::Event(event) => self.events.push(event),
             }
