@@ -4,13 +4,25 @@
 //! length (a word, header included)   level (4)   type (4)   value, filled up to a word
 //! ```
 
-/// What the system calls the two attributes; both carry DSCP and ECN.
-const V4: (i32, i32) = (libc::IPPROTO_IP, libc::IP_TOS);
-const V6: (i32, i32) = (libc::IPPROTO_IPV6, libc::IPV6_TCLASS);
+/// What the system calls the two attributes, level and type; both carry DSCP and ECN.
+const V4_NAMES: [u8; 8] = names(libc::IPPROTO_IP, libc::IP_TOS);
+const V6_NAMES: [u8; 8] = names(libc::IPPROTO_IPV6, libc::IPV6_TCLASS);
 
 const WORD: usize = size_of::<usize>();
 const HEADER: usize = WORD + 8;
 const VALUE: usize = size_of::<i32>();
+
+/// Where the lowest byte of an integer lies.
+const LOW_BYTE: usize = if cfg!(target_endian = "little") {
+    0
+} else {
+    VALUE - 1
+};
+
+const fn names(level: i32, kind: i32) -> [u8; 8] {
+    let ([a, b, c, d], [e, f, g, h]) = (level.to_ne_bytes(), kind.to_ne_bytes());
+    [a, b, c, d, e, f, g, h]
+}
 
 /// Room for one attribute with a value of an integer.
 #[derive(Clone, Copy, Default)]
@@ -22,19 +34,28 @@ impl Control {
 
     /// Asks for a traffic class and tells how many bytes of it count.
     pub(crate) fn encode(&mut self, traffic_class: u8, to_v4: bool) -> usize {
-        let (level, kind) = if to_v4 { V4 } else { V6 };
+        let names = if to_v4 { V4_NAMES } else { V6_NAMES };
         let bytes = &mut self.0;
         bytes[..WORD].copy_from_slice(&(HEADER + VALUE).to_ne_bytes());
-        bytes[WORD..WORD + 4].copy_from_slice(&level.to_ne_bytes());
-        bytes[WORD + 4..HEADER].copy_from_slice(&kind.to_ne_bytes());
+        bytes[WORD..HEADER].copy_from_slice(&names);
         bytes[HEADER..HEADER + VALUE].copy_from_slice(&i32::from(traffic_class).to_ne_bytes());
         Self::BYTES
     }
 
-    /// The traffic class that the kernel wrote; zero, the usual one, where it wrote none.
+    /// The traffic class that the kernel wrote; zero, the usual one, where it wrote none. IPv4's comes as one byte, IPv6's as
+    /// an integer. Read for every datagram, so without the walk of [`attributes`].
     pub(crate) fn decode(&self, length: usize) -> u8 {
-        let written = self.0.get(..length).unwrap_or(&self.0);
-        attributes(written).next().map_or(0, traffic_class)
+        if length <= HEADER {
+            return 0;
+        }
+        let (value, names) = (&self.0[HEADER..HEADER + VALUE], &self.0[WORD..HEADER]);
+        if names == V4_NAMES {
+            value[0]
+        } else if names == V6_NAMES && length >= HEADER + VALUE {
+            value[LOW_BYTE]
+        } else {
+            0
+        }
     }
 
     #[cfg(test)]
@@ -57,15 +78,6 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = Attribute<'_>
         bytes = bytes.get(next..).unwrap_or_default();
         Some(attribute)
     })
-}
-
-/// IPv4's is received as one byte, IPv6's as an integer.
-fn traffic_class((level, kind, value): Attribute<'_>) -> u8 {
-    match (value, (level, kind)) {
-        (&[class, ..], V4) => class,
-        (&[a, b, c, d], V6) => i32::from_ne_bytes([a, b, c, d]) as u8,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

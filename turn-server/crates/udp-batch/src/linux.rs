@@ -16,6 +16,19 @@ use libc::{c_int, c_uint, iovec, mmsghdr};
 
 use crate::{Outgoing, arena::Received, control::Control, memory::Memory, name::Name};
 
+/// What the kernel is told, or tells, beside a datagram: where it goes to or comes from, and its traffic class.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Place {
+    name: Name,
+    control: Control,
+}
+
+impl Place {
+    const NAME: usize = mem::offset_of!(Self, name);
+    const CONTROL: usize = mem::offset_of!(Self, control);
+}
+
 /// Whether the running kernel (or the sandbox around this process) has the calls.
 pub(crate) fn is_supported() -> bool {
     let no_socket: c_int = -1;
@@ -40,8 +53,7 @@ pub(crate) fn is_supported() -> bool {
 /// fields of one [`crate::Arena`].
 pub(crate) struct Inbound {
     headers: Vec<mmsghdr>,
-    names: Vec<Name>,
-    controls: Vec<Control>,
+    places: Vec<Place>,
     /// Only the kernel reads it, through `headers`.
     _vectors: Vec<iovec>,
 }
@@ -55,7 +67,7 @@ impl Inbound {
         stride: usize,
         length: usize,
     ) -> Self {
-        let (mut headers, mut names, mut vectors) = arrays(slots);
+        let (mut headers, mut places, mut vectors) = arrays(slots);
         for (index, vector) in vectors.iter_mut().enumerate() {
             vector.iov_base = memory
                 .base()
@@ -66,21 +78,19 @@ impl Inbound {
         }
         // Taken from the vectors themselves, not from slices of them: such pointers outlive shared borrows, and no mutable
         // one is made any more.
-        let (first_name, first_vector) = (names.as_mut_ptr(), vectors.as_mut_ptr());
-        let mut controls = vec![Control::default(); slots];
-        let first_control = controls.as_mut_ptr();
+        let (first_place, first_vector) = (places.as_mut_ptr(), vectors.as_mut_ptr());
         for (index, header) in headers.iter_mut().enumerate() {
-            header.msg_hdr.msg_name = first_name.wrapping_add(index).cast();
+            let place = first_place.wrapping_add(index);
+            header.msg_hdr.msg_name = place.wrapping_byte_add(Place::NAME).cast();
             header.msg_hdr.msg_namelen = Name::BYTES;
             header.msg_hdr.msg_iov = first_vector.wrapping_add(index);
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = first_control.wrapping_add(index).cast();
+            header.msg_hdr.msg_control = place.wrapping_byte_add(Place::CONTROL).cast();
             header.msg_hdr.msg_controllen = Control::BYTES as _;
         }
         Self {
             headers,
-            names,
-            controls,
+            places,
             _vectors: vectors,
         }
     }
@@ -109,20 +119,19 @@ impl Inbound {
                 )
             }
         })?;
-        for (((header, name), control), received) in headers
+        for ((header, place), received) in headers
             .iter_mut()
-            .zip(&self.names[first..])
-            .zip(&self.controls[first..])
+            .zip(&self.places[first..])
             .zip(received)
             .take(count)
         {
-            let from = name.decode(header.msg_hdr.msg_namelen);
+            let from = place.name.decode(header.msg_hdr.msg_namelen);
             // Other than IP can't be: the caller opened the socket. If it does, no one has this address.
             let from = from.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
             *received = Received {
                 length: header.msg_len as usize,
                 from,
-                traffic_class: control.decode(length_of(header)),
+                traffic_class: place.control.decode(length_of(header)),
             };
             header.msg_hdr.msg_namelen = Name::BYTES;
             header.msg_hdr.msg_controllen = Control::BYTES as _;
@@ -134,18 +143,16 @@ impl Inbound {
 /// Headers for sending, filled anew for each batch.
 pub(crate) struct Outbound {
     headers: Vec<mmsghdr>,
-    names: Vec<Name>,
-    controls: Vec<Control>,
+    places: Vec<Place>,
     vectors: Vec<iovec>,
 }
 
 impl Outbound {
     pub(crate) fn new(capacity: usize) -> Self {
-        let (headers, names, vectors) = arrays(capacity);
+        let (headers, places, vectors) = arrays(capacity);
         Self {
             headers,
-            names,
-            controls: vec![Control::default(); capacity],
+            places,
             vectors,
         }
     }
@@ -156,25 +163,24 @@ impl Outbound {
         packets: &mut impl Iterator<Item = Outgoing<'a>>,
     ) -> Filled<'_, 'a> {
         let mut count = 0;
-        for (((header, name), control), vector) in self
+        for ((header, place), vector) in self
             .headers
             .iter_mut()
-            .zip(&mut self.names)
-            .zip(&mut self.controls)
+            .zip(&mut self.places)
             .zip(&mut self.vectors)
         {
             let Some(packet) = packets.next() else { break };
             vector.iov_base = packet.bytes.as_ptr().cast_mut().cast();
             vector.iov_len = packet.bytes.len();
-            header.msg_hdr.msg_namelen = name.encode(packet.to);
-            header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+            header.msg_hdr.msg_namelen = place.name.encode(packet.to);
+            header.msg_hdr.msg_name = ptr::from_mut(&mut place.name).cast();
             header.msg_hdr.msg_iov = vector;
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_controllen = match packet.traffic_class {
                 0 => 0,
-                class => control.encode(class, packet.to.is_ipv4()) as _,
+                class => place.control.encode(class, packet.to.is_ipv4()) as _,
             };
-            header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+            header.msg_hdr.msg_control = ptr::from_mut(&mut place.control).cast();
             count += 1;
         }
         Filled {
@@ -222,7 +228,7 @@ fn length_of(header: &mmsghdr) -> usize {
     header.msg_hdr.msg_controllen as usize
 }
 
-fn arrays(length: usize) -> (Vec<mmsghdr>, Vec<Name>, Vec<iovec>) {
+fn arrays(length: usize) -> (Vec<mmsghdr>, Vec<Place>, Vec<iovec>) {
     // SAFETY: a C struct of integers and pointers, for which zeroes are a value (and `msghdr` has private padding, so that
     // it can't be written out field by field on every C library).
     let header: mmsghdr = unsafe { mem::zeroed() };
@@ -232,7 +238,7 @@ fn arrays(length: usize) -> (Vec<mmsghdr>, Vec<Name>, Vec<iovec>) {
     };
     (
         vec![header; length],
-        vec![Name::default(); length],
+        vec![Place::default(); length],
         vec![vector; length],
     )
 }
