@@ -1,4 +1,4 @@
-# Every client over every transport in both address families, with nonces that live three seconds.
+# Every client over every transport in both address families, with nonces that live three seconds; uclient in every mode.
 # budget: 240
 # counts: tests
 export RUST_LIB_BACKTRACE=0

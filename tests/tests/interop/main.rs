@@ -8,6 +8,7 @@
 mod browsers;
 mod clients;
 mod lab;
+mod modes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
