@@ -137,9 +137,12 @@ fn two_clients_with_the_same_peer_each_get_their_own_checks_and_answers() {
         let got = peer_sends(&mut worlds, peer, &check);
         assert_eq!(got, Some((client.path, check)));
     }
-    // Media says nothing: it goes to who has sent to that port last, to one and not to both.
-    for (number, client) in (0..).zip(&mut clients) {
-        client.send_indication(&mut worlds[number], peer, b"media");
+    // Media says nothing: it goes to whom that port has answered last, to one and not to both.
+    for (number, client) in (0u8..).zip(&mut clients) {
+        let check = check(50 + number, &format!("sfu{number}:client{number}"));
+        client.send_indication(&mut worlds[usize::from(number)], peer, &check);
+        let got = peer_sends(&mut worlds, peer, &answer(50 + number));
+        assert_eq!(got, Some((client.path, answer(50 + number))));
         let got = peer_sends(&mut worlds, peer, b"media");
         assert_eq!(got, Some((client.path, b"media".to_vec())));
     }

@@ -11,12 +11,12 @@ use turn_wire::{Class, Packet, TransactionId};
 const LONGEST_NAME: usize = 128;
 
 /// What a packet says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Clue<'p> {
     /// It asks, perhaps under a name that a client has.
     Asks(TransactionId, Option<&'p [u8]>),
-    /// It answers this transaction.
-    Answers(TransactionId),
+    /// It answers this transaction, and whether by success: an agent refuses whoever lacks its password (RFC 8445 §7.3).
+    Answers(TransactionId, bool),
     /// Nothing.
     Nothing,
 }
@@ -34,7 +34,9 @@ impl<'p> Clue<'p> {
                 let name = name.filter(|name| name.len() <= LONGEST_NAME && name.contains(&b':'));
                 Self::Asks(view.transaction_id(), name)
             }
-            Class::Success | Class::Error => Self::Answers(view.transaction_id()),
+            class @ (Class::Success | Class::Error) => {
+                Self::Answers(view.transaction_id(), class == Class::Success)
+            }
             Class::Indication => Self::Nothing,
         }
     }
@@ -60,7 +62,7 @@ mod tests {
         assert_eq!(Clue::of(&check), Clue::Asks([1; 12], Some(b"them:us")));
         let mut answer = turn_wire::Responder::new();
         let answer = answer.success(Method::BINDING, [2; 12]).finish(None, true);
-        assert_eq!(Clue::of(answer), Clue::Answers([2; 12]));
+        assert_eq!(Clue::of(answer), Clue::Answers([2; 12], true));
         let keepalive = RequestBuilder::indication(Method::BINDING, [3; 12]).finish(None, true);
         for silent in [&keepalive[..], b"", &[0; 20], &[0x80; 40], &[22, 254, 253]] {
             assert_eq!(Clue::of(silent), Clue::Nothing);

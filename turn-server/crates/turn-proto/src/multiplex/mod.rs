@@ -7,7 +7,8 @@
 //! # How it is decided
 //!
 //! 1. The packet says it (`clue`): an answer goes to who has asked, an ICE check to who has checked that agent.
-//! 2. Else it goes to the member that has last sent to the very address and port that it comes from.
+//! 2. Else it goes to the member whom the peer at that very address and port has last answered or checked; where no ICE is
+//!    spoken, to the one that has last sent there.
 //! 3. Else to the only member that permits its IP address. Never to two, and to nobody if there are several.
 //!
 //! What is left undecided: two members that send to the *same* address and port of a peer from the *same* shared port are
@@ -25,6 +26,7 @@
 //! passed on ([`crate::Action::PassOn`]). With a port per worker that does not happen, and the locks here are never waited for.
 
 mod clue;
+mod crowd;
 mod table;
 
 use std::{
@@ -131,11 +133,12 @@ impl Multiplex {
         if !self.ports.contains(&address.port()) {
             return None;
         }
-        let place = self
-            .relays
-            .iter()
-            .position(|relay| relay.local == address)?;
-        u32::try_from(place).ok()
+        // Port by port, all addresses of one after the other.
+        let addresses = self.relays.len() / self.ports.len().max(1);
+        let first = usize::from(address.port() - self.ports.start()) * addresses;
+        let mut relays = self.relays.get(first..first + addresses)?.iter();
+        let place = relays.position(|relay| relay.local == address)?;
+        u32::try_from(first + place).ok()
     }
 
     /// The address for a new member: one that its worker reads, if there is any, and of these the one with fewest members.

@@ -3,14 +3,14 @@
 //! Everything here is bounded: by the number of members, by what each may permit and send to, and by a few remembered
 //! transactions and names of each. A member that leaves takes everything along.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use foldhash::fast::RandomState;
 use turn_wire::TransactionId;
 
 use super::{
     Member,
     clue::{Clue, reversed},
+    crowd::{Crowd, Map},
 };
 use crate::peer::{PeerAddr, PeerIp};
 
@@ -23,8 +23,6 @@ const NAMES: usize = 16;
 
 /// How many guests are looked at to find the only one that has no name yet.
 const GUESTS: usize = 64;
-
-type Map<K, V> = HashMap<K, V, RandomState>;
 
 /// A packet that has come, or that a member of this server sends to another.
 pub(super) struct Arrival<'p> {
@@ -41,7 +39,7 @@ pub(super) struct Arrival<'p> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
     pub(super) member: Member,
-    /// The packet itself has said so.
+    /// The packet itself has said so, and that its sender knows that member.
     pub(super) certain: bool,
 }
 
@@ -67,37 +65,6 @@ struct Seat {
     flows: Map<PeerAddr, PeerIp>,
     asked: VecDeque<(PeerAddr, TransactionId)>,
     named: VecDeque<(PeerIp, Box<[u8]>)>,
-}
-
-/// Members that have something in common; never empty.
-#[derive(Debug)]
-struct Crowd {
-    /// The last to have shown itself.
-    last: Member,
-    members: Vec<Member>,
-}
-
-impl Crowd {
-    fn leave<K: std::hash::Hash + Eq>(crowds: &mut Map<K, Self>, key: &K, member: Member) {
-        let Some(crowd) = crowds.get_mut(key) else {
-            return;
-        };
-        crowd.members.retain(|held| *held != member);
-        match crowd.members.last() {
-            None => drop(crowds.remove(key)),
-            Some(other) if crowd.last == member => crowd.last = *other,
-            Some(_) => {}
-        }
-    }
-
-    fn join<K: std::hash::Hash + Eq>(crowds: &mut Map<K, Self>, key: K, member: Member) {
-        let crowd = crowds.entry(key).or_insert_with(|| Self {
-            last: member,
-            members: Vec::new(),
-        });
-        crowd.last = member;
-        crowd.members.push(member);
-    }
 }
 
 impl Table {
@@ -237,14 +204,26 @@ impl Table {
     }
 
     /// Decides whom a packet is for; nobody, if it could be for several and nothing tells them apart.
-    pub(super) fn route(&self, arrival: &Arrival<'_>) -> Option<Verdict> {
+    pub(super) fn route(&mut self, arrival: &Arrival<'_>) -> Option<Verdict> {
+        let clue = Clue::of(arrival.payload);
+        let mut verdict = self.judge(arrival, clue)?;
+        // Being refused is no proof of being known.
+        verdict.certain &= !matches!(clue, Clue::Answers(_, false));
+        if verdict.certain
+            && let Some(flow) = self.flows.get_mut(&arrival.from)
+        {
+            flow.knows(verdict.member);
+        }
+        Some(verdict)
+    }
+
+    fn judge(&self, arrival: &Arrival<'_>, clue: Clue<'_>) -> Option<Verdict> {
         let certain = |member: &Member| Verdict {
             member: *member,
             certain: true,
         };
-        let clue = Clue::of(arrival.payload);
         match clue {
-            Clue::Answers(id) => {
+            Clue::Answers(id, _) => {
                 let asked = self.asked.get(&(arrival.from, id));
                 if let Some(member) = asked.filter(|member| arrival.may_go_to(member)) {
                     return Some(certain(member));
@@ -265,7 +244,7 @@ impl Table {
                 self.sole_guest(arrival).or_else(|| self.nameless(arrival))
             }
             (_, None) => {
-                let flow = self.flows.get(&arrival.from).map(|crowd| crowd.last);
+                let flow = self.flows.get(&arrival.from).map(Crowd::meant);
                 flow.or_else(|| self.sole_guest(arrival))
             }
             // The address is that of many members: only who talks with whom tells them apart.

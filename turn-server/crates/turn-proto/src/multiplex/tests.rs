@@ -151,6 +151,30 @@ fn nobody_takes_over_a_name_or_a_transaction() {
     assert_eq!(world.gets("192.0.2.1:5", &answer(10)), Some(1));
 }
 
+/// Whoever sends to another's peer gets nothing of what that says to the other.
+#[test]
+fn nobody_gets_a_peer_away_from_one_whom_it_knows() {
+    let world = World::new(2);
+    for member in [0, 1] {
+        world.permit(member, "192.0.2.1");
+    }
+    assert!(world.sends(0, "192.0.2.1:5", &check(10, "sfu:zero")));
+    assert_eq!(world.gets("192.0.2.1:5", &answer(10)), Some(0));
+    for (number, words) in [(11, b"media".to_vec()), (12, check(12, "sfu:thief"))] {
+        assert!(world.sends(1, "192.0.2.1:5", &words));
+        // It is refused, for it does not know the password.
+        let mut responder = Responder::new();
+        let refusal = responder.error(Method::BINDING, [number; 12], 401, "");
+        world.gets("192.0.2.1:5", refusal.finish(None, true));
+        assert_eq!(world.gets("192.0.2.1:5", b"media"), Some(0));
+    }
+    // The peer takes up with the other one, and is that one's now.
+    assert_eq!(world.gets("192.0.2.1:5", &check(20, "thief:sfu")), Some(1));
+    assert_eq!(world.gets("192.0.2.1:5", b"media"), Some(1));
+    world.multiplex.leave(0, world.members[1]);
+    assert_eq!(world.gets("192.0.2.1:5", b"media"), Some(0));
+}
+
 #[test]
 fn members_of_one_address_find_each_other_by_their_checks() {
     let world = World::new(4);
@@ -178,6 +202,13 @@ fn members_of_one_address_find_each_other_by_their_checks() {
         assert_eq!(world.hears(receiver, &answer(sender as u8)), Some(sender));
         assert_eq!(world.hears(sender, b"media"), Some(receiver));
     }
+    // A refusal makes no pair.
+    assert!(world.sends(3, own, &check(40, "one:three")));
+    let mut responder = Responder::new();
+    let refusal = responder.error(Method::BINDING, [40; 12], 401, "");
+    let refusal = refusal.finish(None, true);
+    assert_eq!(world.hears(0, refusal), Some(3));
+    assert_eq!(world.hears(0, b"media"), Some(1));
     // The other half of a pair leaves: what it would have got goes to nobody else.
     world.multiplex.leave(0, world.members[1]);
     assert_eq!(world.hears(0, b"media"), None);
@@ -219,11 +250,11 @@ fn what_is_remembered_of_a_member_is_bounded() {
         assert!(world.sends(0, "192.0.2.1:5", &check(number, &format!("a{number}:b"))));
     }
     assert!(world.sends(1, "192.0.2.1:5", b"media"));
-    // The latest are known, the earliest not any more: they count as media.
-    assert_eq!(world.gets("192.0.2.1:5", &answer(255)), Some(0));
+    // The earliest are known no more, so they count as media; the latest are.
     assert_eq!(world.gets("192.0.2.1:5", &answer(0)), Some(1));
-    assert_eq!(world.gets("192.0.2.1:5", &check(1, "b:a255")), Some(0));
     assert_eq!(world.gets("192.0.2.1:5", &check(1, "b:a0")), Some(1));
+    assert_eq!(world.gets("192.0.2.1:5", &answer(255)), Some(0));
+    assert_eq!(world.gets("192.0.2.1:5", &check(1, "b:a255")), Some(0));
 }
 
 #[test]
