@@ -14,7 +14,7 @@ use std::{
 };
 
 use support::{Client, Got, World, config};
-use turn_proto::{Admin, Config, IpRange, Nat64Prefix, PeerPolicy};
+use turn_proto::{Admin, Config, IpRange, Nat64Prefix, PeerPolicy, Transport};
 use turn_wire::{Family, Method};
 
 /// IANA's IPv4 Special-Purpose Address Registry, multicast, what is reserved, and where clouds hand out credentials.
@@ -190,6 +190,31 @@ fn no_row_of_the_registries_is_reached_in_any_form_by_any_method() {
             client.channel_data(&mut world, 0x4FFF, b"x"),
             Got::ToPeer { .. }
         ));
+    }
+}
+
+#[test]
+fn no_row_of_the_registries_is_connected_to() {
+    let mut world = World::new(config_without_private());
+    let mut clients = [(1, Family::V4), (2, Family::V6)].map(|(link, family)| {
+        let mut client = Client::ann("192.0.2.10:40000").over(Transport::Tcp, link);
+        let build = |request: turn_wire::RequestBuilder| {
+            request.requested_transport(6).requested_family(family)
+        };
+        let answer = client.ask(&mut world, Method::ALLOCATE, build);
+        assert_eq!(answer.code(), None);
+        client
+    });
+    for (form, ip) in table() {
+        let peer = SocketAddr::new(ip, 80);
+        for (client, own) in clients.iter_mut().zip([ip.is_ipv4(), ip.is_ipv6()]) {
+            let reached = own && ip.to_canonical() == ip;
+            let expected = Some(if reached { 403 } else { 443 });
+            let answer = client.ask(&mut world, Method::CONNECT, |request| {
+                request.xor_peer_address(peer)
+            });
+            assert_eq!(answer.code(), expected, "{form} {peer}");
+        }
     }
 }
 
