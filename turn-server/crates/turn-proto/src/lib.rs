@@ -31,6 +31,7 @@ mod guard;
 mod handle;
 mod handover;
 mod icmp;
+mod identify;
 mod limits;
 mod meter;
 mod mobility;

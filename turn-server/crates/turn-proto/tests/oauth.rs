@@ -119,6 +119,28 @@ fn a_refresh_may_bring_another_token_of_another_key() {
 }
 
 #[test]
+fn a_token_proves_no_request_but_allocate_and_refresh() {
+    // §10: the client must not send it in others; sent there, it does not stand for the key of the allocation.
+    let mut world = world();
+    let mut first = client("north", b'm');
+    assert_eq!(allocate(&mut first, &mut world, &unhex(NORTH)).code(), None);
+    let permit = |request: RequestBuilder, token: &str| {
+        let request = request.xor_peer_address(address("203.0.113.5:9"));
+        request.access_token(&unhex(token))
+    };
+    let answer = first.ask(&mut world, Method::CREATE_PERMISSION, |request| {
+        permit(request, NORTH)
+    });
+    assert_eq!(answer.code(), None);
+    let mut second = client("union", b'n');
+    second.nonce = first.nonce.clone();
+    let answer = second.ask(&mut world, Method::CREATE_PERMISSION, |request| {
+        permit(request, UNION)
+    });
+    assert_eq!(answer.code(), Some(401));
+}
+
+#[test]
 fn tokens_are_signed_for_by_sha256_as_well() {
     let mut world = world();
     let mut client = client("north", b'm');

@@ -23,7 +23,7 @@ pub(super) static GROUP: Group = Group {
             .default(":")
             .example("|"),
         flag("lt-cred-mech", "Accept the accounts given with user (long-term credentials).").short('a'),
-        option("user", Kind::Account, "Account NAME:PASSWORD, or NAME:0xKEY with the ready key; repeatable.")
+        option("user", Kind::Account, "Account NAME:PASSWORD, or NAME:0xKEY with the ready key, from which no SHA-256 key can be made: MD5 alone is offered then; repeatable.")
             .short('u')
             .list()
             .unset("none")
