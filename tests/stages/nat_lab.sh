@@ -2,4 +2,4 @@
 # budget: 360
 # counts: tests
 export RUST_LIB_BACKTRACE=0
-cargo test --locked -p e2e --test nat_lab -- --test-threads=1
+cargo test --locked -p e2e --test nat_lab --test ip_headers -- --test-threads=1

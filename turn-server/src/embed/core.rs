@@ -179,10 +179,9 @@ impl Core {
         }
     }
 
-    /// Tells whether a relay still waits for this conn.
+    /// Tells whether a relay still waits for this conn; none does once everything has ended.
     pub(super) fn waits(&self, bind: &Bind) -> bool {
-        let socket = self.socket(bind.relay);
-        !self.closed && socket.is_some_and(|held| held.ticket == bind.ticket)
+        self.is_current(bind.relay, bind.ticket)
     }
 
     /// Gives a waiting relay its conn, and the reader that serves it.

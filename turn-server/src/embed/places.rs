@@ -14,6 +14,10 @@ pub(crate) type SharedGenerator = Arc<dyn RelayAddressGenerator + Send + Sync>;
 /// answers 8 s after that are lost on it (RFC 8489 §6.2.1).
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Pairs that are tried before the state machine is told, which asks some eight times: every other port is odd, so that fewer
+/// than 2⁻³² of all requests are refused although there are pairs.
+const PAIR_TRIES: usize = 4;
+
 /// A conn and its addresses.
 pub(super) struct Place {
     pub(super) conn: SharedConn,
@@ -32,10 +36,23 @@ pub(super) async fn find(
     v4: bool,
     with_next: bool,
 ) -> Result<(Place, Option<Place>), BindFailure> {
-    let first = ask(generator, v4, 0).await?;
     if !with_next {
-        return Ok((first, None));
+        return Ok((ask(generator, v4, 0).await?, None));
     }
+    for _ in 0..PAIR_TRIES {
+        if let Some((first, next)) = find_pair(generator, v4).await? {
+            return Ok((first, Some(next)));
+        }
+    }
+    Err(BindFailure::InUse)
+}
+
+/// Tries one port and its neighbour.
+async fn find_pair(
+    generator: &SharedGenerator,
+    v4: bool,
+) -> Result<Option<(Place, Place)>, BindFailure> {
+    let first = ask(generator, v4, 0).await?;
     // An odd port has no partner, nor has one whose neighbour is taken.
     let port = Some(first.relayed.port())
         .filter(|port| port % 2 == 0)
@@ -45,13 +62,13 @@ pub(super) async fn find(
         None => None,
     };
     match next {
-        Some(next) if Some(next.relayed.port()) == port => Ok((first, Some(next))),
+        Some(next) if Some(next.relayed.port()) == port => Ok(Some((first, next))),
         other => {
             close(&first.conn).await;
             if let Some(other) = other {
                 close(&other.conn).await;
             }
-            Err(BindFailure::InUse)
+            Ok(None)
         }
     }
 }

@@ -8,15 +8,15 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use tokio::sync::{Mutex, Semaphore};
-use turn::{Error, relay::RelayAddressGenerator, relay::relay_none::RelayAddressGeneratorNone};
+use turn::Error;
 use turn_server::Server;
-use webrtc_util::{Conn, vnet::net::Net};
+use webrtc_util::vnet::net::Net;
 
 use crate::{
+    brought::{Failing, Keeping, Slow},
     client::{Client, udp},
-    network::{Make, Network, Pass, Running, SERVER, SharedConn, World, config},
+    network::{Make, Network, Pass, Running, SERVER, World, config},
 };
 use stun::message::METHOD_ALLOCATE;
 
@@ -158,51 +158,6 @@ async fn a_relay_that_the_program_closes_ends_its_allocation() {
     client.allocate().await;
 }
 
-/// A generator that keeps a hand on its conns.
-struct Keeping {
-    inner: RelayAddressGeneratorNone,
-    kept: Arc<Mutex<Vec<SharedConn>>>,
-}
-
-#[async_trait]
-impl RelayAddressGenerator for Keeping {
-    fn validate(&self) -> Result<(), Error> {
-        self.inner.validate()
-    }
-
-    async fn allocate_conn(
-        &self,
-        use_ipv4: bool,
-        port: u16,
-    ) -> Result<(SharedConn, std::net::SocketAddr), Error> {
-        let (conn, relayed) = self.inner.allocate_conn(use_ipv4, port).await?;
-        self.kept.lock().await.push(Arc::clone(&conn));
-        Ok((conn, relayed))
-    }
-}
-
-/// A generator that waits for permission.
-struct Slow {
-    inner: RelayAddressGeneratorNone,
-    gate: Arc<Semaphore>,
-}
-
-#[async_trait]
-impl RelayAddressGenerator for Slow {
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn allocate_conn(
-        &self,
-        use_ipv4: bool,
-        port: u16,
-    ) -> Result<(SharedConn, std::net::SocketAddr), Error> {
-        self.gate.acquire().await.unwrap().forget();
-        self.inner.allocate_conn(use_ipv4, port).await
-    }
-}
-
 /// A client whose Allocate request waits for the generator, in a network where relays are on port 5000 alone.
 async fn waiting() -> (Network, Server, Client, Arc<Semaphore>) {
     let network = Network::new().await;
@@ -220,7 +175,7 @@ async fn waiting() -> (Network, Server, Client, Arc<Semaphore>) {
 }
 
 /// Tells whether any port is taken that the network gives to relays.
-async fn any_relay(net: &Net) -> bool {
+pub(crate) async fn any_relay(net: &Net) -> bool {
     for port in 5000..6000 {
         let address = format!("1.2.3.4:{port}").parse().unwrap();
         match net.bind(address).await {
@@ -281,51 +236,6 @@ async fn a_generator_that_never_answers_is_given_up() {
     answer.unmarshal_binary(&bytes).unwrap();
     assert_eq!(crate::client::Answer(answer).code(), Some(508));
     assert_eq!(client.refresh(600).await.unwrap().code(), Some(437));
-}
-
-/// A conn whose reads fail, now and then or for good.
-struct Failing {
-    inner: SharedConn,
-    broken: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Conn for Failing {
-    async fn connect(&self, to: std::net::SocketAddr) -> webrtc_util::Result<()> {
-        self.inner.connect(to).await
-    }
-    async fn recv(&self, buf: &mut [u8]) -> webrtc_util::Result<usize> {
-        self.inner.recv(buf).await
-    }
-    async fn recv_from(
-        &self,
-        buf: &mut [u8],
-    ) -> webrtc_util::Result<(usize, std::net::SocketAddr)> {
-        let received = self.inner.recv_from(buf).await?;
-        if self.broken.load(Ordering::Relaxed) {
-            let refused = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-            return Err(refused.into());
-        }
-        Ok(received)
-    }
-    async fn send(&self, buf: &[u8]) -> webrtc_util::Result<usize> {
-        self.inner.send(buf).await
-    }
-    async fn send_to(&self, buf: &[u8], to: std::net::SocketAddr) -> webrtc_util::Result<usize> {
-        self.inner.send_to(buf, to).await
-    }
-    fn local_addr(&self) -> webrtc_util::Result<std::net::SocketAddr> {
-        self.inner.local_addr()
-    }
-    fn remote_addr(&self) -> Option<std::net::SocketAddr> {
-        self.inner.remote_addr()
-    }
-    async fn close(&self) -> webrtc_util::Result<()> {
-        self.inner.close().await
-    }
-    fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
-        self
-    }
 }
 
 /// How many of five packets after a hundred failed reads are answered.

@@ -8,6 +8,7 @@
 )]
 
 mod allocations;
+mod brought;
 mod client;
 mod differences;
 mod handlers;

@@ -2,14 +2,10 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
-use async_trait::async_trait;
 use stun::{
     attributes::{ATTR_EVEN_PORT, ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_RESERVATION_TOKEN, AttrType},
     message::METHOD_ALLOCATE,
@@ -27,8 +23,10 @@ use turn_server::Server;
 use webrtc_util::vnet::net::Net;
 
 use crate::{
+    brought::Loopback,
     client::{Answer, Attributes, Client, udp},
-    network::{Make, Network, Running, SharedConn, World, config, receive},
+    lifecycle::any_relay,
+    network::{Make, Network, Running, World, config, receive},
 };
 
 pub(crate) fn even(reserve: bool) -> Attributes {
@@ -227,51 +225,17 @@ async fn a_reservation_that_nobody_takes_up_is_closed() {
     assert_eq!(late.code(), Some(508));
 }
 
-/// A generator that has odd ports alone, and fails at last.
-pub(crate) struct Odd {
-    pub(crate) net: Arc<Net>,
-    pub(crate) asked: Arc<AtomicUsize>,
-}
-
-#[async_trait]
-impl RelayAddressGenerator for Odd {
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
+#[tokio::test(start_paused = true)]
+async fn pairs_leave_nothing_behind() {
+    let world = World::new(Make::Ours).await;
+    for number in 0..20 {
+        let mut client = world.client(&format!("user{number}")).await;
+        let answer = allocate(&mut client, even(true)).await;
+        assert_eq!(answer.relayed().port() % 2, 0);
+        client.refresh(0).await.unwrap();
     }
-
-    async fn allocate_conn(&self, _: bool, _: u16) -> Result<(SharedConn, SocketAddr), Error> {
-        if self.asked.fetch_add(1, Ordering::Relaxed) >= 400 {
-            return Err(Error::ErrMaxRetriesExceeded);
-        }
-        for port in (50_001..60_000).step_by(2) {
-            let address = SocketAddr::new([1, 2, 3, 4].into(), port);
-            if let Ok(conn) = self.net.bind(address).await {
-                return Ok((conn, address));
-            }
-        }
-        Err(Error::ErrMaxRetriesExceeded)
-    }
-}
-
-/// A generator for the loopback addresses of both families.
-struct Loopback;
-
-#[async_trait]
-impl RelayAddressGenerator for Loopback {
-    fn validate(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn allocate_conn(&self, v4: bool, port: u16) -> Result<(SharedConn, SocketAddr), Error> {
-        let ip: IpAddr = if v4 {
-            [127, 0, 0, 1].into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        };
-        let socket = UdpSocket::bind((ip, port)).await?;
-        let address = socket.local_addr()?;
-        Ok((Arc::new(socket), address))
-    }
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    assert!(!any_relay(&world.network.server).await);
 }
 
 /// A client of a server on real sockets.

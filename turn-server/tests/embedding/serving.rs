@@ -10,6 +10,7 @@ use turn::{
 use turn_server::Server;
 use webrtc_util::{Conn, vnet::net::Net};
 
+use crate::client::Client;
 use crate::network::{Make, NAT_IP, Network, SERVER, SharedConn, World, config, receive};
 
 /// A client of the crate, which is how its users will come.
@@ -94,6 +95,39 @@ async fn relay_and_back(server: &str) {
     }
     relay.close().await.unwrap();
     client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_clients_come_and_go_at_once_and_each_hears_its_own() {
+    let (server, address) = on_loopback().await;
+    let peer: SharedConn = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let at = peer.local_addr().unwrap();
+    echo(peer);
+    let clients = (0..32_u8).map(|number| {
+        tokio::spawn(async move {
+            let conn = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+            let mut client = Client::new(conn, address, &format!("user{number}"), "pass");
+            // Places in the server's tables are used again and again, by one client and by another.
+            for round in 0..5_u8 {
+                client.allocate().await;
+                client.bind(0x4000, at).await.unwrap();
+                for message in 0..10_u8 {
+                    let data = [number, round, message];
+                    client.channel_data(0x4000, &data).await;
+                    assert_eq!(
+                        client.hear().await,
+                        Some(("0x4000".to_owned(), data.to_vec()))
+                    );
+                }
+                assert_eq!(client.refresh(0).await.unwrap().code(), None);
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    assert!(server.get_allocations_info(None).await.unwrap().is_empty());
+    server.close().await.unwrap();
 }
 
 #[tokio::test]
