@@ -85,9 +85,11 @@ pub const OTHER_ADDRESS: u16 = 0x802C;
 pub const THIRD_PARTY_AUTHORIZATION: u16 = 0x802E;
 /// MOBILITY-TICKET (RFC 8016).
 pub const MOBILITY_TICKET: u16 = 0x8030;
-/// ADDITIONAL-ADDRESS-FAMILY as it was numbered before RFC 8656; coturn and its clients know no other number. IANA has given
-/// it to nothing else, and being optional it bothers nobody who does not know it.
+/// ADDITIONAL-ADDRESS-FAMILY as it was numbered before RFC 8656; coturn and its clients before 4.8 of 2025 know no other
+/// number. IANA has given it to nothing else, and being optional it bothers nobody who does not know it.
 pub const DRAFT_ADDITIONAL_ADDRESS_FAMILY: u16 = 0x8032;
+/// ADDRESS-ERROR-CODE as the same programs number it.
+pub const DRAFT_ADDRESS_ERROR_CODE: u16 = 0x8033;
 
 /// Tells whether an attribute must be understood for its message to be processed (RFC 8489 §14).
 pub const fn is_required(kind: u16) -> bool {

@@ -77,13 +77,14 @@ impl Request {
         self.read(ATTR_REQUESTED_ADDRESS_FAMILY, Family::from_value)
     }
 
-    /// Returns ADDITIONAL-ADDRESS-FAMILY (RFC 8656 §18.11), by its number or by the one that its draft had.
+    /// Returns ADDITIONAL-ADDRESS-FAMILY (RFC 8656 §18.11), by its number or by the one that its draft had. Under that it may
+    /// be ignored, so a value that means nothing is.
     pub fn additional_family(&self) -> Result<Option<Family>, Malformed> {
         let by = |kind| self.read(AttrType(kind), Family::from_value);
-        match by(attr::ADDITIONAL_ADDRESS_FAMILY)? {
-            Some(family) => Ok(Some(family)),
-            None => by(attr::DRAFT_ADDITIONAL_ADDRESS_FAMILY),
-        }
+        let draft = || by(attr::DRAFT_ADDITIONAL_ADDRESS_FAMILY).ok().flatten();
+        let known = |family: &Family| !matches!(family, Family::Other(_));
+        let found = by(attr::ADDITIONAL_ADDRESS_FAMILY)?;
+        Ok(found.or_else(|| draft().filter(known)))
     }
 
     /// Returns EVEN-PORT; `Some(true)` asks to reserve the next port too (RFC 8656 §18.7).

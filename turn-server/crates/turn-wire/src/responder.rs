@@ -121,11 +121,13 @@ impl<'r> Answer<'r> {
         self
     }
 
-    /// Adds ADDRESS-ERROR-CODE: why a dual allocation lacks a family, 440 or 508 (RFC 8656 §18.12).
+    /// Adds ADDRESS-ERROR-CODE: why a dual allocation lacks a family, 440 or 508 (RFC 8656 §18.12). Rare enough to be said by
+    /// its draft's number too.
     pub fn address_error_code(self, family: Family, code: u16) -> Self {
         let (class, number) = ((code / 100) as u8 & 0b111, (code % 100) as u8);
         let value = [family.number(), 0, class, number];
         self.draft.put(attr::ADDRESS_ERROR_CODE, &value);
+        self.draft.put(attr::DRAFT_ADDRESS_ERROR_CODE, &value);
         self
     }
 

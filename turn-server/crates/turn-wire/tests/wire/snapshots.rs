@@ -112,9 +112,10 @@ fn dual_allocation_of_which_half_is_lacking() {
         .address_error_code(Family::V6, 440);
     assert_bytes(
         answer.finish(None, false),
-        "0103 0014 COMMON
+        "0103 001c COMMON
          0016 0008 0001 e112 e112a643
-         8001 0004 02 00 04 28",
+         8001 0004 02 00 04 28
+         8033 0004 02 00 04 28",
     );
 }
 

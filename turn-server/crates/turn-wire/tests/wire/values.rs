@@ -157,6 +157,13 @@ fn the_additional_family_is_found_by_its_drafts_number_too() {
         let request = Request::decode(&view(&bytes)).unwrap();
         assert_eq!(request.additional_family(), Ok(Some(family)));
     }
+    for meaningless in [&[][..], &[2], &[9, 0, 0, 0], &[2; 5]] {
+        let bytes = RequestBuilder::new(Method::ALLOCATE, ID)
+            .attribute(attr::DRAFT_ADDITIONAL_ADDRESS_FAMILY, meaningless)
+            .finish(None, false);
+        let request = Request::decode(&view(&bytes)).unwrap();
+        assert_eq!(request.additional_family(), Ok(None));
+    }
 }
 
 #[test]
