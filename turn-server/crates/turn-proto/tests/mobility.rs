@@ -93,6 +93,20 @@ fn moves(world: &World) -> usize {
 }
 
 #[test]
+fn nobody_moves_to_a_relay_of_ours_and_so_no_two_sessions_are_each_others_clients() {
+    let mut world = World::new(config());
+    let mut client = at(CLIENT);
+    let (_, ticket) = allocate(&mut world, &mut client);
+    let mut other = Client::bob(THIRD);
+    let relayed = other.allocate(&mut world);
+    let mut there = at(&relayed.to_string());
+    assert_eq!(move_to(&mut world, &mut there, &ticket).code(), Some(405));
+    // The ticket is as good as before.
+    let mut elsewhere = at(ELSEWHERE);
+    assert_eq!(move_to(&mut world, &mut elsewhere, &ticket).code(), None);
+}
+
+#[test]
 fn a_ticket_is_given_to_who_asks_for_it_where_that_is_allowed() {
     let mut world = World::new(config());
     let mut plain = Client::bob(THIRD);

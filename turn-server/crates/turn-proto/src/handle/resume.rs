@@ -3,9 +3,10 @@
 use turn_wire::{MessageView, Request};
 
 use crate::{
-    Action, Event, Now, Path,
+    Action, Event, Now, Path, PeerAddr,
     allocation::Allocation,
     auth::Requester,
+    external,
     mobility::{Mobility, Moved, Pending, RECOGNIZED, TicketClaim},
     reject::Reject,
     relay::Relay,
@@ -47,6 +48,13 @@ impl Relay {
             return Ok(None);
         };
         if !self.config.mobility {
+            return Err(Reject::MobilityForbidden);
+        }
+        // A client at one of our own relays would let two sessions be each other's client: what one relays would come to the
+        // other for ever.
+        let client = PeerAddr::of(path.client)
+            .map(|client| external::inside(&self.config.externals, &self.shared.ports, client));
+        if client.is_some_and(|client| self.shared.ports.is_live(client.socket())) {
             return Err(Reject::MobilityForbidden);
         }
         // Invalid: not ours. Ours, but of a session that has ended or with a later ticket: it identifies nothing.
