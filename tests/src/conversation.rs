@@ -228,6 +228,12 @@ impl Conversation {
         self.facts.token.clone().unwrap_or_else(|| vec![0xee; 8])
     }
 
+    /// Tells the mobility ticket that came last.
+    pub fn ticket(&self) -> Vec<u8> {
+        let none = || b"no such ticket, of any length!!!".to_vec();
+        self.facts.ticket.clone().unwrap_or_else(none)
+    }
+
     /// Asks for realm and nonce, as a client does first; an Allocate without credentials.
     ///
     /// # Errors

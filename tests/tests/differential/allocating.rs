@@ -325,6 +325,44 @@ pub(crate) const CASES: &[Case] = &[
             &say(ALLOCATE).with(udp()).with(plain(0x8030, b"")),
         )
     }),
+    ("a mobility ticket is brought to an Allocate", |c| {
+        c.challenge()?;
+        let brought = say(ALLOCATE)
+            .with(udp())
+            .with(plain(0x8030, b"a ticket of sorts"));
+        c.ask("allocate", &brought)
+    }),
+    ("a client that moves", |c| {
+        c.challenge()?;
+        c.ask(
+            "allocate",
+            &say(ALLOCATE).with(udp()).with(plain(0x8030, b"")),
+        )?;
+        let mut elsewhere = c.another()?;
+        elsewhere.challenge()?;
+        let refresh = say(REFRESH).with(plain(0x8030, &c.ticket()));
+        elsewhere.ask("refresh from elsewhere", &refresh)?;
+        elsewhere.ask("and once more", &refresh)?;
+        elsewhere.ask(
+            "permission from elsewhere",
+            &say(CREATE_PERMISSION).with(peer_at("127.0.0.1", 9)),
+        )?;
+        c.note_all(elsewhere);
+        Ok(())
+    }),
+    ("another user with somebody's ticket", |c| {
+        c.challenge()?;
+        c.ask(
+            "allocate",
+            &say(ALLOCATE).with(udp()).with(plain(0x8030, b"")),
+        )?;
+        let mut thief = c.another()?;
+        thief.challenge()?;
+        let refresh = say(REFRESH).with(plain(0x8030, &c.ticket()));
+        thief.ask("refresh", &refresh.signed(Signed::OtherUser))?;
+        c.note_all(thief);
+        Ok(())
+    }),
     ("a mobility ticket that nobody has", |c| {
         c.challenge()?;
         c.ask(

@@ -23,7 +23,7 @@ enum Judge {
     All,
     /// Nine of ten do: over TLS the client loses some with every server.
     Most,
-    /// Half of them do: it never counts what its passive ends receive.
+    /// Half of them do: it never counts what its passive ends receive, and ends that wait and have moved miss their first.
     Half,
     /// It sends what no server takes, or goes away early; what counts is that the server serves the next client.
     Survives,
@@ -56,6 +56,11 @@ const MODES: &[Mode] = &[
     ("both families over TCP", "-y -Z -t", Judge::All),
     ("DONT-FRAGMENT, channels", "-y -c -g", Judge::All),
     ("DONT-FRAGMENT, Send indications", "-e -c -s -g", Judge::All),
+    ("mobility", "-e -c -M", Judge::All),
+    // An end that has moved and has not sent since is sent to where it was (RFC 8016 §3.2: make before break); coturn breaks.
+    ("mobility, ends that wait", "-y -c -M", Judge::Half),
+    ("mobility over TCP", "-y -c -M -t", Judge::All),
+    ("mobility over TLS", "-y -c -M -t -S", Judge::Most),
     ("extra requests", "-y -c -G", Judge::All),
     ("ORIGIN", "-y -c -o http://example.org", Judge::All),
     ("bandwidth", "-y -c -a 100000", Judge::All),
@@ -93,6 +98,7 @@ fn everything(maker: Maker) -> Result<Everything> {
         "--allow-loopback-peers",
         "--realm=example.org",
         "--lt-cred-mech",
+        "--mobility",
     ]
     .map(str::to_owned)
     .into();
