@@ -158,10 +158,14 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
     let listen = |on: bool, at: &[SocketAddr]| -> Vec<SocketAddr> {
         if on { at.to_vec() } else { Vec::new() }
     };
+    // As in coturn: behind a proxy, nobody comes past it.
+    let proxied = !plan.proxy_endpoints.is_empty();
     let io = turn_io::Config {
         udp: listen(settings.listening.udp, &plan.endpoints),
-        tcp: listen(settings.listening.tcp, &plan.endpoints),
-        tls: plan.tls_endpoints.clone(),
+        tcp: listen(settings.listening.tcp && !proxied, &plan.endpoints),
+        tls: listen(!proxied, &plan.tls_endpoints),
+        behind_proxy: plan.proxy_endpoints.clone(),
+        proxies: relay_config::ranges(&settings.listening.proxies),
         security: certificates::load(settings)?,
         plain_streams: settings.listening.tcp,
         relay_addresses: plan.relay.relays.addresses.clone(),

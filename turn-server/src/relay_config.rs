@@ -35,6 +35,8 @@ pub struct Plan {
     pub endpoints: Vec<SocketAddr>,
     /// Where clients over TLS are listened to, besides those.
     pub tls_endpoints: Vec<SocketAddr>,
+    /// Where proxies connect.
+    pub proxy_endpoints: Vec<SocketAddr>,
 }
 
 /// Makes the plan of a relay.
@@ -64,6 +66,7 @@ pub fn plan(
         relay: Arc::new(Config { discovery, ..relay }),
         shared,
         tls_endpoints: tls_endpoints(settings, &listening, &endpoints),
+        proxy_endpoints: proxy_endpoints(settings, &listening),
         listening,
         endpoints,
     })
@@ -97,6 +100,13 @@ fn multiplex(settings: &Settings, relays: &[IpAddr]) -> anyhow::Result<Option<Mu
         workers,
         shared.max_peers,
     )))
+}
+
+/// The port behind a proxy on each address, where there is one.
+fn proxy_endpoints(settings: &Settings, listening: &[IpAddr]) -> Vec<SocketAddr> {
+    let port = settings.listening.proxy_port.into_iter();
+    port.flat_map(|port| listening.iter().map(move |ip| SocketAddr::new(*ip, port)))
+        .collect()
 }
 
 /// The port for TLS on each address. Where a plain listener is open already, TLS is told apart there.
@@ -215,7 +225,7 @@ fn guard(settings: &Settings) -> anyhow::Result<Guard> {
     })
 }
 
-fn ranges(list: &[turn_config::IpRange]) -> Vec<IpRange> {
+pub(crate) fn ranges(list: &[turn_config::IpRange]) -> Vec<IpRange> {
     list.iter()
         .filter_map(|range| IpRange::new(range.first(), range.last()))
         .collect()

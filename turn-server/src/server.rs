@@ -84,6 +84,7 @@ impl Server {
         let listening = engine.addresses().iter().map(|&address| Listening {
             transport: Transport::Udp,
             address,
+            behind_proxy: false,
         });
         Self {
             listening: listening.collect(),
@@ -105,6 +106,11 @@ impl Server {
     /// The first address for TCP clients.
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.address(Transport::Tcp)
+    }
+
+    /// The first address for TLS clients.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.address(Transport::Tls)
     }
 
     /// What has been counted since the start.
@@ -326,6 +332,7 @@ impl Builder {
             listening: vec![ip],
             endpoints: vec![self.listen],
             tls_endpoints: Vec::new(),
+            proxy_endpoints: Vec::new(),
         })
     }
 }

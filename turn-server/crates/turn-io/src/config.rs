@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use turn_proto::{Event, Transport};
+use turn_proto::{Event, IpRange, Transport};
 
 use crate::{Backend, Tls, WorkerFailure};
 
@@ -24,13 +24,18 @@ pub struct Config {
     pub tcp: Vec<SocketAddr>,
     /// Where to listen for connections that are announced as TLS. What a connection may begin with is the same on all.
     pub tls: Vec<SocketAddr>,
+    /// Where to listen for connections that all begin with a PROXY header.
+    pub behind_proxy: Vec<SocketAddr>,
+    /// Proxies: connections from these addresses begin with a PROXY header on every port, and where there are any, no others
+    /// are served on the ports behind a proxy.
+    pub proxies: Vec<IpRange>,
     /// How TLS is served; without it, it is not. TLS and plain connections are told apart by their first byte.
     pub security: Option<Tls>,
     /// Whether plain connections are served.
     pub plain_streams: bool,
     /// TLS handshakes that one worker has under way at most; more connections are closed as they begin one.
     pub max_handshakes: usize,
-    /// How long a TLS handshake may take.
+    /// How long a TLS handshake may take, and a PROXY header.
     pub handshake_patience: Duration,
     /// Addresses that relay sockets will be bound to: tried once at start, so that a foreign one is an error there and not a
     /// failure of every allocation.
@@ -64,6 +69,8 @@ impl Default for Config {
             udp: Vec::new(),
             tcp: Vec::new(),
             tls: Vec::new(),
+            behind_proxy: Vec::new(),
+            proxies: Vec::new(),
             security: None,
             plain_streams: true,
             // With 64 KiB each, the most that a handshake may hold, 64 MiB.
@@ -92,12 +99,15 @@ pub struct Listening {
     pub transport: Transport,
     /// Where, with the real port.
     pub address: SocketAddr,
+    /// Whether connections there begin with a PROXY header.
+    pub behind_proxy: bool,
 }
 
 impl Listening {
     /// The option that chooses its port.
     pub fn port_option(&self) -> &'static str {
         match self.transport {
+            _ if self.behind_proxy => "tcp-proxy-port",
             Transport::Udp | Transport::Tcp => "listening-port",
             Transport::Tls | Transport::Dtls => "tls-listening-port",
         }
@@ -112,6 +122,10 @@ impl fmt::Display for Listening {
             Transport::Tls => "tls",
             Transport::Dtls => "dtls",
         };
-        write!(f, "{transport} {}", self.address)
+        write!(f, "{transport} {}", self.address)?;
+        if self.behind_proxy {
+            f.write_str(" behind a proxy")?;
+        }
+        Ok(())
     }
 }

@@ -123,7 +123,8 @@ struct Bound {
 #[derive(Default)]
 struct WorkerSockets {
     udp: Vec<UdpSocket>,
-    tcp: Vec<TcpListener>,
+    /// Each with whether it is behind a proxy.
+    tcp: Vec<(TcpListener, bool)>,
 }
 
 impl Bound {
@@ -133,19 +134,21 @@ impl Bound {
             sockets: Vec::new(),
         };
         bound.sockets.resize_with(workers, WorkerSockets::default);
-        let udp = config.udp.iter().map(|&address| Listening {
-            transport: Transport::Udp,
-            address,
-        });
-        let tcp = config.tcp.iter().map(|&address| Listening {
-            transport: Transport::Tcp,
-            address,
-        });
-        let tls = config.tls.iter().map(|&address| Listening {
-            transport: Transport::Tls,
-            address,
-        });
-        for wanted in udp.chain(tcp).chain(tls) {
+        let on = |transport, addresses: &'_ [SocketAddr], behind_proxy| -> Vec<Listening> {
+            let listening = |&address| Listening {
+                transport,
+                address,
+                behind_proxy,
+            };
+            addresses.iter().map(listening).collect()
+        };
+        let wanted = [
+            on(Transport::Udp, &config.udp, false),
+            on(Transport::Tcp, &config.tcp, false),
+            on(Transport::Tls, &config.tls, false),
+            on(Transport::Tcp, &config.behind_proxy, true),
+        ];
+        for wanted in wanted.into_iter().flatten() {
             let address = bound
                 .one(config, wanted)
                 .map_err(|cause| StartError::listen(wanted, cause))?;
@@ -176,7 +179,7 @@ impl Bound {
                 Transport::Tcp | Transport::Tls => {
                     let socket = TcpListener::from_std(bind::listen_tcp(address, share)?.into());
                     let address = socket.local_addr()?;
-                    sockets.tcp.push(socket);
+                    sockets.tcp.push((socket, wanted.behind_proxy));
                     address
                 }
             };
@@ -191,17 +194,20 @@ impl WorkerSockets {
         let listeners = (0..)
             .zip(self.udp)
             .map(|(place, socket)| Listener::new(registry, place, socket));
-        let acceptors = (0..).zip(self.tcp).map(|(place, mut listener)| {
-            registry.register(
-                &mut listener,
-                Source::Acceptor(place).token(),
-                Interest::READABLE,
-            )?;
-            Ok(Acceptor {
-                listener,
-                ready: false,
-            })
-        });
+        let acceptors = (0..)
+            .zip(self.tcp)
+            .map(|(place, (mut listener, behind_proxy))| {
+                registry.register(
+                    &mut listener,
+                    Source::Acceptor(place).token(),
+                    Interest::READABLE,
+                )?;
+                Ok(Acceptor {
+                    listener,
+                    behind_proxy,
+                    ready: false,
+                })
+            });
         Ok((
             listeners.collect::<io::Result<_>>()?,
             acceptors.collect::<io::Result<_>>()?,

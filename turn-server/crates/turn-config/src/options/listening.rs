@@ -97,11 +97,19 @@ pub(super) static GROUP: Group = Group {
         port(
             "tcp-proxy-port",
             0,
-            "Port for TCP clients behind a proxy that speaks the PROXY protocol.",
+            "Port for TCP and TLS clients behind a proxy that speaks the PROXY protocol; no other TCP port is opened then.",
         )
         .unset("off")
-        .example("5555")
-        .not_yet("the PROXY protocol is not read yet"),
+        .example("5555"),
+        option(
+            "proxy-protocol-from",
+            Kind::Range,
+            "Proxies: what they connect to, on any TCP port, must begin with a PROXY header (version 1 or 2); repeatable.",
+        )
+        .list()
+        .unset("none; on tcp-proxy-port, everybody is a proxy")
+        .example("192.0.2.80")
+        .ours(),
         option(
             "aux-server",
             Kind::Text,

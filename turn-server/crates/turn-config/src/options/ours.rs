@@ -35,7 +35,7 @@ pub(super) static GROUP: Group = Group {
         .unset("none")
         .example("network.allocations=400")
         .ours(),
-        number("handshake-timeout", 1, 3600, "seconds", "Seconds that a TLS handshake may take.")
+        number("handshake-timeout", 1, 3600, "seconds", "Seconds that a TLS handshake may take, and a PROXY header.")
             .default("10")
             .example("10")
             .ours(),

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::diagnostics::Report;
+use crate::ip_range::IpRange;
 use crate::values::Values;
 
 /// Says where clients reach the server.
@@ -18,6 +19,10 @@ pub struct Listening {
     pub udp: bool,
     /// Whether clients are served over TCP.
     pub tcp: bool,
+    /// The port for connections that all come through a proxy; the other ports are not opened for streams then.
+    pub proxy_port: Option<u16>,
+    /// Proxies, whose connections begin with a PROXY header on every port.
+    pub proxies: Vec<IpRange>,
     /// Socket buffers in bytes, each direction.
     pub socket_buffer: usize,
 }
@@ -43,12 +48,30 @@ impl Listening {
                 .collect(),
             port: values.port("listening-port").unwrap_or_default(),
             alternate_port: alternate_port(values, report),
+            proxy_port: proxy_port(values, report),
+            proxies: values
+                .list("proxy-protocol-from")
+                .into_iter()
+                .map(|given| given.value)
+                .collect(),
             udp: !values.flag("no-udp"),
             tcp: !values.flag("no-tcp"),
             socket_buffer: usize::try_from(values.number("sock-buf-size").unwrap_or_default())
                 .unwrap_or(usize::MAX),
         }
     }
+}
+
+/// The port behind a proxy. Whoever reaches it can claim any address.
+fn proxy_port(values: &Values, report: &mut Report) -> Option<u16> {
+    let port = values.port("tcp-proxy-port")?;
+    if !values.is_given("proxy-protocol-from") {
+        report.warn(
+            values.origin("tcp-proxy-port"),
+            "tcp-proxy-port believes whoever connects there; add proxy-protocol-from=ADDRESS of your proxy",
+        );
+    }
+    Some(port)
 }
 
 /// The second port of NAT discovery, which is off unless it has two ports to answer from.

@@ -25,6 +25,16 @@ const CASES: &[(&str, &[&str], &str)] = &[
         &["--rfc5780", "--alt-listening-port=3500"],
         "alternate_port: Some(3500)",
     ),
+    (
+        "tcp-proxy-port",
+        &["--tcp-proxy-port=5555"],
+        "proxy_port: Some(5555)",
+    ),
+    (
+        "proxy-protocol-from",
+        &["--proxy-protocol-from=10.0.0.0/31"],
+        "proxies: [IpRange { first: 10.0.0.0, last: 10.0.0.1 }]",
+    ),
     ("no-udp", &["--no-udp"], "udp: false"),
     ("no-tcp", &["--no-tcp"], "tcp: false"),
     ("no-stun", &["--no-stun"], "binding: false"),

@@ -215,6 +215,7 @@ fn ours_are_the_documented_doors() {
         [
             "allowed-client-ip",
             "denied-client-ip",
+            "proxy-protocol-from",
             "allow-private-peers",
             "nat64-prefix",
             "multiplex-peer-ports",

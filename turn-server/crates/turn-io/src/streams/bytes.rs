@@ -5,13 +5,13 @@
 
 use std::{
     io::{self, IoSlice, Read, Write},
-    net::Shutdown,
+    net::{Shutdown, SocketAddr},
 };
 
 use mio::net::TcpStream;
 use turn_proto::Transport;
 
-use super::secure::Secure;
+use super::{proxy, secure::Secure};
 use crate::Tls;
 
 /// The first byte of a TLS record that carries a handshake.
@@ -24,6 +24,8 @@ pub(crate) struct Entrance {
     pub(crate) plain: bool,
     /// How TLS is served, if it is.
     pub(crate) tls: Option<Tls>,
+    /// Whether a PROXY header comes first.
+    pub(crate) proxied: bool,
 }
 
 #[cfg(test)]
@@ -32,6 +34,7 @@ impl Entrance {
     pub(crate) const PLAIN: Self = Self {
         plain: true,
         tls: None,
+        proxied: false,
     };
 }
 
@@ -48,9 +51,18 @@ enum Layer {
     Tls(Box<Secure>),
 }
 
+/// What a proxy has said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Preface {
+    /// Whose connection it is, where it is not the proxy's own.
+    pub(crate) client: Option<SocketAddr>,
+}
+
 /// How far a connection has come before its first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
+    /// A proxy is to say whose connection it is.
+    Preface,
     /// Nothing has come yet.
     Silent,
     /// The TLS handshake is under way.
@@ -85,6 +97,7 @@ impl Bytes {
             Entrance {
                 plain: true,
                 tls: None,
+                proxied: false,
             } => Layer::Plain,
             _ => Layer::Unknown(entrance),
         };
@@ -93,6 +106,7 @@ impl Bytes {
 
     pub(crate) fn stage(&self) -> Stage {
         match &self.layer {
+            Layer::Unknown(Entrance { proxied: true, .. }) => Stage::Preface,
             Layer::Unknown(_) => Stage::Silent,
             Layer::Tls(secure) if secure.is_handshaking() => Stage::Handshake,
             Layer::Plain | Layer::Tls(_) => Stage::Open,
@@ -141,6 +155,38 @@ impl Bytes {
         if let Layer::Tls(secure) = &mut self.layer {
             secure.close(&mut self.socket);
         }
+    }
+
+    /// Takes the PROXY header off, if it has come as a whole; tells whose connection it is, and `None` before.
+    ///
+    /// It is looked at first and taken when it is whole, so nothing is kept meanwhile and nothing behind it is read.
+    ///
+    /// # Errors
+    /// When the stream is broken, or begins with no such header.
+    pub(crate) fn take_preface(&mut self, ending: bool) -> io::Result<Option<Preface>> {
+        let mut buffer = [0; proxy::LONGEST];
+        let seen = match retry_interrupted(|| self.socket.peek(&mut buffer)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            other => other?,
+        };
+        let bytes = buffer.get(..seen).unwrap_or_default();
+        let header = proxy::parse(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let (length, client) = match header {
+            // No more will come.
+            proxy::Header::Incomplete if ending || seen == 0 => {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            proxy::Header::Incomplete => return Ok(None),
+            proxy::Header::Whole { length, client } => (length, client),
+        };
+        // It was there a moment ago.
+        self.socket
+            .read_exact(buffer.get_mut(..length).unwrap_or_default())?;
+        if let Layer::Unknown(entrance) = &mut self.layer {
+            entrance.proxied = false;
+        }
+        Ok(Some(Preface { client }))
     }
 
     /// Looks at the first byte, if it has come; tells whether it has.

@@ -113,6 +113,12 @@ impl Connection {
     /// # Errors
     /// When it has ended already, or begins with what is not served.
     pub(crate) fn open(&mut self) -> io::Result<bool> {
+        if self.bytes.stage() == Stage::Preface {
+            let Some(preface) = self.bytes.take_preface(self.ending)? else {
+                return Ok(false);
+            };
+            self.path.client = preface.client.unwrap_or(self.path.client);
+        }
         let open = self.bytes.open();
         self.path.transport = self.bytes.transport();
         open

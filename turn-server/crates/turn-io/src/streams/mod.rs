@@ -11,6 +11,7 @@ mod bytes;
 mod connection;
 mod idle;
 mod openings;
+mod proxy;
 mod secure;
 mod table;
 

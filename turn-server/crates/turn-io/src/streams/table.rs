@@ -108,9 +108,9 @@ impl Streams {
     pub(crate) fn slow_to_open(&mut self, now: Duration) -> Option<LinkId> {
         let connections = &self.connections;
         self.openings.overdue(now, |link| {
-            connections
-                .get(&link)
-                .is_some_and(|connection| connection.stage() == Stage::Handshake)
+            connections.get(&link).is_some_and(|connection| {
+                matches!(connection.stage(), Stage::Preface | Stage::Handshake)
+            })
         })
     }
 

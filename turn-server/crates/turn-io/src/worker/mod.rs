@@ -18,7 +18,7 @@ use std::{
 };
 
 use mio::{Events, Poll, event::Event as Readiness};
-use turn_proto::{Admin, Event, LinkId, Now, Passed, Relay, Reply, SessionRecord};
+use turn_proto::{Admin, Event, IpRange, LinkId, Now, Passed, Relay, Reply, SessionRecord};
 use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
@@ -102,6 +102,8 @@ pub(crate) struct Worker {
     sockets: Sockets,
     /// What connections that come may begin with.
     entrance: Entrance,
+    /// Whose connections begin with a PROXY header.
+    proxies: Vec<IpRange>,
     arena: Arena,
     /// Slots below may be in use by the outbox.
     used_slots: usize,
@@ -128,6 +130,7 @@ impl Worker {
         let entrance = Entrance {
             plain: config.plain_streams,
             tls: config.security.clone(),
+            proxied: false,
         };
         let data = DataConnections::new(config.max_peer_connections);
         Self {
@@ -143,6 +146,7 @@ impl Worker {
             events: config.events.clone(),
             sockets: Sockets::new(parts.listeners, parts.acceptors, relays, streams, data),
             entrance,
+            proxies: config.proxies.clone(),
             arena: Arena::new(config.backend, SLOTS, HEADROOM, TAILROOM),
             used_slots: 0,
             sender: udp_batch::Sender::new(config.backend, SLOTS),

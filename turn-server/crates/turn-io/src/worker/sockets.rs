@@ -20,6 +20,8 @@ use crate::{
 /// A listening stream socket.
 pub(crate) struct Acceptor {
     pub(crate) listener: TcpListener,
+    /// Whether only proxies connect here.
+    pub(crate) behind_proxy: bool,
     /// Whether it stands on the list of ready sources.
     pub(crate) ready: bool,
 }

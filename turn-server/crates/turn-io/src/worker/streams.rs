@@ -1,6 +1,6 @@
 //! Connections: accepting them, messages in, and their ends.
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use mio::{Interest, event::Event as Readiness, net::TcpStream};
 use socket2::SockRef;
@@ -11,7 +11,7 @@ use turn_wire::stream::{Frame, next_frame};
 use super::{Served, Worker};
 use crate::{
     source::Source,
-    streams::{Connection, Intake, Stage},
+    streams::{Connection, Entrance, Intake, Stage},
 };
 
 /// Connections accepted in one go.
@@ -39,10 +39,10 @@ impl Worker {
             };
             match acceptor.listener.accept() {
                 // Dropping it closes it: nothing is read first, and nothing is said.
-                Ok((_, client)) if !self.relay.admits_client(client.ip()) => {
-                    self.sockets.counters.streams_denied += 1;
-                }
-                Ok((socket, _)) => self.admit(socket),
+                Ok((socket, from)) => match self.proxied(place, from.ip()) {
+                    Some(proxied) => self.admit(socket, proxied),
+                    None => self.sockets.counters.streams_denied += 1,
+                },
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => {
                         return Served {
@@ -162,18 +162,23 @@ impl Worker {
     fn open_stream(&mut self, link: LinkId) -> Option<Stage> {
         let connection = self.sockets.streams.at_mut(link)?;
         let before = connection.stage();
-        if before != Stage::Silent {
+        if !matches!(before, Stage::Preface | Stage::Silent) {
             return Some(before);
         }
-        match connection.open() {
-            Ok(true) => {}
-            Ok(false) => return None,
-            Err(error) => {
-                self.refuse_stream(link, &error);
-                return None;
-            }
+        let open = connection.open();
+        let (stage, client) = (connection.stage(), connection.path().client);
+        if let Err(error) = &open {
+            self.refuse_stream(link, error);
+            return None;
         }
-        let stage = connection.stage();
+        // Whose it is has come with this step.
+        if before == Stage::Preface && stage != before && !self.admit_announced(link, client.ip()) {
+            self.lose_stream(link);
+            return None;
+        }
+        if !open.is_ok_and(|open| open) {
+            return None;
+        }
         // Before anything is computed for it.
         if stage == Stage::Handshake && !self.sockets.streams.begin_handshake() {
             self.sockets.counters.streams_refused += 1;
@@ -202,7 +207,37 @@ impl Worker {
         self.lose_stream(link);
     }
 
-    fn admit(&mut self, mut socket: TcpStream) {
+    /// Admits the client that a proxy has named as if it had come by itself; tells whether it may.
+    fn admit_announced(&mut self, link: LinkId, client: IpAddr) -> bool {
+        if !self.relay.admits_client(client) {
+            self.sockets.counters.streams_denied += 1;
+            return false;
+        }
+        let Some(ticket) = self.relay.admit_connection(client) else {
+            self.sockets.counters.streams_refused += 1;
+            return false;
+        };
+        if let Some(connection) = self.sockets.streams.at_mut(link) {
+            connection.ticket = Some(ticket);
+        }
+        true
+    }
+
+    /// Tells whether a proxy's word comes first on a connection; `None` where its sender is not served.
+    fn proxied(&self, place: u32, from: IpAddr) -> Option<bool> {
+        let acceptor = self.sockets.acceptors.get(place as usize)?;
+        let is_proxy = self
+            .proxies
+            .iter()
+            .any(|range| range.contains(from.to_canonical()));
+        if acceptor.behind_proxy {
+            return (is_proxy || self.proxies.is_empty()).then_some(true);
+        }
+        // Whose connection a proxy brings is known later.
+        (is_proxy || self.relay.admits_client(from)).then_some(is_proxy)
+    }
+
+    fn admit(&mut self, mut socket: TcpStream, proxied: bool) {
         let Some(link) = self.sockets.streams.vacant() else {
             self.sockets.counters.streams_refused += 1;
             return;
@@ -211,10 +246,15 @@ impl Worker {
         let (Ok(client), Ok(server)) = (socket.peer_addr(), socket.local_addr()) else {
             return;
         };
-        let Some(ticket) = self.relay.admit_connection(client.ip()) else {
-            self.sockets.counters.streams_refused += 1;
-            return;
-        };
+        let mut ticket = None;
+        // Whose connection a proxy brings is known later, and it takes its place then.
+        if !proxied {
+            ticket = self.relay.admit_connection(client.ip());
+            if ticket.is_none() {
+                self.sockets.counters.streams_refused += 1;
+                return;
+            }
+        }
         tune(&socket);
         let (token, interest) = (
             Source::Stream(link).token(),
@@ -229,14 +269,18 @@ impl Worker {
             self.sockets.counters.accept_errors += 1;
             return;
         }
+        let entrance = Entrance {
+            proxied,
+            ..self.entrance.clone()
+        };
         let path = Path {
             transport: Transport::Tcp,
             link,
             client,
             server,
         };
-        let mut connection = Connection::new(socket, path, self.entrance.clone());
-        connection.ticket = Some(ticket);
+        let mut connection = Connection::new(socket, path, entrance);
+        connection.ticket = ticket;
         (self.sockets.streams).insert(self.now.mono, link, connection);
         self.sockets.counters.streams_accepted += 1;
     }
