@@ -22,7 +22,9 @@ use turn_proto::Event;
 use crate::{
     Server, addresses,
     certificates::{self, Renewal},
-    descriptors, http, logging, quickstart,
+    descriptors,
+    http::{self, RelayPorts},
+    logging, quickstart,
     relay_config::{self, Plan},
     session_log::{SessionLine, level},
     signals::{Asked, Signals},
@@ -104,11 +106,12 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         Mode::Configured => error,
     })?;
     let server = Arc::new(server);
-    let relay_port = server.udp_address().or(server.tcp_address());
-    let relay_port = relay_port.map_or(settings.listening.port, |address| address.port());
+    let ports = relay_ports(settings, &server);
     let http = listeners.addresses()?;
     let banner = match &made {
-        Some(made) => quickstart::banner(made, listeners.http_port()?, relay_port, &plan.listening),
+        Some(made) => {
+            quickstart::banner(made, listeners.http_port()?, ports.plain, &plan.listening)
+        }
         None => String::new(),
     };
     let runtime = Builder::new_multi_thread()
@@ -120,7 +123,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         // Before anybody is told that we are ready: from then on, signals may come.
         let signals = Signals::catch().context("cannot catch signals")?;
         (
-            listeners.with_routes(settings, made, relay_port, &server)?,
+            listeners.with_routes(settings, made, ports, &server)?,
             signals,
             Renewal::new(settings),
         )
@@ -139,6 +142,22 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         signals,
         renewal,
     })
+}
+
+/// The ports that clients are told: where the system has chosen them, the real ones. Behind a proxy, clients come to the
+/// configured ones, of the proxy.
+fn relay_ports(settings: &Settings, server: &Server) -> RelayPorts {
+    let port = |address: Option<SocketAddr>, configured| {
+        address.map_or(configured, |address| address.port())
+    };
+    let proxied = settings.listening.proxy_port.is_some();
+    let tcp = server.tcp_address().filter(|_| !proxied);
+    let plain = server.udp_address().or(tcp);
+    RelayPorts {
+        plain: port(plain, settings.listening.port),
+        // Where it has no listener of its own, it is told apart on the plain ones.
+        tls: (settings.tls.as_ref()).map(|tls| port(server.tls_address(), tls.port)),
+    }
 }
 
 fn warn_of(settings: &Settings) {

@@ -13,39 +13,45 @@ use tokio::sync::watch;
 use turn_auth::Secret;
 use turn_config::settings::Settings;
 
-use crate::{Server, addresses, descriptors, metrics_page::MetricsPage};
+use crate::{Server, descriptors, metrics_page::MetricsPage};
 
-/// Makes the issuer of ICE configurations for a relay on `port`.
+/// The ports that clients are told.
+#[derive(Clone, Copy)]
+pub(crate) struct RelayPorts {
+    /// For UDP and TCP.
+    pub(crate) plain: u16,
+    /// For TLS, where it is served.
+    pub(crate) tls: Option<u16>,
+}
+
+/// Makes the issuer of ICE configurations for a relay on these ports.
 ///
 /// # Errors
 /// When the advertised host is none.
-pub(crate) fn issuer(settings: &Settings, port: u16) -> anyhow::Result<Issuer> {
+pub(crate) fn issuer(settings: &Settings, ports: RelayPorts) -> anyhow::Result<Issuer> {
     let secrets = settings
         .auth
         .secrets
         .iter()
         .rev()
         .map(|secret| Secret::new(secret.expose().clone()));
-    let mut endpoints = Endpoint::plain(port);
+    let mut endpoints = Endpoint::plain(ports.plain);
     endpoints.retain(|endpoint| match endpoint.transport {
         ice_api::Transport::Udp => settings.listening.udp,
         ice_api::Transport::Tcp => settings.listening.tcp,
     });
-    let issuer = Issuer::here(endpoints)
+    // Last: browsers try all, and a path without TLS is the better one where there is one.
+    endpoints.extend(ports.tls.map(Endpoint::secure));
+    let mut issuer = Issuer::here(endpoints)
         .with_secrets(secrets.collect())
         .with_separator(settings.auth.rest_separator);
-    let external = || {
-        settings
-            .relay
-            .external
-            .first()
-            .map(|external| addresses::in_url(external.public))
-    };
-    let advertised = settings.http.advertise.clone().or_else(external);
-    let Some(advertised) = advertised else {
+    if let Some(external) = settings.relay.external.first() {
+        issuer = issuer.with_external_address(external.public);
+    }
+    let Some(advertised) = &settings.http.advertise else {
         return Ok(issuer);
     };
-    let host = Host::parse(&advertised).map_err(|_| {
+    let host = Host::parse(advertised).map_err(|_| {
         anyhow::anyhow!(
             "http-advertise: {advertised:?} is not a host name or address; write example.org"
         )

@@ -12,7 +12,12 @@ use signaling::{Gate, Signaling};
 use turn_auth::Secret;
 use turn_config::settings::{self, Settings};
 
-use crate::{Server, http, listener, quickstart, quickstart::Made};
+use crate::{
+    Server,
+    http::{self, RelayPorts},
+    listener, quickstart,
+    quickstart::Made,
+};
 
 /// Listeners of the control plane, bound and not yet served.
 pub(crate) struct Listeners {
@@ -89,12 +94,12 @@ impl Listeners {
         self,
         settings: &Settings,
         made: Option<Made>,
-        relay_port: u16,
+        ports: RelayPorts,
         server: &Arc<Server>,
     ) -> anyhow::Result<Sites> {
         let (mut sites, mut signaling) = (Vec::new(), None);
         if !self.http.is_empty() {
-            let (routes, service) = http_routes(settings, made, relay_port)?;
+            let (routes, service) = http_routes(settings, made, ports)?;
             sites.extend(
                 self.http
                     .into_iter()
@@ -118,9 +123,9 @@ impl Listeners {
 fn http_routes(
     settings: &Settings,
     made: Option<Made>,
-    relay_port: u16,
+    ports: RelayPorts,
 ) -> anyhow::Result<(Router, Option<Signaling>)> {
-    let issuer = Arc::new(http::issuer(settings, relay_port)?);
+    let issuer = Arc::new(http::issuer(settings, ports)?);
     let keys = settings.http.api_keys.iter();
     let admission = Admission::keys(keys.map(|key| Secret::new(key.expose().clone())));
     let origins = Origins::new(&settings.http.allowed_origins).map_err(|error| {

@@ -2,6 +2,8 @@
 //!
 //! In: the choice of host, the clamp of the lifetime, the check of the user's name. Not in: HMACs (`turn_auth::rest`), who may ask (`admission.rs`).
 
+use std::net::IpAddr;
+
 use turn_auth::Secret;
 use turn_auth::rest;
 
@@ -23,6 +25,7 @@ enum Urls {
     Here {
         endpoints: Vec<Endpoint>,
         advertised: Option<Host>,
+        external: Option<Host>,
     },
     /// Servers elsewhere.
     Fixed(Vec<IceUrl>),
@@ -54,6 +57,7 @@ impl Issuer {
         Issuer::with_urls(Urls::Here {
             endpoints,
             advertised: None,
+            external: None,
         })
     }
 
@@ -95,6 +99,15 @@ impl Issuer {
     pub fn with_advertised_host(mut self, host: Host) -> Issuer {
         if let Urls::Here { advertised, .. } = &mut self.urls {
             *advertised = Some(host);
+        }
+        self
+    }
+
+    /// Sets the address that the relay has in front of a NAT: the host in all URLs unless one is advertised. `turns:` URLs
+    /// keep the name by which a client has found us, because certificates name hosts, and seldom addresses.
+    pub fn with_external_address(mut self, address: IpAddr) -> Issuer {
+        if let Urls::Here { external, .. } = &mut self.urls {
+            *external = Some(Host::Ip(address));
         }
         self
     }
@@ -157,12 +170,19 @@ impl Issuer {
             Urls::Here {
                 endpoints,
                 advertised,
+                external,
             } => {
-                let host = advertised
-                    .as_ref()
-                    .or(requested)
-                    .ok_or(IssueError::NoHost)?;
-                Ok(endpoints.iter().map(|endpoint| endpoint.at(host)).collect())
+                let general = advertised.as_ref().or(external.as_ref()).or(requested);
+                let general = general.ok_or(IssueError::NoHost)?;
+                let certified = match (advertised, requested) {
+                    (None, Some(name @ Host::Name(_))) if !name.is_loopback() => name,
+                    _ => general,
+                };
+                let urls = endpoints.iter().map(|endpoint| {
+                    let is_secure = endpoint.scheme.is_secure();
+                    endpoint.at(if is_secure { certified } else { general })
+                });
+                Ok(urls.collect())
             }
         }
     }
@@ -253,6 +273,42 @@ mod tests {
         assert_eq!(
             issue(&issuer, None, None).uris[0],
             "turn:turn.example.org:3478?transport=udp"
+        );
+    }
+
+    #[test]
+    fn turns_urls_keep_the_name_that_found_us_where_only_an_address_is_known() {
+        let endpoints = [Endpoint::plain(3478), vec![Endpoint::secure(5349)]].concat();
+        let issuer = || {
+            Issuer::here(endpoints.clone())
+                .with_secrets(vec![Secret::new(b"new".to_vec())])
+                .with_external_address("203.0.113.5".parse().unwrap())
+        };
+        let urls = |issuer: &Issuer, host: &str| {
+            let host = Host::parse(host).unwrap();
+            let uris = issuer.issue(NOW, Some(&host), None, None).unwrap().uris;
+            assert_eq!(uris.len(), 3);
+            [uris[0].clone(), uris[2].clone()]
+        };
+        let plain = "turn:203.0.113.5:3478?transport=udp";
+        assert_eq!(
+            urls(&issuer(), "turn.example.org"),
+            [plain, "turns:turn.example.org:5349?transport=tcp"]
+        );
+        // These say nothing about where others find us.
+        for host in ["localhost", "10.0.0.1"] {
+            assert_eq!(
+                urls(&issuer(), host),
+                [plain, "turns:203.0.113.5:5349?transport=tcp"]
+            );
+        }
+        let advertised = issuer().with_advertised_host(Host::parse("relay.example.org").unwrap());
+        assert_eq!(
+            urls(&advertised, "turn.example.org"),
+            [
+                "turn:relay.example.org:3478?transport=udp",
+                "turns:relay.example.org:5349?transport=tcp"
+            ]
         );
     }
 

@@ -26,6 +26,11 @@ impl Scheme {
         matches!(self, Scheme::Turn | Scheme::Turns)
     }
 
+    /// Says whether the scheme is spoken inside TLS or DTLS, where the server shows a certificate.
+    pub fn is_secure(self) -> bool {
+        matches!(self, Scheme::Stuns | Scheme::Turns)
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Scheme::Stun => "stun",
@@ -78,6 +83,16 @@ impl Endpoint {
             endpoint(Scheme::Turn, Transport::Udp),
             endpoint(Scheme::Turn, Transport::Tcp),
         ]
+    }
+
+    /// TURN over TLS on `port` (RFC 7065 §3.1). Nobody needs STUN there: what `turns:` is for is a network that lets out
+    /// nothing else.
+    pub fn secure(port: u16) -> Endpoint {
+        Endpoint {
+            scheme: Scheme::Turns,
+            port,
+            transport: Transport::Tcp,
+        }
     }
 
     /// Makes the URL of this end point on `host`.
