@@ -240,6 +240,34 @@ fn uclient_follows_a_redirection() {
     assert_eq!(made(&second), 2, "{}", second.output());
 }
 
+/// Each client moves to another port after it has allocated, in half of the cases after it has left the old one (RFC 8016).
+#[test]
+fn uclient_takes_its_sessions_along_to_other_ports() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let flags = ["--mobility", "--verbose"];
+        let (server, port) = server_with(transport, Credential::StaticUser, &flags).unwrap();
+        let peer = Peer::start(None, V4).unwrap();
+        let (port, peer_port) = (port.to_string(), peer.port.to_string());
+        // Many, so that some go to another worker.
+        let mut arguments = vec!["-M", "-c", "-n", "10", "-m", "10", "-p", &port];
+        arguments.extend(["-e", "127.0.0.1", "-r", &peer_port]);
+        arguments.extend(if transport == Transport::Tcp {
+            ["-t"].as_slice()
+        } else {
+            &[]
+        });
+        arguments.extend(Credential::StaticUser.uclient_flags());
+        arguments.push("127.0.0.1");
+        let totals = uclient(None, &arguments).unwrap();
+        assert!(totals.all_returned(), "{arguments:?}: {totals:?}");
+        let moved = server
+            .output()
+            .matches("mobility handoff completed")
+            .count();
+        assert!(moved >= 10, "{moved} sessions have moved");
+    }
+}
+
 /// A client takes the new nonce out of a 438 and goes on.
 #[test]
 fn a_nonce_that_grows_stale_during_a_session_costs_no_message() {
