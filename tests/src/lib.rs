@@ -8,6 +8,7 @@ pub mod answer;
 pub mod browser;
 pub mod call;
 pub mod certificate;
+pub mod classic;
 pub mod conversation;
 pub mod http;
 pub mod line;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use e2e::browser::Kind::{self, Chromium, Firefox};
 use e2e::call::{Call, Measured, Quickstart};
+use e2e::classic;
 use e2e::http::Metrics;
 use e2e::nat::{Host, Internet, Nat, Site};
 use e2e::natdiscovery::{mapping_lasts, verdicts};
@@ -187,6 +188,7 @@ fn nat_discovery_tells_the_routers_apart() {
     internet.second_address(&server).unwrap();
     let flags = [
         "--rfc5780",
+        "--rfc3489-compatibility",
         "--relay-threads=3",
         "--realm=example.org",
         "--lt-cred-mech",
@@ -204,6 +206,13 @@ fn nat_discovery_tells_the_routers_apart() {
         ]
     );
     assert!(mapping_lasts(Some(&open.client), server.address, 3478).unwrap());
+    // And a client that knows classic STUN only.
+    let ask_classic = |space| classic::verdict(Some(space), server.address, 3478).unwrap();
+    let verdict = ask_classic(&open.client);
+    assert!(
+        verdict.starts_with("Independent Mapping, Independent Filter"),
+        "{verdict}"
+    );
     let symmetric = internet.site("symmetric", Nat::Symmetric).unwrap();
     assert_eq!(
         ask(&symmetric.client),
@@ -212,4 +221,6 @@ fn nat_discovery_tells_the_routers_apart() {
             "NAT with Address and Port Dependent Filtering!"
         ]
     );
+    let verdict = ask_classic(&symmetric.client);
+    assert!(verdict.starts_with("Dependent Mapping"), "{verdict}");
 }

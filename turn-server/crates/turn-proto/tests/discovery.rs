@@ -199,3 +199,52 @@ fn discovery_makes_answers_longer_by_twenty_four_bytes() {
         assert_eq!(answer.bytes.len(), length);
     }
 }
+
+/// A Binding request of the age before the magic cookie, with a CHANGE-REQUEST of these bits; the answer and its way.
+fn ask_classic(world: &mut World, path: &Path, bits: u8) -> (Path, Answer) {
+    let packet = [&[0, 1, 0, 8][..], &[0x11; 16], &[0, 3, 0, 4, 0, 0, 0, bits]].concat();
+    let reply = match world.relay.on_client(world.now(), path, &packet) {
+        Output::Reply(bytes) => Some((*path, bytes.to_vec())),
+        _ => None,
+    };
+    let (path, mut bytes) = reply.or_else(|| world.drain().pop()).expect("an answer");
+    assert_eq!(bytes[4..20], [0x11; 16]);
+    // So that it can be read like the others.
+    bytes[4..8].copy_from_slice(&[0x21, 0x12, 0xA4, 0x42]);
+    (path, Answer { bytes })
+}
+
+#[test]
+fn clients_of_classic_stun_are_answered_from_where_they_ask() {
+    let classic = || Config {
+        classic_stun: true,
+        ..discovering()
+    };
+    let mut world = World::new(classic());
+    for (bits, from) in [
+        (0, "198.51.100.1:3478"),
+        (2, "198.51.100.1:3479"),
+        (4, "198.51.100.2:3478"),
+        (6, "198.51.100.2:3479"),
+    ] {
+        let (path, answer) = ask_classic(&mut world, &udp(CLIENT), bits);
+        assert_eq!(path.server, address(from));
+        assert_eq!(path.client, address(CLIENT));
+        let told = [0x0001, 0x0004, 0x0005].map(|kind| plain(&answer, kind));
+        assert_eq!(told, [CLIENT, from, "198.51.100.2:3479"]);
+    }
+    // Over a stream, and where there is no other place, the attribute is unknown (RFC 8489 §11).
+    let stream = Path {
+        transport: Transport::Tcp,
+        ..udp(CLIENT)
+    };
+    let mut alone = World::new(Config {
+        discovery: None,
+        ..classic()
+    });
+    for (world, path) in [(&mut world, stream), (&mut alone, udp(CLIENT))] {
+        let (back, answer) = ask_classic(world, &path, 6);
+        assert_eq!(back.server, path.server);
+        assert_eq!(answer.attribute(0x000A).as_deref(), Some(&[0, 3, 0, 3][..]));
+    }
+}

@@ -11,6 +11,10 @@ pub(crate) mod xor_address;
 
 /// MAPPED-ADDRESS (RFC 8489 §14.1).
 pub const MAPPED_ADDRESS: u16 = 0x0001;
+/// SOURCE-ADDRESS of classic STUN (RFC 3489 §11.2.5).
+pub const SOURCE_ADDRESS: u16 = 0x0004;
+/// CHANGED-ADDRESS of classic STUN (RFC 3489 §11.2.3).
+pub const CHANGED_ADDRESS: u16 = 0x0005;
 /// CHANGE-REQUEST (RFC 5780 §7.2).
 pub const CHANGE_REQUEST: u16 = 0x0003;
 /// USERNAME (RFC 8489 §14.3).

@@ -1,10 +1,10 @@
 //! Binding of classic STUN: no magic cookie, a transaction id of 16 bytes, addresses in the clear (RFC 3489; RFC 8489 §11).
 //!
-//! Nothing else is read of that age: no credentials, no change of address, no other method.
+//! Nothing else is read of that age: no credentials, no RESPONSE-ADDRESS (answers would go to strangers), no other method.
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::attr;
+use crate::attr::{self, discovery::ChangeRequest};
 use crate::method::{Class, Method, join_type};
 use crate::parse::ParseError;
 use crate::{ATTRIBUTE_HEADER_LEN, HEADER_LEN, MAGIC_COOKIE};
@@ -16,6 +16,16 @@ pub struct ClassicBinding {
     id: [u8; 16],
     /// The kinds that must be understood and are not, each once, in order.
     unknown: Vec<u16>,
+    change: ChangeRequest,
+}
+
+/// Where an answer comes from, and where it would come from if both address and port were changed (RFC 3489 §11.2.3, §11.2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassicPlaces {
+    /// SOURCE-ADDRESS.
+    pub source: SocketAddr,
+    /// CHANGED-ADDRESS.
+    pub changed: SocketAddr,
 }
 
 /// Most kinds that an answer lists; RFC 3489 defines eleven attributes.
@@ -38,6 +48,7 @@ pub fn parse_classic_binding(datagram: &[u8]) -> Result<ClassicBinding, ParseErr
         return Err(ParseError::Length);
     }
     let mut unknown = Vec::new();
+    let mut change = None;
     while !body.is_empty() {
         let (&[kind_high, kind_low, length_high, length_low], rest) = body
             .split_first_chunk::<ATTRIBUTE_HEADER_LEN>()
@@ -48,22 +59,47 @@ pub fn parse_classic_binding(datagram: &[u8]) -> Result<ClassicBinding, ParseErr
             .ok_or(ParseError::Overrun)?;
         body = rest;
         let kind = u16::from_be_bytes([kind_high, kind_low]);
-        // RFC 8489 §11: RESPONSE-ADDRESS and CHANGE-REQUEST are unknown; one that asks for no change harms nobody.
-        let idle = kind == attr::CHANGE_REQUEST && value == [0; 4];
-        let taken = idle || kind == attr::USERNAME || !attr::is_required(kind);
+        let asked = (kind == attr::CHANGE_REQUEST)
+            .then(|| ChangeRequest::from_value(value))
+            .flatten();
+        change = change.or(asked);
+        let taken = asked.is_some() || kind == attr::USERNAME || !attr::is_required(kind);
         if !taken && !unknown.contains(&kind) && unknown.len() < MAX_UNKNOWN {
             unknown.push(kind);
         }
     }
-    Ok(ClassicBinding { id, unknown })
+    Ok(ClassicBinding {
+        id,
+        unknown,
+        change: change.unwrap_or_default(),
+    })
 }
 
 impl ClassicBinding {
+    /// Where the answer shall come from (RFC 3489 §11.2.4).
+    pub fn change(&self) -> ChangeRequest {
+        self.change
+    }
+
+    /// Makes CHANGE-REQUEST an unknown attribute, as it is to servers of today (RFC 8489 §11); one that asks for no change
+    /// harms nobody.
+    pub fn refuse_change(&mut self) {
+        let asks = self.change != ChangeRequest::default();
+        let listed = self.unknown.contains(&attr::CHANGE_REQUEST);
+        if asks && !listed && self.unknown.len() < MAX_UNKNOWN {
+            self.unknown.push(attr::CHANGE_REQUEST);
+        }
+    }
+
     /// Writes the answer: where the request came from, or 420 with what was not understood (RFC 3489 §8.1).
-    pub fn answer(&self, client: SocketAddr) -> Vec<u8> {
+    pub fn answer(&self, client: SocketAddr, places: Option<ClassicPlaces>) -> Vec<u8> {
         let mut attributes = Vec::new();
         let class = if self.unknown.is_empty() {
             put(&mut attributes, attr::MAPPED_ADDRESS, &plain(client));
+            if let Some(ClassicPlaces { source, changed }) = places {
+                put(&mut attributes, attr::SOURCE_ADDRESS, &plain(source));
+                put(&mut attributes, attr::CHANGED_ADDRESS, &plain(changed));
+            }
             Class::Success
         } else {
             put(&mut attributes, attr::ERROR_CODE, &[0, 0, 4, 20]);

@@ -33,7 +33,7 @@ pub use attr::discovery::ChangeRequest;
 pub use attr::family::Family;
 pub use attr::password_algorithm::PasswordAlgorithm;
 pub use channel_data::{ChannelData, write_channel_data};
-pub use classic::{ClassicBinding, parse_classic_binding};
+pub use classic::{ClassicBinding, ClassicPlaces, parse_classic_binding};
 pub use indication::{
     SendIndication, parse_data, parse_send, write_data_indication, write_send_indication,
 };

@@ -1,7 +1,7 @@
 //! Binding of classic STUN (RFC 3489), to the byte.
 
 use crate::support::{addr, hex, unhex};
-use turn_wire::{ParseError, parse_classic_binding};
+use turn_wire::{ChangeRequest, ClassicPlaces, ParseError, parse_classic_binding};
 
 /// Sixteen bytes that do not begin with the magic cookie.
 const OLD_ID: &str = "00112233445566778899aabbccddeeff";
@@ -12,8 +12,9 @@ fn answer(body: &str) -> Result<String, ParseError> {
     request.extend((body.len() as u16).to_be_bytes());
     request.extend(unhex(OLD_ID));
     request.extend(body);
-    let parsed = parse_classic_binding(&request)?;
-    Ok(hex(&parsed.answer(addr("192.0.2.1:4096"))))
+    let mut parsed = parse_classic_binding(&request)?;
+    parsed.refuse_change();
+    Ok(hex(&parsed.answer(addr("192.0.2.1:4096"), None)))
 }
 
 #[test]
@@ -27,10 +28,34 @@ fn address_comes_back_in_the_clear_with_all_sixteen_bytes_of_the_id() {
     let request = unhex(&format!("00010000{OLD_ID}"));
     let v6 = parse_classic_binding(&request).unwrap();
     assert_eq!(
-        hex(&v6.answer(addr("[2001:db8::1]:4096"))),
+        hex(&v6.answer(addr("[2001:db8::1]:4096"), None)),
         format!(
             "01010018{OLD_ID}00010014{}",
             "0002100020010db8000000000000000000000001"
+        )
+    );
+}
+
+#[test]
+fn an_answer_tells_where_it_comes_from_and_which_place_is_opposite() {
+    let request = unhex(&format!("00010008{OLD_ID}0003000400000006"));
+    let parsed = parse_classic_binding(&request).unwrap();
+    assert_eq!(
+        parsed.change(),
+        ChangeRequest {
+            ip: true,
+            port: true
+        }
+    );
+    let places = ClassicPlaces {
+        source: addr("192.0.2.9:3479"),
+        changed: addr("192.0.2.9:3479"),
+    };
+    assert_eq!(
+        hex(&parsed.answer(addr("192.0.2.1:4096"), Some(places))),
+        format!(
+            "01010024{OLD_ID}0001000800011000c0000201{}",
+            "0004000800010d97c0000209 0005000800010d97c0000209".replace(' ', "")
         )
     );
 }
