@@ -30,6 +30,8 @@ pub struct OptionSpec {
     pub command_line_only: bool,
     /// An empty value means "none" and is no mistake.
     pub may_be_empty: bool,
+    /// When a changed value counts.
+    pub change: Change,
 }
 
 /// Says what a value looks like.
@@ -111,6 +113,15 @@ pub enum Status {
     NotYet(&'static str),
     /// coturn, or a relative of it, had it once; the reason says what became of it.
     Removed(&'static str),
+}
+
+/// Says when a value that was changed counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// From the next reload on.
+    Reload,
+    /// From the next start on; a reload names the option and keeps the old value.
+    Restart,
 }
 
 /// Holds the options of one subject.
@@ -198,6 +209,7 @@ pub const fn option(long: &'static str, kind: Kind, help: &'static str) -> Optio
         ours: false,
         command_line_only: false,
         may_be_empty: false,
+        change: Change::Restart,
     }
 }
 
@@ -289,6 +301,12 @@ impl OptionSpec {
     /// Keeps an option out of files.
     pub const fn command_line_only(mut self) -> Self {
         self.command_line_only = true;
+        self
+    }
+
+    /// Lets a changed value count from the next reload on. Without it, a reload keeps the old value and says so.
+    pub const fn reloads(mut self) -> Self {
+        self.change = Change::Reload;
         self
     }
 

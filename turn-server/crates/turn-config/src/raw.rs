@@ -10,6 +10,8 @@ use crate::origin::Origin;
 #[derive(Default)]
 pub struct Raw {
     pub(crate) entries: Vec<Entry>,
+    /// The file that some of it was read from.
+    pub(crate) file: Option<String>,
     pub(crate) report: Report,
 }
 
@@ -26,6 +28,7 @@ impl Raw {
     pub fn then(mut self, mut later: Raw) -> Raw {
         self.entries.append(&mut later.entries);
         self.report.append(later.report);
+        self.file = self.file.or(later.file);
         self
     }
 

@@ -88,13 +88,15 @@ pub fn parse(
 }
 
 fn settle(
-    raw: Raw,
+    mut raw: Raw,
     profile: Profile,
     environment: &Environment<'_>,
 ) -> Result<Box<Settings>, Error> {
+    let file = raw.file.take();
     let (values, mut report) = Values::read(&TURNSERVER, raw, environment.resolve);
     let mut settings = Settings::build(&TURNSERVER, &values, profile, environment, &mut report);
     settings.warnings = report.finish()?;
+    settings.file = file;
     Ok(Box::new(settings))
 }
 
@@ -130,7 +132,9 @@ fn configuration_file(flags: &Raw, environment: &Environment<'_>) -> Raw {
                 .unwrap_or(&path)
                 .display()
                 .to_string();
-            return read_file(&TURNSERVER, &shown, &bytes);
+            let mut raw = read_file(&TURNSERVER, &shown, &bytes);
+            raw.file = Some(shown);
+            return raw;
         }
         Found::Unreadable(path, error) if named.is_some() => {
             let text = format!(

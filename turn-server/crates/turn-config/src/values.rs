@@ -8,13 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::diagnostics::Report;
-use crate::option::{Default, OptionSpec, Registry, Status};
+use crate::option::{Change, Default, Kind, OptionSpec, Registry, Status};
 use crate::origin::Origin;
 use crate::raw::{Entry, Raw};
 use crate::secret::Secret;
 use crate::value::{self, FromValue, Resolve, Value};
 
 /// Holds the values of one program by option.
+#[derive(Clone)]
 pub struct Values {
     registry: &'static Registry,
     given: HashMap<&'static str, Vec<Given<Value>>>,
@@ -172,6 +173,31 @@ impl Values {
 
     pub(crate) fn given(&self, long: &str) -> &[Given<Value>] {
         self.given.get(long).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether an option means something else here than there. A flag that was turned off differs from one that nobody has
+    /// mentioned, where its absence means more than "no"; for those that need a restart, a mere mention is no reason for one.
+    pub(crate) fn differs(&self, other: &Values, spec: &'static OptionSpec) -> bool {
+        let meant = |values: &Values| -> Vec<Value> {
+            let given = values.given(spec.long).iter();
+            let given: Vec<_> = given.map(|given| given.value.clone()).collect();
+            if given.is_empty() {
+                default_value(spec).into_iter().collect()
+            } else {
+                given
+            }
+        };
+        let mentioned = |values: &Values| values.is_given(spec.long);
+        let by_mention = spec.kind == Kind::Flag && spec.change == Change::Reload;
+        meant(self) != meant(other) || by_mention && mentioned(self) != mentioned(other)
+    }
+
+    /// Takes the values of one option from elsewhere.
+    pub(crate) fn take_from(&mut self, other: &Values, long: &'static str) {
+        match other.given.get(long) {
+            Some(given) => self.given.insert(long, given.clone()),
+            None => self.given.remove(long),
+        };
     }
 
     fn understand(&mut self, entry: Entry, resolve: Resolve<'_>, report: &mut Report) {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{default_words, placeholder};
-use crate::option::{Kind, OptionSpec, Registry, Status};
+use crate::option::{Change, Kind, OptionSpec, Registry, Status};
 
 impl Registry {
     /// A page with a table per group: every option, its default, and what it does or why it does nothing.
@@ -11,14 +11,16 @@ impl Registry {
         let mut text = format!(
             "# Options of `{program}`\n\n\
              Made from the registry of options by `cargo run -p turn-config --example generate`.\n\
-             In a file, an option is written as `name=value`; on the command line as `--name=value`.\n",
+             In a file, an option is written as `name=value`; on the command line as `--name=value`.\n\n\
+             SIGHUP and SIGUSR2 read the file again. Change says when a changed value counts: from that *reload* on, or from the \
+             next *restart* on; the reload names such options and keeps their old values.\n",
             program = self.program
         );
         for group in self.groups {
             // Writing to a string cannot fail, here and below.
             let _ = writeln!(
                 text,
-                "\n## {}\n\n| Option | Default | Meaning |\n|---|---|---|",
+                "\n## {}\n\n| Option | Default | Change | Meaning |\n|---|---|---|---|",
                 group.title
             );
             for option in group.options {
@@ -64,7 +66,16 @@ fn row(option: &OptionSpec) -> String {
     } else {
         default_words(option)
     };
-    format!("| {name} | {} | {} |", escaped(&default), escaped(&meaning))
+    let change = match option.change {
+        _ if !option.works() || option.command_line_only => "",
+        Change::Reload => "reload",
+        Change::Restart => "restart",
+    };
+    format!(
+        "| {name} | {} | {change} | {} |",
+        escaped(&default),
+        escaped(&meaning)
+    )
 }
 
 /// A bar would end the cell.

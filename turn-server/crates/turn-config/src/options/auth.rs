@@ -9,7 +9,8 @@ const ONE_HASH: &str = "the hash of the credentials is SHA-1, as every client ex
 pub(super) static GROUP: Group = Group {
     title: "Authentication and limits",
     options: &[
-        flag("use-auth-secret", "Accept time-limited credentials made from static-auth-secret (TURN REST API)."),
+        flag("use-auth-secret", "Accept time-limited credentials made from static-auth-secret (TURN REST API).")
+            .reloads(),
         option(
             "static-auth-secret",
             Kind::Secret,
@@ -17,65 +18,81 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("replace-this-by-the-output-of-openssl-rand-hex-32"),
+        .example("replace-this-by-the-output-of-openssl-rand-hex-32")
+            .reloads(),
         option("rest-api-separator", Kind::Character, "Character between time and user in a time-limited name.")
             .short('C')
             .default(":")
-            .example("|"),
-        flag("lt-cred-mech", "Accept the accounts given with user (long-term credentials).").short('a'),
+            .example("|")
+            .reloads(),
+        flag("lt-cred-mech", "Accept the accounts given with user (long-term credentials).").short('a')
+            .reloads(),
         option("user", Kind::Account, "Account NAME:PASSWORD, or NAME:0xKEY with the ready key, from which no SHA-256 key can be made: MD5 alone is offered then; repeatable.")
             .short('u')
             .list()
             .unset("none")
-            .example("alice:replace-this"),
+            .example("alice:replace-this")
+            .reloads(),
         option("realm", Kind::Text, "Realm that clients are told; keys are made with it.")
             .short('r')
             .default("turnpike")
-            .example("example.org"),
+            .example("example.org")
+            .reloads(),
         flag("no-auth", "Relay for anybody without credentials; for closed networks only.").short('z'),
         number("stale-nonce", 0, U32, "seconds", "Seconds for which a nonce is accepted; 0 is for ever.")
             .optional()
             .default("600")
-            .example("600"),
+            .example("600")
+            .reloads(),
         number("user-quota", 0, U32, "allocations", "Allocations that one user may hold at once; 0 is unlimited.")
             .short('q')
             .default("0")
-            .example("12"),
+            .example("12")
+            .reloads(),
         number("total-quota", 0, U32, "allocations", "Allocations that all users may hold at once; 0 is unlimited.")
             .short('Q')
             .default("0")
-            .example("1200"),
+            .example("1200")
+            .reloads(),
         number("max-allocate-lifetime", 1, U32, "seconds", "Longest lifetime in seconds that an allocation is granted.")
             .optional()
             .default("3600")
-            .example("3600"),
+            .example("3600")
+            .reloads(),
         number("channel-lifetime", 1, U32, "seconds", "Lifetime of a channel in seconds.")
             .optional()
             .default("600")
-            .example("600"),
+            .example("600")
+            .reloads(),
         number("permission-lifetime", 1, U32, "seconds", "Lifetime of a permission in seconds.")
             .optional()
             .default("300")
-            .example("300"),
+            .example("300")
+            .reloads(),
         number("max-bps", 0, u64::MAX, "bytes per second", "Bytes per second of one session, each direction; more are dropped; 0 is unlimited.")
             .short('s')
             .default("0")
-            .example("3000000"),
+            .example("3000000")
+            .reloads(),
         number("bps-capacity", 0, u64::MAX, "bytes per second", "Bytes per second of all sessions, each direction; more are dropped; 0 is unlimited.")
             .short('B')
             .default("0")
-            .example("100000000"),
+            .example("100000000")
+            .reloads(),
         number("max-allocate-timeout", 0, U32, "seconds", "Seconds that a TCP or TLS client may stay without an allocation, twice that at most; 0 is for ever.")
             .default("60")
-            .example("60"),
+            .example("60")
+            .reloads(),
         flag(
             "unauthorized-ratelimit",
             "Take unauthorized-ratelimit-rps in place of unauth-reply-rate.",
-        ),
+        )
+            .reloads(),
         number("unauthorized-ratelimit-rps", 1, U32, "answers per second", "As unauth-reply-rate, with unauthorized-ratelimit.")
             .optional()
             .default("10")
-            .example("10"),
+            .example("10")
+            .reloads(),
         flag("stateless-nonce", "Keep no state before a client has authenticated.")
             .default("yes")
             .no_effect("nonces never need state here"),
@@ -84,8 +101,10 @@ pub(super) static GROUP: Group = Group {
             .not_yet("each start makes a new key for nonces"),
         option("server-name", Kind::Text, "Name that OAuth tokens are made out to.")
             .unset("the realm")
-            .example("turn.example.org"),
-        flag("oauth", "Accept OAuth tokens (RFC 7635) that the keys in oauth-keys-file open."),
+            .example("turn.example.org")
+            .reloads(),
+        flag("oauth", "Accept OAuth tokens (RFC 7635) that the keys in oauth-keys-file open.")
+            .reloads(),
         option(
             "oauth-keys-file",
             Kind::Path,
@@ -93,7 +112,8 @@ pub(super) static GROUP: Group = Group {
         )
         .unset("none")
         .example("/etc/turnpike/oauth-keys")
-        .ours(),
+        .ours()
+            .reloads(),
         flag("check-origin-consistency", "Expect the same ORIGIN in all requests of a session.")
             .no_effect("clients do not send ORIGIN, and no decision depends on it"),
         flag("no-auth-pings", "Do not ping the user database.").no_effect(NO_DATABASE),

@@ -22,7 +22,8 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("none")
         .example("replace-this-by-the-output-of-openssl-rand-hex-32")
-        .ours(),
+        .ours()
+        .reloads(),
         option(
             "http-api-key-file",
             Kind::Path,
@@ -31,7 +32,8 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("none")
         .example("/etc/turnpike/api-keys")
-        .ours(),
+        .ours()
+        .reloads(),
         option(
             "http-advertise",
             Kind::Host,
@@ -39,7 +41,8 @@ pub(super) static GROUP: Group = Group {
         )
         .unset("external-ip, else the host of the request")
         .example("turn.example.org")
-        .ours(),
+        .ours()
+        .reloads(),
         option(
             "http-allowed-origin",
             Kind::WebOrigin,
@@ -48,6 +51,7 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("none")
         .example("https://app.example.org")
-        .ours(),
+        .ours()
+        .reloads(),
     ],
 };

@@ -33,7 +33,8 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("all")
         .example("192.0.2.0/24")
-        .ours(),
+        .ours()
+            .reloads(),
         option(
             "denied-client-ip",
             Kind::Range,
@@ -42,19 +43,23 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("none")
         .example("198.51.100.0/24")
-        .ours(),
+        .ours()
+            .reloads(),
         flag("no-udp", "Do not serve clients over UDP."),
         flag("no-tcp", "Do not serve clients over TCP."),
-        flag("no-stun", "Do not answer Binding requests."),
+        flag("no-stun", "Do not answer Binding requests.")
+            .reloads(),
         flag(
             "stun-only",
             "Answer Binding requests only, and relay nothing.",
         )
-        .short('S'),
+        .short('S')
+            .reloads(),
         flag(
             "secure-stun",
             "Answer Binding requests only with valid credentials.",
-        ),
+        )
+            .reloads(),
         number(
             "sock-buf-size",
             1,
@@ -109,7 +114,8 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("none; on tcp-proxy-port, everybody is a proxy")
         .example("192.0.2.80")
-        .ours(),
+        .ours()
+            .reloads(),
         option(
             "aux-server",
             Kind::Text,

@@ -15,22 +15,26 @@ pub(super) static GROUP: Group = Group {
         )
         .short('l')
         .default("stdout")
-        .example("/var/log/turnserver/turnserver.log"),
+        .example("/var/log/turnserver/turnserver.log")
+        .reloads(),
         flag(
             "no-stdout-log",
             "Do not copy the lines of log-file to standard output.",
-        ),
+        )
+        .reloads(),
         flag(
             "simple-log",
             "Write to exactly the name of log-file: no process id, no date, no new file each day.",
-        ),
+        )
+        .reloads(),
         flag(
             "new-log-timestamp",
             "Begin lines with the time of day; otherwise with the seconds since the start.",
         )
-        .default("yes"),
-        flag("verbose", "Log sessions.").short('v'),
-        flag("Verbose", "Log everything.").short('V'),
+        .default("yes")
+        .reloads(),
+        flag("verbose", "Log sessions.").short('v').reloads(),
+        flag("Verbose", "Log everything.").short('V').reloads(),
         flag("syslog", "Log to syslog instead of a file.").not_yet(NO_SYSLOG),
         option(
             "syslog-facility",

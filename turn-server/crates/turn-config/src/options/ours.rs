@@ -24,7 +24,8 @@ pub(super) static GROUP: Group = Group {
         )
         .default("200")
         .example("200")
-        .ours(),
+        .ours()
+            .reloads(),
         option(
             "limit",
             Kind::Text,
@@ -34,11 +35,13 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("none")
         .example("network.allocations=400")
-        .ours(),
+        .ours()
+            .reloads(),
         number("handshake-timeout", 1, 3600, "seconds", "Seconds that a TLS handshake may take, and a PROXY header.")
             .default("10")
             .example("10")
-            .ours(),
+            .ours()
+            .reloads(),
         option(
             "credential-expiry",
             Kind::Choice(&["ignore", "refuse-refresh", "end-session"]),
@@ -46,6 +49,7 @@ pub(super) static GROUP: Group = Group {
         )
         .default("ignore")
         .example("refuse-refresh")
-        .ours(),
+        .ours()
+            .reloads(),
     ],
 };

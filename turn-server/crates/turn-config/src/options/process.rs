@@ -76,6 +76,7 @@ pub(super) static GROUP: Group = Group {
         .optional()
         .default("0")
         .example("3")
-        .not_yet("draining is not built yet"),
+        .not_yet("draining is not built yet")
+        .reloads(),
     ],
 };

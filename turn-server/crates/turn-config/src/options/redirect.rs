@@ -12,7 +12,8 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:3478"),
+        .example("198.51.100.7:3478")
+            .reloads(),
         option(
             "tls-alternate-server",
             Kind::Server,
@@ -20,7 +21,8 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:5349"),
+        .example("198.51.100.7:5349")
+            .reloads(),
         option(
             "tcp-alternate-server",
             Kind::Server,
@@ -28,7 +30,8 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:3478"),
+        .example("198.51.100.7:3478")
+            .reloads(),
         option(
             "udp-alternate-server",
             Kind::Server,
@@ -36,6 +39,7 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("198.51.100.7:3478"),
+        .example("198.51.100.7:3478")
+            .reloads(),
     ],
 };

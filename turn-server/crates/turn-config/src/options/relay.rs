@@ -19,7 +19,8 @@ pub(super) static GROUP: Group = Group {
         .short('X')
         .list()
         .unset("clients are told the relay address itself")
-        .example("203.0.113.10/192.0.2.10"),
+        .example("203.0.113.10/192.0.2.10")
+            .reloads(),
         port("min-port", 1, "Lowest port of the relay range.").default("49152").example("49152"),
         port("max-port", 1, "Highest port of the relay range; each allocation takes one.")
             .default("65535")
@@ -31,16 +32,21 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("10.1.2.3"),
+        .example("10.1.2.3")
+            .reloads(),
         option("denied-peer-ip", Kind::Range, "Peers that are refused: IP, IP-IP or CIDR; repeatable.")
             .list()
             .unset("none")
-            .example("10.0.0.0-10.255.255.255"),
-        flag("no-multicast-peers", "Refuse multicast peers; they are refused in any case."),
-        flag("allow-loopback-peers", "Allow peers on loopback addresses; for tests only."),
+            .example("10.0.0.0-10.255.255.255")
+            .reloads(),
+        flag("no-multicast-peers", "Refuse multicast peers; they are refused in any case.")
+            .reloads(),
+        flag("allow-loopback-peers", "Allow peers on loopback addresses; for tests only.")
+            .reloads(),
         flag("allow-private-peers", "Allow peers in private ranges (RFC 1918, RFC 4193 and the like).")
             .ours()
-            .default("yes"),
+            .default("yes")
+            .reloads(),
         option(
             "nat64-prefix",
             Kind::Range,
@@ -50,7 +56,8 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("the well-known prefixes only")
         .example("2001:db8:64::/96")
-        .ours(),
+        .ours()
+            .reloads(),
         option(
             "allocation-default-address-family",
             Kind::Choice(&["ipv4", "ipv6", "keep"]),
@@ -58,17 +65,22 @@ pub(super) static GROUP: Group = Group {
         )
         .short('A')
         .default("ipv4")
-        .example("keep"),
-        flag("keep-address-family", "Older spelling of allocation-default-address-family=keep.").short('K'),
-        flag("no-udp-relay", "Refuse UDP allocations."),
-        flag("no-tcp-relay", "Refuse TCP allocations (RFC 6062)."),
+        .example("keep")
+            .reloads(),
+        flag("keep-address-family", "Older spelling of allocation-default-address-family=keep.").short('K')
+            .reloads(),
+        flag("no-udp-relay", "Refuse UDP allocations.")
+            .reloads(),
+        flag("no-tcp-relay", "Refuse TCP allocations (RFC 6062).")
+            .reloads(),
         option("relay-device", Kind::Text, "Network interface to relay from.")
             .short('i')
             .example("eth0")
             .not_yet("sockets are not bound to an interface yet; use relay-ip"),
         flag("server-relay", "Let peers send without permission.")
             .no_effect("permissions are checked in any case, as RFC 8656 asks"),
-        flag("mobility", "Let clients move to another address (RFC 8016)."),
+        flag("mobility", "Let clients move to another address (RFC 8016).")
+            .reloads(),
         flag(
             "multiplex-peer",
             "Let all UDP allocations share a few relay ports instead of taking one each, for containers and firewalls: packets \

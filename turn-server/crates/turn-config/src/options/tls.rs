@@ -14,10 +14,12 @@ pub(super) static GROUP: Group = Group {
             "PEM file with the certificate and its chain; with pkey, clients are served over TLS.",
         )
         .unset("turn_server_cert.pem where configuration files are searched, else TLS is off")
-        .example("/etc/letsencrypt/live/turn.example.org/fullchain.pem"),
+        .example("/etc/letsencrypt/live/turn.example.org/fullchain.pem")
+            .reloads(),
         option("pkey", Kind::Path, "PEM file with the private key, without a password.")
             .unset("turn_server_pkey.pem where configuration files are searched, else TLS is off")
-            .example("/etc/letsencrypt/live/turn.example.org/privkey.pem"),
+            .example("/etc/letsencrypt/live/turn.example.org/privkey.pem")
+            .reloads(),
         option("pkey-pwd", Kind::Secret, "Password of the private key.")
             .example("replace-this")
             .no_effect("keys with a password are not read; write the key without one: openssl pkey -in OLD -out NEW"),
@@ -27,22 +29,26 @@ pub(super) static GROUP: Group = Group {
             "Cipher suites to offer, in OpenSSL's notation; only ECDHE with AES-GCM or ChaCha20 can be chosen.",
         )
         .unset("all of them")
-        .example("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"),
+        .example("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256")
+            .reloads(),
         option(
             "CA-file",
             Kind::Path,
             "PEM file of authorities; every TLS client must show a certificate that one of them signed.",
         )
         .unset("no client is asked for a certificate")
-        .example("/etc/turnserver/ca.pem"),
+        .example("/etc/turnserver/ca.pem")
+            .reloads(),
         option("ec-curve-name", Kind::Text, "Groups for the key exchange: X25519, prime256v1, secp384r1.")
             .unset("all of them")
-            .example("prime256v1"),
+            .example("prime256v1")
+            .reloads(),
         flag("raw-public-keys", "Offer raw public keys (RFC 7250).")
             .not_yet("clients are shown the certificate and no bare key"),
         flag("tlsv1", "Offer TLS 1.0.").no_effect(OLD_TLS),
         flag("tlsv1_1", "Offer TLS 1.1.").no_effect(OLD_TLS),
-        flag("no-tlsv1_2", "Offer nothing below TLS 1.3."),
+        flag("no-tlsv1_2", "Offer nothing below TLS 1.3.")
+            .reloads(),
         flag("no-tlsv1", "Do not offer TLS 1.0.").removed(OLD_TLS),
         flag("no-tlsv1_1", "Do not offer TLS 1.1.").removed(OLD_TLS),
         flag("no-sslv2", "Do not offer SSL 2.").removed(OLD_TLS),

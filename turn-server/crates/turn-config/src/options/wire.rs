@@ -13,22 +13,26 @@ pub(super) static GROUP: Group = Group {
             "fingerprint",
             "Put FINGERPRINT into every answer; otherwise where the request has it.",
         )
-        .short('f'),
-        flag("software-attribute", "Put SOFTWARE into answers."),
+        .short('f')
+        .reloads(),
+        flag("software-attribute", "Put SOFTWARE into answers.").reloads(),
         flag("no-software-attribute", "Do not put SOFTWARE into answers.")
             .no_effect("SOFTWARE is not sent unless software-attribute asks for it"),
         flag(
             "stun-backward-compatibility",
             "Add MAPPED-ADDRESS to Binding answers.",
-        ),
+        )
+        .reloads(),
         flag(
             "rfc3489-compatibility",
             "Answer Binding requests of classic STUN (RFC 3489), which have no magic cookie.",
-        ),
+        )
+        .reloads(),
         flag(
             "include-reason-string",
             "Say in words what the number of an error means.",
-        ),
+        )
+        .reloads(),
         flag(
             "drop-invalid-packets",
             "Drop packets that are not STUN or TURN early.",

@@ -80,6 +80,11 @@ pub struct Settings {
     pub warnings: Vec<Warning>,
     /// The effective value of each option, for messages and for `--check-config`.
     pub effective: Vec<Effective>,
+    /// The configuration file that was read; `None` if none was.
+    pub file: Option<String>,
+    /// What they were made of, to compare it when the configuration is read again.
+    pub(crate) values: Values,
+    pub(crate) profile: Profile,
 }
 
 /// Describes the effective value of one option.
@@ -132,6 +137,9 @@ impl Settings {
             auth,
             warnings: Vec::new(),
             effective: effective(registry, values),
+            file: None,
+            values: values.clone(),
+            profile,
         }
     }
 

@@ -20,7 +20,7 @@ use crate::secret::Secret;
 use crate::values::Values;
 
 /// Says whose tokens are accepted.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct OAuth {
     /// The name that tokens are made out to.
     pub server_name: String,

@@ -9,10 +9,10 @@ use turn_config::{Invocation, TURNSERVER};
 use super::support::{lines, parse, run, usage};
 
 /// What stands before an option so that the start is not refused: a secret that no case uses.
-const BASE: [&str; 2] = ["-n", "--static-auth-secret=base"];
+pub(super) const BASE: [&str; 2] = ["-n", "--static-auth-secret=base"];
 
 /// (option, arguments, what the settings then say and did not say before)
-const CASES: &[(&str, &[&str], &str)] = &[
+pub(super) const CASES: &[(&str, &[&str], &str)] = &[
     (
         "listening-ip",
         &["-L", "192.0.2.1", "--listening-ip=::1"],
@@ -538,7 +538,7 @@ fn values_that_are_needed_are_asked_for() {
 }
 
 /// Everything the settings say, secrets too, one group per line.
-fn picture(settings: &Settings) -> String {
+pub(super) fn picture(settings: &Settings) -> String {
     let mut text = picture_without_warnings(settings);
     for warning in &settings.warnings {
         writeln!(text, "{warning}").unwrap();

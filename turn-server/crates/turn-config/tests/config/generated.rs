@@ -115,6 +115,6 @@ fn the_reference_has_a_row_for_every_option() {
                 || line.starts_with(&format!("| `{}=", option.long))
         });
         let row = row.unwrap_or_else(|| panic!("no row for {}", option.long));
-        assert_eq!(row.replace("\\|", "").matches('|').count(), 4, "{row}");
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 5, "{row}");
     }
 }

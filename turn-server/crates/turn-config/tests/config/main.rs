@@ -13,6 +13,7 @@ mod generated;
 mod oauth;
 mod other_program;
 mod registry;
+mod reread;
 mod samples;
 mod start;
 mod support;

@@ -5,7 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use turn_config::{Environment, Error, Invocation, Problem, Settings, Warning};
+use turn_config::{Environment, Error, Invocation, Problem, Reread, Settings, Warning};
 
 /// Files by path.
 pub(crate) type Files<'f> = &'f [(&'f str, &'f str)];
@@ -21,6 +21,23 @@ fn resolve(name: &str) -> Option<IpAddr> {
 
 /// Parses `args` on a machine that has `files`.
 pub(crate) fn parse_with(args: &[&str], files: Files<'_>) -> Result<Invocation, Error> {
+    on_machine(files, |environment| {
+        turn_config::parse(args.iter().map(OsString::from), environment)
+    })
+}
+
+/// Reads `args` again on a machine that has `files`, while a server runs on other settings.
+pub(crate) fn reread_with(
+    args: &[&str],
+    files: Files<'_>,
+    running: &Settings,
+) -> Result<Reread, Error> {
+    on_machine(files, |environment| {
+        turn_config::reread(args.iter().map(OsString::from), running, environment)
+    })
+}
+
+fn on_machine<T>(files: Files<'_>, work: impl FnOnce(&Environment<'_>) -> T) -> T {
     let read = |path: &Path| {
         files
             .iter()
@@ -33,7 +50,7 @@ pub(crate) fn parse_with(args: &[&str], files: Files<'_>) -> Result<Invocation, 
         read: &read,
         program_folder: None,
     };
-    turn_config::parse(args.iter().map(OsString::from), &environment)
+    work(&environment)
 }
 
 /// Parses `args` on a machine without files.
