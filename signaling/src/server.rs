@@ -21,8 +21,8 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -64,46 +64,133 @@ pub async fn serve(
     listener: TcpListener,
     routes: Router,
     max_connections: usize,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let address = listener.local_addr()?;
-    let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
-    let mut connections = JoinSet::new();
-    let stopping = stop.clone();
-    let mut failing = false;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
-            () = stopped(&mut stop) => break,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                failing = false;
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    debug!("{peer} is turned away: {address} has {max_connections} connections");
-                    continue;
-                };
-                let counted = Counted {
-                    stream,
-                    _place: place,
-                };
-                connections.spawn(converse(counted, peer, routes.clone(), stopping.clone()));
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                if !failing {
-                    warn!("{address} accepts nobody at the moment: {error}");
-                }
-                failing = true;
-                sleep(ACCEPT_PAUSE).await;
-            }
+    Site::new(routes, max_connections, stop)
+        .listen(listener)
+        .await
+}
+
+/// What is served, to how many connections at a time, and until when. Clones share the places.
+#[derive(Clone)]
+pub struct Site {
+    routes: Router,
+    max_connections: usize,
+    places: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Site {
+    /// Describes one, which serves nobody yet.
+    pub fn new(routes: Router, max_connections: usize, stop: watch::Receiver<bool>) -> Site {
+        Site {
+            routes,
+            max_connections,
+            places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            stop,
         }
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-    Ok(())
+
+    /// Serves whoever connects to a listener, until the stop, and until the requests under way are answered.
+    ///
+    /// # Errors
+    /// When the listener does not know its own address. What goes wrong with a single connection is survived.
+    pub async fn listen(self, listener: TcpListener) -> io::Result<()> {
+        let address = listener.local_addr()?;
+        let (mut stop, mut failing) = (self.stop.clone(), false);
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                Some(_) = connections.join_next() => continue,
+                () = stopped(&mut stop) => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    failing = false;
+                    match self.place() {
+                        Some(place) => {
+                            connections.spawn(self.converse(place, stream, Some(peer)));
+                        }
+                        None => debug!("{peer} is turned away: {address} has {}", self.full()),
+                    }
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    if !failing {
+                        warn!("{address} accepts nobody at the moment: {error}");
+                    }
+                    failing = true;
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
+        Ok(())
+    }
+
+    /// Serves connections that somebody else has accepted, in the same manner. `open` makes a stream of what was brought, and
+    /// names the client, if it is known for certain; without a name, routes are asked without `ConnectInfo`.
+    pub async fn take_over<T, S: Stream>(
+        self,
+        mut brought: mpsc::Receiver<T>,
+        open: impl Fn(T) -> io::Result<(S, Option<SocketAddr>)>,
+    ) {
+        let mut stop = self.stop.clone();
+        let mut connections = JoinSet::new();
+        loop {
+            let next = tokio::select! {
+                next = brought.recv() => next,
+                Some(_) = connections.join_next() => continue,
+                () = stopped(&mut stop) => break,
+            };
+            let Some(next) = next else {
+                // No more will come, but those that came go on.
+                stopped(&mut stop).await;
+                break;
+            };
+            let Some(place) = self.place() else {
+                debug!("a connection is turned away: there are {}", self.full());
+                continue;
+            };
+            match open(next) {
+                Ok((stream, peer)) => {
+                    connections.spawn(self.converse(place, stream, peer));
+                }
+                Err(error) => debug!("a connection cannot be taken over: {error}"),
+            }
+        }
+        drop(brought);
+        while connections.join_next().await.is_some() {}
+    }
+
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    fn full(&self) -> String {
+        format!("{} connections", self.max_connections)
+    }
+
+    fn converse<S: Stream>(
+        &self,
+        place: OwnedSemaphorePermit,
+        stream: S,
+        peer: Option<SocketAddr>,
+    ) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        let counted = Counted {
+            stream,
+            _place: place,
+        };
+        converse(counted, peer, self.routes.clone(), self.stop.clone())
+    }
 }
+
+/// Bytes in and out, of whatever kind.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the sender is gone, which is a stop as well.
@@ -119,15 +206,17 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Answers the requests of one connection, until one of them makes it a WebSocket.
-async fn converse(
-    stream: Counted,
-    peer: SocketAddr,
+async fn converse<S: Stream>(
+    stream: Counted<S>,
+    peer: Option<SocketAddr>,
     routes: Router,
     mut stop: watch::Receiver<bool>,
 ) {
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
         let answer = timeout(REQUEST_LIMIT, routes.call(request));
         async move {
             answer
@@ -151,17 +240,20 @@ async fn converse(
         }
     };
     if let Err(error) = ended {
-        debug!("connection of {peer}: {error}");
+        match peer {
+            Some(peer) => debug!("connection of {peer}: {error}"),
+            None => debug!("connection of somebody behind a proxy: {error}"),
+        }
     }
 }
 
 /// A connection and its place among all, which is free again when the descriptor is, even if a WebSocket took it over.
-struct Counted {
-    stream: TcpStream,
+struct Counted<S> {
+    stream: S,
     _place: OwnedSemaphorePermit,
 }
 
-impl AsyncRead for Counted {
+impl<S: Stream> AsyncRead for Counted<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -171,7 +263,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: Stream> AsyncWrite for Counted<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -10,13 +10,14 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use common::PATIENCE;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use signaling::server::Site;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -159,6 +160,50 @@ async fn a_stop_answers_what_is_under_way_and_ends_what_idles() {
     assert_eq!(closed(&mut idle).await, "");
     assert!(closed(&mut busy).await.starts_with("HTTP/1.1 200"));
     timeout(PATIENCE, running.server)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn connections_that_others_bring_share_the_places_and_are_named_only_if_known() {
+    let routes = Router::new().route(
+        "/",
+        get(
+            |peer: Option<Extension<ConnectInfo<SocketAddr>>>| async move {
+                peer.map_or_else(|| "nobody".to_owned(), |Extension(peer)| peer.0.to_string())
+            },
+        ),
+    );
+    let (stop, stopping) = watch::channel(false);
+    let site = Site::new(routes, 2, stopping);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (bring, brought) = mpsc::channel::<(DuplexStream, Option<SocketAddr>)>(8);
+    let listening = tokio::spawn(site.clone().listen(listener));
+    let taking = tokio::spawn(site.take_over(brought, Ok));
+
+    let known = "192.0.2.7:5".parse().unwrap();
+    let mut held = Vec::new();
+    for (peer, expected) in [(Some(known), "192.0.2.7:5"), (None, "nobody"), (None, "")] {
+        let (mut near, far) = tokio::io::duplex(4096);
+        bring.send((far, peer)).await.unwrap();
+        near.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            .await
+            .ok();
+        let mut answer = vec![0; 4096];
+        let read = timeout(PATIENCE, near.read(&mut answer)).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read.unwrap_or(0)]).into_owned();
+        assert!(answer.ends_with(expected), "{answer}");
+        assert_eq!(answer.is_empty(), expected.is_empty(), "{answer}");
+        held.push(near);
+    }
+    let mut turned_away = TcpStream::connect(address).await.unwrap();
+    closed(&mut turned_away).await;
+    stop.send(true).unwrap();
+    timeout(PATIENCE, taking).await.unwrap().unwrap();
+    timeout(PATIENCE, listening)
         .await
         .unwrap()
         .unwrap()
