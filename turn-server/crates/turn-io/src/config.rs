@@ -9,7 +9,7 @@ use std::{
 
 use turn_proto::{Event, IpRange, Transport};
 
-use crate::{Backend, Tls, WorkerFailure};
+use crate::{Backend, GuestHook, Tls, WorkerFailure};
 
 /// Called on the thread of a worker that has failed, after its sockets are closed. It must not drop the [`crate::Workers`],
 /// which would wait for this very thread.
@@ -31,6 +31,8 @@ pub struct Config {
     pub proxies: Vec<IpRange>,
     /// How TLS is served; without it, it is not. TLS and plain connections are told apart by their first byte.
     pub security: Option<Tls>,
+    /// Who takes connections over that speak HTTP inside TLS; without it, they are closed.
+    pub guests: Option<GuestHook>,
     /// Whether plain connections are served.
     pub plain_streams: bool,
     /// TLS handshakes that one worker has under way at most; more connections are closed as they begin one.
@@ -72,6 +74,7 @@ impl Default for Config {
             behind_proxy: Vec::new(),
             proxies: Vec::new(),
             security: None,
+            guests: None,
             plain_streams: true,
             // With 64 KiB each, the most that a handshake may hold, 64 MiB.
             max_handshakes: 1024,

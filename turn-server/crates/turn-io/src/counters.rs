@@ -54,7 +54,7 @@ counters! {
     streams_accepted,
     /// Connections open (gauge).
     streams_open,
-    /// Connections closed at once because there were too many.
+    /// Connections closed at once because there were too many, of clients or of those that speak HTTP.
     streams_refused,
     /// Connections closed at once because the lists keep their clients out.
     streams_denied,
@@ -66,6 +66,8 @@ counters! {
     streams_overflowed,
     /// Connections closed before they could carry a message: no handshake, a failed one, or one that took too long.
     streams_unopened,
+    /// Connections handed over because they speak HTTP.
+    streams_handed_over,
     /// TLS handshakes completed.
     tls_handshakes,
     /// Messages dropped because a connection's client reads too slowly.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use mio::net::TcpStream;
+use rustls::ServerConnection;
 use turn_proto::Transport;
 
 use super::{proxy, secure::Secure};
@@ -227,6 +228,22 @@ impl Bytes {
                 let _ = self.socket.shutdown(Shutdown::Write);
                 true
             }
+        }
+    }
+
+    /// Whether these bytes, the first that came, begin a request of HTTP inside TLS.
+    pub(crate) fn begins_http(&self, bytes: &[u8]) -> bool {
+        match &self.layer {
+            Layer::Tls(secure) => secure.begins_http(bytes),
+            Layer::Plain | Layer::Unknown(_) => false,
+        }
+    }
+
+    /// The socket and the TLS session on it, if there is one.
+    pub(crate) fn into_secure(self) -> Option<(TcpStream, ServerConnection)> {
+        match self.layer {
+            Layer::Tls(secure) => Some((self.socket, secure.into_session())),
+            Layer::Plain | Layer::Unknown(_) => None,
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
     bytes::{Bytes, Entrance, Incoming, Stage},
 };
 use crate::{
+    Guest,
     data::ClientSide,
     outbox::{Message, Pending},
 };
@@ -41,9 +42,13 @@ pub(crate) struct Connection {
     pub(crate) allocated: bool,
     /// Whether it ever had one. What it sends to a channel after the end may still be on its way.
     pub(crate) has_allocated: bool,
+    /// Whether a message of it has been served.
+    pub(crate) has_spoken: bool,
     /// Its place among the connections that its network may have.
     pub(crate) ticket: Option<ConnectionTicket>,
     path: Path,
+    /// Whether a proxy brought it.
+    proxied: bool,
     bytes: Bytes,
     partial: Vec<u8>,
     backlog: Backlog,
@@ -91,6 +96,8 @@ impl Connection {
             ending: false,
             allocated: false,
             has_allocated: false,
+            has_spoken: false,
+            proxied: false,
             ticket: None,
             path,
             bytes: Bytes::new(socket, entrance),
@@ -118,6 +125,7 @@ impl Connection {
                 return Ok(false);
             };
             self.path.client = preface.client.unwrap_or(self.path.client);
+            self.proxied = true;
         }
         let open = self.bytes.open();
         self.path.transport = self.bytes.transport();
@@ -217,6 +225,28 @@ impl Connection {
             unsent: self.backlog,
             ahead: Backlog::default(),
         }
+    }
+
+    /// Whether these bytes, of which none has been served, begin a request of HTTP inside TLS.
+    pub(crate) fn begins_http(&self, bytes: &[u8]) -> bool {
+        !self.has_spoken && self.bytes.begins_http(bytes)
+    }
+
+    /// What is left of it when others serve it, from these bytes on.
+    pub(crate) fn into_guest(self, ahead: Vec<u8>) -> Option<Guest> {
+        let (socket, tls) = self.bytes.into_secure()?;
+        Some(Guest {
+            socket: socket.into(),
+            tls,
+            ahead,
+            client: self.path.client,
+            proxied: self.proxied,
+        })
+    }
+
+    /// The socket, for a poller.
+    pub(crate) fn socket_mut(&mut self) -> &mut TcpStream {
+        self.bytes.socket_mut()
     }
 
     /// Whether the bytes read end the message begun earlier (or show that it is none, which the caller will find).

@@ -37,6 +37,18 @@ impl Secure {
         self.tls.is_handshaking()
     }
 
+    /// Whether these bytes, the first that came, begin a request of HTTP: with a method's first letter, from a client that
+    /// has not said that it speaks STUN (RFC 7443 §3).
+    pub(super) fn begins_http(&self, bytes: &[u8]) -> bool {
+        let protocol = self.tls.alpn_protocol().unwrap_or_default();
+        !protocol.starts_with(b"stun.") && bytes.first().is_some_and(u8::is_ascii_uppercase)
+    }
+
+    /// The session, for who serves it from now on.
+    pub(super) fn into_session(self) -> ServerConnection {
+        self.tls
+    }
+
     /// Reads until the buffer is full, the socket drained, or as much done as is fair.
     pub(super) fn read(&mut self, socket: &mut TcpStream, into: &mut [u8]) -> io::Result<Incoming> {
         let mut count = 0;

@@ -15,7 +15,8 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-/// The application protocols of STUN (RFC 7443 §3), and HTTP for clients that say what they are about.
+/// The application protocols of STUN (RFC 7443 §3), and that of HTTP, which may be served on the same port (`guest.rs`) and
+/// which some clients of TURN name to look like others. HTTP/2 is not served.
 ///
 /// None is required of a client: browsers name none for `turns:`.
 const PROTOCOLS: [&[u8]; 3] = [b"stun.turn", b"stun.nat-discovery", b"http/1.1"];

@@ -5,6 +5,7 @@ mod data;
 mod datagrams;
 mod errors;
 mod flush;
+mod guests;
 mod moving;
 mod passing;
 mod sockets;
@@ -25,7 +26,7 @@ use udp_batch::Arena;
 pub(crate) use self::sockets::Acceptor;
 use self::{data::Leaving, moving::Returned, sockets::Sockets};
 use crate::{
-    Config, Counters, Stats, Tls,
+    Config, Counters, GuestHook, Stats, Tls,
     clock::Clock,
     colleagues::Colleagues,
     data::DataConnections,
@@ -104,6 +105,8 @@ pub(crate) struct Worker {
     entrance: Entrance,
     /// Whose connections begin with a PROXY header.
     proxies: Vec<IpRange>,
+    /// Who takes connections over that speak HTTP.
+    guests: Option<GuestHook>,
     arena: Arena,
     /// Slots below may be in use by the outbox.
     used_slots: usize,
@@ -147,6 +150,7 @@ impl Worker {
             sockets: Sockets::new(parts.listeners, parts.acceptors, relays, streams, data),
             entrance,
             proxies: config.proxies.clone(),
+            guests: config.guests.clone(),
             arena: Arena::new(config.backend, SLOTS, HEADROOM, TAILROOM),
             used_slots: 0,
             sender: udp_batch::Sender::new(config.backend, SLOTS),

@@ -299,11 +299,17 @@ impl Worker {
             // `GET` and `SSH-` look like the beginning of a long ChannelData message. Nobody has a channel before an
             // allocation, so there is nothing to wait for.
             if !connection.has_allocated && is_channel_data(rest) {
-                self.misframed(path.link);
+                if self.guests.is_some() && connection.begins_http(rest) {
+                    let ahead = rest.to_vec();
+                    self.hand_over_guest(path.link, ahead);
+                } else {
+                    self.misframed(path.link);
+                }
                 return count;
             }
             match next_frame(rest) {
                 Ok(Frame::Whole(size)) => {
+                    connection.has_spoken = true;
                     let output =
                         self.relay
                             .on_client(self.now, path, rest.get(..size).unwrap_or_default());

@@ -356,7 +356,7 @@ impl TcpLink {
         }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => self.socket.read(buffer),
             Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(buffer),

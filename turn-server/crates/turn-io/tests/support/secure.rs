@@ -42,13 +42,22 @@ impl Identity {
 
     /// The beginning of a client that believes this certificate only.
     pub(crate) fn client(&self) -> ClientConnection {
+        self.client_speaking(&[])
+    }
+
+    /// One that offers these application protocols.
+    pub(crate) fn client_speaking(&self, protocols: &[&str]) -> ClientConnection {
         let mut roots = RootCertStore::empty();
         roots.add(self.der()).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         let name = ServerName::try_from("localhost").unwrap();
         ClientConnection::new(Arc::new(config), name).unwrap()
     }
