@@ -1,13 +1,17 @@
 //! The least HTTP that a test needs: GET one page, read one number out of Prometheus text.
 //!
-//! No keep-alive, no TLS, no redirects; bodies by length or until the end of the connection, or chunked.
+//! No keep-alive, no redirects, TLS by `curl`; bodies by length or until the end of the connection, or chunked.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+use crate::process::run;
 
 /// One response.
 #[derive(Debug)]
@@ -41,6 +45,20 @@ pub fn get(address: SocketAddr, path: &str, header_lines: &[&str]) -> Result<Res
         .read_to_end(&mut answer)
         .with_context(|| format!("no whole answer to GET {path} from {address}"))?;
     parse(&String::from_utf8_lossy(&answer))
+}
+
+/// Gets `path` from port `port` of `localhost` over TLS by `curl`, which believes one certificate only, with further flags.
+///
+/// # Errors
+/// When `curl` is missing, or gets no answer within ten seconds.
+pub fn curl(port: u16, path: &str, certificate: &Path, flags: &[&str]) -> Result<Response> {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--include", "--max-time", "10"]);
+    // Where the certificate's name leads, whatever the machine says.
+    curl.args(["--resolve", &format!("localhost:{port}:127.0.0.1")]);
+    curl.arg("--cacert").arg(certificate).args(flags);
+    curl.arg(format!("https://localhost:{port}{path}"));
+    parse(&run(&mut curl).context("it comes with: apt-get install curl")?)
 }
 
 fn parse(answer: &str) -> Result<Response> {

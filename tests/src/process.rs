@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +29,20 @@ impl Process {
     /// # Errors
     /// When the program cannot be started; the message names it.
     pub fn start(command: &mut Command, name: &str) -> Result<Self> {
+        Self::logged(command.stdin(Stdio::null()), name)
+    }
+
+    /// Starts `command` in the same way, with an input that stays open until it is dropped.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_fed(command: &mut Command, name: &str) -> Result<(Self, ChildStdin)> {
+        let mut process = Self::logged(command.stdin(Stdio::piped()), name)?;
+        let input = process.child.stdin.take().context("it has no input")?;
+        Ok((process, input))
+    }
+
+    fn logged(command: &mut Command, name: &str) -> Result<Self> {
         let log = scratch_file(&format!("{name}.log"))?;
         let out = File::create(&log)?;
         command.stdout(out.try_clone()?).stderr(out);
@@ -193,7 +207,6 @@ pub fn tests_folder() -> &'static Path {
 
 fn spawn(command: &mut Command) -> Result<Child> {
     command
-        .stdin(Stdio::null())
         .spawn()
         .with_context(|| format!("cannot start {command:?}"))
 }

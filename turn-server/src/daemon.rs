@@ -16,14 +16,14 @@ use tokio::{
 use tracing::{info, warn};
 use turn_config::Origin;
 use turn_config::settings::{Settings, Verbosity};
-use turn_io::{Backend, StartError, WorkerFailure};
+use turn_io::{Backend, GuestHook, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
     Server, addresses,
     certificates::{self, Renewal},
     descriptors,
-    http::{self, RelayPorts},
+    http::RelayPorts,
     logging, quickstart,
     relay_config::{self, Plan},
     session_log::{SessionLine, level},
@@ -98,13 +98,15 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         !plan.listening.is_empty(),
         "this machine has no address to listen on; see --listening-ip"
     );
-    let (server, failures) = start_workers(settings, &plan).map_err(|error| match mode {
-        // A flag alone would end quickstart.
-        Mode::Quickstart => {
-            error.context("quickstart: turnserver --quickstart takes flags beside it")
-        }
-        Mode::Configured => error,
-    })?;
+    let guests = listeners.guest_hook();
+    let (server, failures) =
+        start_workers(settings, &plan, guests).map_err(|error| match mode {
+            // A flag alone would end quickstart.
+            Mode::Quickstart => {
+                error.context("quickstart: turnserver --quickstart takes flags beside it")
+            }
+            Mode::Configured => error,
+        })?;
     let server = Arc::new(server);
     let ports = relay_ports(settings, &server);
     let http = listeners.addresses()?;
@@ -132,7 +134,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     let pid_file = pid_file.map(PidFile::write).transpose()?;
     // Last of all: whoever waits for these lines may count on everything that could have failed.
     print!("{banner}");
-    announce(&server, &http);
+    announce(&server, &http, settings.http.https);
     Ok(Started {
         server,
         sites,
@@ -171,7 +173,11 @@ fn warn_of(settings: &Settings) {
 
 type Failures = async_mpsc::UnboundedReceiver<WorkerFailure>;
 
-fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Failures)> {
+fn start_workers(
+    settings: &Settings,
+    plan: &Plan,
+    guests: Option<GuestHook>,
+) -> anyhow::Result<(Server, Failures)> {
     let (failed, failures) = async_mpsc::unbounded_channel();
     let workers = relay_config::workers(settings);
     let listen = |on: bool, at: &[SocketAddr]| -> Vec<SocketAddr> {
@@ -183,9 +189,13 @@ fn start_workers(settings: &Settings, plan: &Plan) -> anyhow::Result<(Server, Fa
         udp: listen(settings.listening.udp, &plan.endpoints),
         tcp: listen(settings.listening.tcp && !proxied, &plan.endpoints),
         tls: listen(!proxied, &plan.tls_endpoints),
-        behind_proxy: plan.proxy_endpoints.clone(),
+        behind_proxy: listen(
+            settings.listening.tcp || settings.tls.is_some(),
+            &plan.proxy_endpoints,
+        ),
         proxies: relay_config::ranges(&settings.listening.proxies),
         security: certificates::load(settings)?,
+        guests,
         plain_streams: settings.listening.tcp,
         relay_addresses: plan.relay.relays.addresses.clone(),
         workers,
@@ -247,9 +257,18 @@ fn log_events(settings: &Settings) -> anyhow::Result<mpsc::SyncSender<Event>> {
 }
 
 /// Says what is listened on, one line each, and last the line that scripts written for coturn wait for.
-fn announce(server: &Server, http: &[SocketAddr]) {
+fn announce(server: &Server, http: &[SocketAddr], https: bool) {
     for listening in server.listening() {
         info!("listening {listening}");
+    }
+    if https {
+        for listening in server
+            .listening()
+            .iter()
+            .filter(|it| it.transport.is_stream())
+        {
+            info!("listening https {}", listening.address);
+        }
     }
     for address in http {
         info!("listening http {address}");
@@ -262,7 +281,7 @@ impl Started {
     fn serve(self) -> anyhow::Result<()> {
         let Self {
             server,
-            sites,
+            mut sites,
             mut failures,
             runtime,
             pid_file,
@@ -272,9 +291,7 @@ impl Started {
         let served = runtime.block_on(async {
             let (stop, stopping) = watch::channel(false);
             let mut tasks = JoinSet::new();
-            for (listener, routes) in sites.sites {
-                tasks.spawn(http::serve(listener, routes, stopping.clone()));
-            }
+            sites.serve(&mut tasks, &stopping);
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             let end = loop {

@@ -1,6 +1,6 @@
 //! The HTTP servers of the control plane, and their routes.
 
-use std::{net::TcpListener, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -9,11 +9,10 @@ use axum::{
     routing::get,
 };
 use ice_api::{ApiState, Endpoint, Host, Issuer};
-use tokio::sync::watch;
 use turn_auth::Secret;
 use turn_config::settings::Settings;
 
-use crate::{Server, descriptors, metrics_page::MetricsPage};
+use crate::{Server, metrics_page::MetricsPage};
 
 /// The ports that clients are told.
 #[derive(Clone, Copy)]
@@ -101,18 +100,4 @@ pub(crate) fn metrics_routes(path: &str, server: Arc<Server>) -> Router {
     }
     // coturn answers so, and load balancers ask for it.
     routes.route("/", get(|| async { "ok" }))
-}
-
-/// Serves until `stop` says so.
-///
-/// # Errors
-/// What the listener says.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    routes: Router,
-    stop: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let most = descriptors::http_connections();
-    signaling::server::serve(listener, routes, most, stop).await
 }

@@ -13,11 +13,13 @@ mod embed;
 #[doc = include_str!("../EMBEDDING.md")]
 pub mod embedding {}
 mod http;
+mod https;
 mod listener;
 mod logging;
 mod metrics_page;
 mod quickstart;
 pub mod relay_config;
+mod secure_stream;
 mod server;
 mod session_log;
 mod signals;

@@ -106,6 +106,10 @@ fn describe() {
         "Requests refused and packets dropped by a limit"
     );
     describe_counter!("turnpike_tls_handshakes_total", "TLS handshakes completed");
+    describe_counter!(
+        "turnpike_https_connections_total",
+        "Connections on the ports for TLS that speak HTTP"
+    );
     describe_gauge!("turnpike_build_info", "The version that runs");
 }
 
@@ -158,6 +162,7 @@ fn allocations(stats: &Stats, shared: &Shared) {
     gauge!("turnpike_relay_ports_used").set(shared.ports.claimed() as f64);
     gauge!("turnpike_relay_ports").set(shared.ports.capacity() as f64);
     counter!("turnpike_tls_handshakes_total").absolute(stats.io.tls_handshakes);
+    counter!("turnpike_https_connections_total").absolute(stats.io.streams_handed_over);
     gauge!("turnpike_streams").set(stats.io.streams_open as f64);
     let io = &stats.io;
     for (reason, count) in [

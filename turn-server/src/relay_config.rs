@@ -48,7 +48,7 @@ pub struct Plan {
 pub fn plan(
     settings: &Settings,
     machine: &[IpAddr],
-    control: Vec<SocketAddr>,
+    mut control: Vec<SocketAddr>,
 ) -> anyhow::Result<Plan> {
     let listening = addresses::to_listen_on(&settings.listening, machine);
     let relays = addresses::to_relay_from(settings, &listening);
@@ -61,12 +61,22 @@ pub fn plan(
     };
     let discovery = discovery::pair(settings, &listening);
     let endpoints = discovery::endpoints(settings, &listening, discovery.as_ref());
+    let tls_endpoints = tls_endpoints(settings, &listening, &endpoints);
+    let proxy_endpoints = proxy_endpoints(settings, &listening);
+    if settings.http.https {
+        // Any of them leads to the control plane. (A port that the system chooses is not known yet; nobody serves on one.)
+        control.extend(
+            [&endpoints, &tls_endpoints, &proxy_endpoints]
+                .into_iter()
+                .flatten(),
+        );
+    }
     let relay = config(settings, relays, machine, control)?;
     Ok(Plan {
         relay: Arc::new(Config { discovery, ..relay }),
         shared,
-        tls_endpoints: tls_endpoints(settings, &listening, &endpoints),
-        proxy_endpoints: proxy_endpoints(settings, &listening),
+        tls_endpoints,
+        proxy_endpoints,
         listening,
         endpoints,
     })

@@ -8,13 +8,17 @@ use std::{
 use anyhow::Context as _;
 use axum::Router;
 use ice_api::{Admission, ApiState, Issuer, Origins};
+use signaling::server::Site;
 use signaling::{Gate, Signaling};
+use tokio::{sync::watch, task::JoinSet};
 use turn_auth::Secret;
 use turn_config::settings::{self, Settings};
+use turn_io::GuestHook;
 
 use crate::{
-    Server,
+    Server, descriptors,
     http::{self, RelayPorts},
+    https::Guests,
     listener, quickstart,
     quickstart::Made,
 };
@@ -22,15 +26,50 @@ use crate::{
 /// Listeners of the control plane, bound and not yet served.
 pub(crate) struct Listeners {
     http: Vec<TcpListener>,
+    /// The way from the ports for TLS, if HTTP is served there too.
+    https: Option<(GuestHook, Guests)>,
     metrics: Vec<TcpListener>,
 }
 
 /// What is served.
 pub(crate) struct Sites {
-    /// Each listener with its routes.
-    pub(crate) sites: Vec<(TcpListener, Router)>,
+    sites: Vec<Doors>,
     /// The signaling service of quickstart.
     pub(crate) signaling: Option<Signaling>,
+}
+
+/// Routes, and the ways in.
+struct Doors {
+    routes: Router,
+    listeners: Vec<TcpListener>,
+    https: Option<Guests>,
+}
+
+impl Sites {
+    /// Starts to serve, until `stop` says so; each task ends with what its listener says.
+    pub(crate) fn serve(
+        &mut self,
+        tasks: &mut JoinSet<std::io::Result<()>>,
+        stop: &watch::Receiver<bool>,
+    ) {
+        for doors in self.sites.drain(..) {
+            // One cap for all doors of the same routes: what one is full of, the others are.
+            let site = Site::new(doors.routes, descriptors::http_connections(), stop.clone());
+            for listener in doors.listeners {
+                let site = site.clone();
+                tasks.spawn(async move {
+                    let listener = tokio::net::TcpListener::from_std(listener)?;
+                    site.listen(listener).await
+                });
+            }
+            if let Some(guests) = doors.https {
+                tasks.spawn(async move {
+                    guests.serve(site).await;
+                    Ok(())
+                });
+            }
+        }
+    }
 }
 
 impl Listeners {
@@ -68,7 +107,17 @@ impl Listeners {
                 )?]
             }
         };
-        Ok(Self { http, metrics })
+        let https = settings.http.https.then(Guests::open);
+        Ok(Self {
+            http,
+            https,
+            metrics,
+        })
+    }
+
+    /// Who takes connections over that speak HTTP on the ports for TLS.
+    pub(crate) fn guest_hook(&self) -> Option<GuestHook> {
+        self.https.as_ref().map(|(hook, _)| Arc::clone(hook))
     }
 
     /// Where they listen: clients must not get there through the relay.
@@ -98,22 +147,22 @@ impl Listeners {
         server: &Arc<Server>,
     ) -> anyhow::Result<Sites> {
         let (mut sites, mut signaling) = (Vec::new(), None);
-        if !self.http.is_empty() {
+        if !self.http.is_empty() || self.https.is_some() {
             let (routes, service) = http_routes(settings, made, ports)?;
-            sites.extend(
-                self.http
-                    .into_iter()
-                    .map(|listener| (listener, routes.clone())),
-            );
+            sites.push(Doors {
+                routes,
+                listeners: self.http,
+                https: self.https.map(|(_, guests)| guests),
+            });
             signaling = service;
         }
         if let Some(metrics) = &settings.metrics {
             let routes = http::metrics_routes(&metrics.path, Arc::clone(server));
-            sites.extend(
-                self.metrics
-                    .into_iter()
-                    .map(|listener| (listener, routes.clone())),
-            );
+            sites.push(Doors {
+                routes,
+                listeners: self.metrics,
+                https: None,
+            });
         }
         Ok(Sites { sites, signaling })
     }

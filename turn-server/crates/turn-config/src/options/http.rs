@@ -1,6 +1,6 @@
 //! Options: the HTTP endpoint that issues ICE credentials. coturn has none.
 
-use crate::option::{Group, Kind, option};
+use crate::option::{Group, Kind, flag, option};
 
 pub(super) static GROUP: Group = Group {
     title: "HTTP endpoint for ICE credentials",
@@ -13,6 +13,11 @@ pub(super) static GROUP: Group = Group {
         .list()
         .unset("HTTP is off")
         .example("127.0.0.1:8081")
+        .ours(),
+        flag(
+            "https",
+            "Serve the same inside TLS on the ports for TLS, of which 443 can be one: the first bytes tell HTTP from TURN.",
+        )
         .ours(),
         option(
             "http-api-key",

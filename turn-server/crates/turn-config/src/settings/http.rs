@@ -10,11 +10,13 @@ use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::values::Values;
 
-/// Describes the HTTP endpoint; it is off while `listen` is empty.
+/// Describes the HTTP endpoint; it is off while `listen` is empty and `https` is not set.
 #[derive(Clone)]
 pub struct Http {
     /// Where it listens.
     pub listen: Vec<SocketAddr>,
+    /// Whether it is served inside TLS too, on the ports for TLS.
+    pub https: bool,
     /// Keys that may fetch credentials, of the options and of the key files.
     pub api_keys: Vec<Secret<String>>,
     /// Host in the ICE URLs; `None`: the external address, else the host of the request.
@@ -27,6 +29,7 @@ impl Http {
     pub(super) fn build(
         values: &Values,
         auth: &Auth,
+        tls: bool,
         profile: Profile,
         environment: &Environment<'_>,
         report: &mut Report,
@@ -37,10 +40,17 @@ impl Http {
         }
         let http = Http {
             listen: values.endpoints("http-listen"),
+            https: tls && values.flag("https"),
             api_keys,
             advertise: values.one("http-advertise"),
             allowed_origins: values.texts("http-allowed-origin"),
         };
+        if values.flag("https") && !tls {
+            report.warn(
+                values.origin("https"),
+                "https has no effect: clients are not served over TLS; add cert=FILE and pkey=FILE",
+            );
+        }
         if profile == Profile::Configured {
             http.warn(values, auth, report);
         }
@@ -48,7 +58,7 @@ impl Http {
     }
 
     fn warn(&self, values: &Values, auth: &Auth, report: &mut Report) {
-        if self.listen.is_empty() {
+        if self.listen.is_empty() && !self.https {
             for option in [
                 "http-api-key",
                 "http-api-key-file",
@@ -58,23 +68,28 @@ impl Http {
                 if values.is_given(option) {
                     report.warn(
                         values.origin(option),
-                        format!("{option} has no effect without http-listen"),
+                        format!("{option} has no effect without http-listen or https"),
                     );
                 }
             }
             return;
         }
-        let origin = || values.origin("http-listen");
+        let option = if self.listen.is_empty() {
+            "https"
+        } else {
+            "http-listen"
+        };
+        let origin = || values.origin(option);
         if auth.secrets.is_empty() {
             report.warn(
                 origin(),
-                "http-listen: /v1/ice has nothing to make credentials from; add static-auth-secret=SECRET",
+                format!("{option}: /v1/ice has nothing to make credentials from; add static-auth-secret=SECRET"),
             );
         }
         if self.api_keys.is_empty() {
             report.warn(
                 origin(),
-                "http-listen: /v1/ice answers 401 to everybody; add http-api-key=KEY or http-api-key-file=FILE",
+                format!("{option}: /v1/ice answers 401 to everybody; add http-api-key=KEY or http-api-key-file=FILE"),
             );
         }
     }

@@ -119,19 +119,20 @@ impl Settings {
         let stun = Stun::build(values, report);
         let listening = Listening::build(values, report);
         let auth = Auth::build(values, stun, profile, environment, report);
+        let tls = Tls::build(values, &listening, profile, environment, report);
         Settings {
             relay: Relay::build(values, &listening, report),
             quotas: Quotas::build(values, report),
             caps: caps::build(values, report),
             lifetimes: Lifetimes::build(values),
             clients: Clients::build(values),
-            tls: Tls::build(values, &listening, profile, environment, report),
             wire: Wire::build(values),
             redirect: Redirect::build(values, report),
             logging: Logging::build(values, report),
             process: Process::build(values),
             metrics: Metrics::build(values, report),
-            http: Http::build(values, &auth, profile, environment, report),
+            http: Http::build(values, &auth, tls.is_some(), profile, environment, report),
+            tls,
             listening,
             stun,
             auth,

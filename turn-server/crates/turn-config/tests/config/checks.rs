@@ -393,8 +393,13 @@ fn an_endpoint_that_cannot_serve_anybody_is_pointed_out() {
     assert_warns(&settings, &["nothing to make credentials from"]);
     assert_warns(
         &run(&["-n", "-z", "--http-advertise=a.example"]),
-        &["http-advertise has no effect without http-listen"],
+        &["http-advertise has no effect without http-listen or https"],
     );
+    let secure = ["-n", "-u", "a:b", "--cert=/c", "--pkey=/k", "--https"];
+    assert_warns(&run(&secure), &["https: /v1/ice answers 401 to everybody"]);
+    let plain = run(&["-n", "-z", "--https"]);
+    assert_warns(&plain, &["https has no effect", "cert=FILE"]);
+    assert!(!plain.http.https);
     assert_warns(
         &run(&["-n", "-z", "--prometheus-port=1"]),
         &["prometheus-port has no effect without prometheus"],

@@ -260,6 +260,11 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "http_listen: [127.0.0.1:8080, [::1]:81]",
     ),
     (
+        "https",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--https"],
+        "https: true",
+    ),
+    (
         "http-api-key",
         &["--http-api-key=k1", "--http-api-key=k2"],
         "api_keys: [k1, k2]",
@@ -595,8 +600,8 @@ fn picture_without_warnings(settings: &Settings) -> String {
         keys.join(", ")
     ));
     line(format!(
-        "advertise: {:?}, allowed_origins: {:?}",
-        http.advertise, http.allowed_origins
+        "https: {}, advertise: {:?}, allowed_origins: {:?}",
+        http.https, http.advertise, http.allowed_origins
     ));
     for effective in &settings.effective {
         line(format!("{} = {}", effective.option, effective.value));

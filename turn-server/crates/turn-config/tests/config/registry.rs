@@ -221,6 +221,7 @@ fn ours_are_the_documented_doors() {
             "multiplex-peer-ports",
             "oauth-keys-file",
             "http-listen",
+            "https",
             "http-api-key",
             "http-api-key-file",
             "http-advertise",
