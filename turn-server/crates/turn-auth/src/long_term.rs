@@ -50,7 +50,7 @@ impl LongTermKey {
         let pairs: &[[u8; 2]; 16] = pairs.try_into().ok()?;
         let mut key = [0; 16];
         for (byte, &[high, low]) in key.iter_mut().zip(pairs) {
-            *byte = hex_digit(high)? << 4 | hex_digit(low)?;
+            *byte = hex_digit(high)? * 16 + hex_digit(low)?;
         }
         Some(Self::from_bytes(key))
     }

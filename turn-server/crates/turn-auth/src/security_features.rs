@@ -58,7 +58,7 @@ impl SecurityFeatures {
     fn bits(self) -> [u8; 3] {
         let bit = |is_set, bit| if is_set { bit } else { 0 };
         let first = bit(self.password_algorithms, PASSWORD_ALGORITHMS)
-            | bit(self.username_anonymity, USERNAME_ANONYMITY);
+            + bit(self.username_anonymity, USERNAME_ANONYMITY);
         [first, 0, 0]
     }
 }

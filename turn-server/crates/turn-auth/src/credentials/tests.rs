@@ -309,3 +309,18 @@ proptest! {
         prop_assert_eq!(account.is_some(), later <= ttl);
     }
 }
+
+#[test]
+fn nobody_is_believed_only_where_there_are_no_users_secrets_or_tokens() {
+    let none = || Credentials::new("turnpike");
+    assert!(none().is_empty());
+    assert!(none().tokens().is_none());
+    let tokens = none().with_tokens(TokenKeys::new("turn.example"));
+    assert_eq!(tokens.tokens().map(TokenKeys::server), Some("turn.example"));
+    let some = [
+        none().with_user("alice", "wonderland"),
+        none().with_secret(secret("newest")),
+        tokens,
+    ];
+    assert!(some.iter().all(|credentials| !credentials.is_empty()));
+}

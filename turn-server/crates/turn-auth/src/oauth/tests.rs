@@ -49,6 +49,21 @@ fn sealed_key_and_time_come_out_by_either_algorithm() {
 }
 
 #[test]
+fn keys_are_those_of_the_server_that_tokens_are_made_out_to() {
+    assert_eq!(keys().server(), "turn.example");
+}
+
+/// A longer one is not even copied: what is looked at is cut before anything is opened.
+#[test]
+fn token_is_read_up_to_its_largest_length() {
+    let mut token = seal("north", "turn.example", &block(&[7; 20], NOW, 600));
+    token.resize(MAX_TOKEN, 0);
+    assert!(parts(&token).is_some());
+    token.push(0);
+    assert!(parts(&token).is_none());
+}
+
+#[test]
 fn tokens_that_coturns_tool_has_minted_are_opened() {
     // turnutils_oauth -e -i turn.example -j KID -l 1400000000 -m 9999999 -n ALG -k BASE64(key) -o BASE64(abcdefghijkl)
     //   -p BASE64(20 times m) -q $((1700000000 << 16)) -r 600

@@ -47,6 +47,10 @@ fn an_answer_tells_where_it_comes_from_and_which_place_is_opposite() {
             port: true
         }
     );
+    assert!(!parsed.is_refused());
+    let mut refused = parsed.clone();
+    refused.refuse_change();
+    assert!(refused.is_refused());
     let places = ClassicPlaces {
         source: addr("192.0.2.9:3479"),
         changed: addr("192.0.2.9:3479"),
@@ -76,6 +80,9 @@ fn unknown_attributes_are_listed_once_and_in_pairs() {
         .map(|kind| format!("{kind:04x}0000"))
         .collect();
     assert_eq!(answer(&many).unwrap().len(), 2 * (20 + 8 + 4 + 32));
+    // A list that is full stays so.
+    let full = answer(&format!("{change} {many}"));
+    assert_eq!(full.unwrap().len(), 2 * (20 + 8 + 4 + 32));
 }
 
 #[test]

@@ -1,0 +1,25 @@
+# Changes the codec, authentication and the peer policy in every small way, one at a time: the tests of that crate notice.
+# budget: 7200
+# counts: itself
+command -v cargo-mutants >/dev/null || cargo install --locked cargo-mutants
+out=${CARGO_TARGET_DIR:-target}/mutants
+mkdir -p "$out"
+# Random cases by the dozen: a change that only one in a thousand notices is not tested for.
+export PROPTEST_CASES=64 PEERS=20000
+survivors=0
+
+# Changes some files of one crate, and tries them by some of its tests.
+mutants() {
+  local name=$1 options=("${@:2}")
+  cargo mutants -j2 -o "$out/$name" "${options[@]}" || survivors=1
+  echo "say: $name: $(wc -l <"$out/$name/mutants.out/caught.txt") changes noticed," \
+    "$(cat "$out/$name"/mutants.out/{missed,timeout}.txt | wc -l) not"
+  sed 's/^/say: not noticed: /' "$out/$name"/mutants.out/{missed,timeout}.txt
+}
+
+mutants authentication -p turn-auth -- --lib --tests
+policy=turn-server/crates/turn-proto/src
+mutants policy -p turn-proto -f "$policy/peer.rs" -f "$policy/peers.rs" -f "$policy/scope.rs" -f "$policy/client_lists.rs" \
+  -- --lib --test peers --test peer_oracle
+mutants codec -p turn-wire -- --lib --tests
+[ "$survivors" = 0 ]
