@@ -298,14 +298,14 @@ impl Relay {
     }
 
     fn answered_by_neighbour(&mut self, path: Path, bytes: Vec<u8>, welcome: bool) {
-        let Some(away) = self.away.get_mut(&(&path).into()) else {
-            return;
-        };
-        let was_welcome = std::mem::replace(&mut away.welcome, welcome);
-        self.one_answered(&path);
-        if welcome != was_welcome {
-            self.occupied(&path, welcome);
+        if let Some(away) = self.away.get_mut(&(&path).into()) {
+            let was_welcome = std::mem::replace(&mut away.welcome, welcome);
+            self.one_answered(&path);
+            if welcome != was_welcome {
+                self.occupied(&path, welcome);
+            }
         }
+        // Also where the path is forgotten by now: that is how the client's end of its session arrives here.
         if !bytes.is_empty() {
             self.act(Action::Send { path, bytes });
         }

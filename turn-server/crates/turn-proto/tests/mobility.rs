@@ -636,6 +636,19 @@ fn refusals_come_from_where_the_session_is() {
 }
 
 #[test]
+fn a_visitor_that_ends_its_session_is_told_so() {
+    let mut two = Neighbours::new();
+    let (mut old, mut new) = (at(CLIENT), at(ELSEWHERE));
+    let (_, ticket) = allocate(&mut two.workers[0], &mut old);
+    assert_eq!(two.move_to(1, &mut new, &ticket).code(), None);
+    let id = new.id();
+    let end = RequestBuilder::new(Method::REFRESH, id).lifetime(0);
+    assert_eq!(two.ask(1, &mut new, end).lifetime(), 0);
+    assert_eq!(two.workers[0].shared.ports.claimed(), 0);
+    assert_eq!(two.workers[0].bound.len(), 0);
+}
+
+#[test]
 fn the_end_of_a_session_is_known_to_the_worker_of_its_visitor() {
     let mut two = Neighbours::new();
     let mut old = at(CLIENT);
