@@ -36,7 +36,7 @@ impl Relay {
         {
             let key = self.key_in_token(now, view, claimed, kid, token)?;
             // RFC 7635 §10: a later token may have been sealed with another key.
-            if held.is_some_and(|held| !held.is_by_token()) {
+            if held.is_some_and(|held| !held.is_by_token() || !may_bring_token(view, &held)) {
                 return Err(Reject::WrongCredentials.into());
             }
             return Ok(Requester {
@@ -183,6 +183,16 @@ impl Relay {
 /// by the key of that one: any token would do for ConnectionBind otherwise, whoever has made the connection.
 fn takes_tokens(method: Method) -> bool {
     matches!(method, Method::ALLOCATE | Method::REFRESH | Method::BINDING)
+}
+
+/// Whether a token may come with a request about what somebody has made. From its 5-tuple, another one may. From another
+/// 5-tuple only the key of the session shows whose it is: tickets are sent in the clear, and anybody may have a token
+/// (RFC 8016 §3.2.2: the request is authenticated like every other one for that allocation).
+fn may_bring_token(view: &MessageView<'_>, held: &Owner) -> bool {
+    let by_ticket =
+        view.method() == Method::REFRESH && view.attribute(attr::MOBILITY_TICKET).is_some();
+    let key = held.key.as_ref();
+    !by_ticket || key.is_some_and(|key| key.verifies(view))
 }
 
 impl KeyOrigin {

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use support::{Answer, Client, REALM, START, World, address, config, udp};
 use turn_auth::{Credentials, TokenAlgorithm, TokenKey, TokenKeys};
 use turn_proto::{Config, KeyOrigin};
-use turn_wire::{Integrity, IntegrityKey, Method, RequestBuilder};
+use turn_wire::{Integrity, IntegrityKey, Method, RequestBuilder, attr};
 
 const CLIENT: &str = "192.0.2.10:40000";
 const THIRD_PARTY_AUTHORIZATION: u16 = 0x802E;
@@ -264,4 +264,34 @@ fn a_token_is_an_unknown_attribute_where_none_are_accepted() {
         .data(b"x")
         .finish(None, false);
     assert_eq!(world.send(&udp(CLIENT), &packet), support::Got::Nothing);
+}
+
+#[test]
+fn a_ticket_is_worth_nothing_without_the_key_of_its_session() {
+    // The owner's own token may come along with the ticket, or not.
+    for token in [Some(NORTH), None] {
+        let mut world = world();
+        let mut owner = client("north", b'm');
+        let answer = owner.ask(&mut world, Method::ALLOCATE, |request| {
+            let request = request.requested_transport(17).mobility_ticket(b"");
+            request.access_token(&unhex(NORTH))
+        });
+        let ticket = answer.attribute(attr::MOBILITY_TICKET).unwrap();
+        let move_by = |world: &mut World, mut client: Client, token: Option<&str>| {
+            client.path = udp("198.18.0.7:555");
+            let answer = client.ask(world, Method::REFRESH, |request| {
+                let request = request.lifetime(600).mobility_ticket(&ticket);
+                match token {
+                    Some(token) => request.access_token(&unhex(token)),
+                    None => request,
+                }
+            });
+            answer.code()
+        };
+        // Whoever has overheard the ticket, and has a token of his own.
+        let thief = client("union", b'n');
+        assert_eq!(move_by(&mut world, thief, Some(UNION)), Some(441));
+        assert_eq!(owner.permit(&mut world, "203.0.113.5:9").code(), None);
+        assert_eq!(move_by(&mut world, client("north", b'm'), token), None);
+    }
 }
