@@ -281,6 +281,7 @@ mod tests {
         let environment = Environment {
             resolve: &|_| None,
             read: &read,
+            variables: Vec::new(),
             program_folder: None,
         };
         parse(args.iter().map(OsString::from), &environment)

@@ -3,7 +3,7 @@
 //! In: long and short flags, their values, abbreviations. Not in: what values mean (`value/`).
 //!
 //! Mended: `-K` may stand alone, `-p=3478` loses its `=`, `-v=no` is read, and a number behind a flag that takes its
-//! value only behind `=` is taken (coturn would use the default and drop the number).
+//! value only behind `=` is taken (coturn would use the default and drop the number). Added: `--no-NAME` for each flag NAME.
 
 use std::ffi::OsString;
 use std::iter::Peekable;
@@ -76,14 +76,35 @@ impl Reader {
             None => (written, None),
         };
         let flag = format!("--{name}");
-        let spec = self
-            .registry
-            .find_abbreviated(name)
-            .map_err(|unnamed| self.unnamed(&flag, unnamed))?;
+        let spec = match self.registry.find_abbreviated(name) {
+            Ok(spec) => spec,
+            Err(unnamed) => {
+                return match self.registry.find_negated(name) {
+                    Some(spec) => self.negated(spec, &flag, value),
+                    None => Err(self.unnamed(&flag, unnamed)),
+                };
+            }
+        };
         match value {
             Some(value) => self.push(spec, &flag, value),
             None => self.value_behind(spec, &flag)?,
         }
+        Ok(())
+    }
+
+    /// Reads `--no-verbose`, the same as `--verbose=no`.
+    fn negated(
+        &mut self,
+        spec: &'static OptionSpec,
+        flag: &str,
+        value: Option<&str>,
+    ) -> Result<(), Error> {
+        let yes = value.map_or(Some(true), crate::value::truth);
+        let Some(yes) = yes else {
+            let text = format!("{flag} takes yes or no, if anything");
+            return Err(usage(self.registry, text));
+        };
+        self.push(spec, flag, if yes { "no" } else { "yes" });
         Ok(())
     }
 

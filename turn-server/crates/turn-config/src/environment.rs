@@ -1,18 +1,21 @@
-//! What reading a configuration needs from the outside: names resolved, files read.
+//! What reading a configuration needs from the outside: names resolved, files read, variables.
 //!
-//! In: the two functions as values, so that tests and other programs bring their own. Not in: any resolver.
+//! In: functions and variables as values, so that tests and other programs bring their own. Not in: any resolver.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-/// Lends host name resolution and file reading to the parser.
+/// Lends host name resolution, file reading and variables to the parser.
 pub struct Environment<'a> {
     /// Resolves a host name; `None` when the name has no address.
     pub resolve: &'a dyn Fn(&str) -> Option<IpAddr>,
     /// Reads a whole file.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// The variables of the process.
+    pub variables: Vec<(OsString, OsString)>,
     /// The folder of the running program; some configuration files are found relative to it.
     pub program_folder: Option<PathBuf>,
 }
@@ -26,6 +29,7 @@ impl<'a> Environment<'a> {
         Environment {
             resolve,
             read: &|path| fs::read(path),
+            variables: std::env::vars_os().collect(),
             program_folder,
         }
     }

@@ -1,4 +1,4 @@
-//! One registry of options, read from coturn files and command lines.
+//! One registry of options, read from coturn files, TOML, the environment and command lines.
 //!
 //! Level 0: nothing of ours below it. In: declarations of options ([`Registry`]), coturn's reading rules, the typed
 //! [`Settings`] of `turnserver`, generated help and samples. Not in: name resolution, sockets, and the running
@@ -22,9 +22,11 @@ mod reread;
 mod search;
 mod secret;
 pub mod settings;
+mod toml_file;
 mod turnserver;
 mod value;
 mod values;
+mod variables;
 
 pub use command_line::read_command_line;
 pub use diagnostics::{Error, Problem, Report, Severity, Warning};
@@ -39,5 +41,6 @@ pub use raw::Raw;
 pub use reread::{Reread, reread};
 pub use secret::Secret;
 pub use settings::Settings;
+pub use toml_file::read_toml;
 pub use turnserver::{Invocation, parse};
 pub use values::Values;

@@ -1,6 +1,6 @@
 //! Finding an option by what an operator wrote: exactly, by a unique beginning, or nearly.
 
-use crate::option::{OptionSpec, Registry};
+use crate::option::{Kind, OptionSpec, Registry};
 
 /// Says why a long flag names no option.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,6 +32,14 @@ impl Registry {
                 candidates.iter().map(|option| option.long).collect(),
             )),
         }
+    }
+
+    /// The flag that `--no-NAME` turns off, where no option has that name itself. It is never shortened: what begins with
+    /// `--no-` has many continuations.
+    pub(crate) fn find_negated(&self, written: &str) -> Option<&'static OptionSpec> {
+        let spec = self.find(written.strip_prefix("no-")?)?;
+        let flag = spec.kind == Kind::Flag && !spec.command_line_only;
+        (flag && !spec.long.starts_with("no-")).then_some(spec)
     }
 
     /// The name most like `written`, when it is like enough to be meant.

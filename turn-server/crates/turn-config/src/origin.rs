@@ -17,6 +17,11 @@ pub enum Origin {
         /// Counted from 1.
         line: usize,
     },
+    /// A variable of the environment.
+    Environment {
+        /// For example `TURNSERVER_MIN_PORT`.
+        name: Arc<str>,
+    },
     /// A flag, with its dashes, as the operator typed it and without its value.
     CommandLine {
         /// For example `--min-port` or `-p`.
@@ -29,6 +34,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::Default => f.write_str("default"),
             Origin::File { name, line } => write!(f, "{name}:{line}"),
+            Origin::Environment { name } => write!(f, "environment, {name}"),
             Origin::CommandLine { flag } => write!(f, "command line, {flag}"),
         }
     }

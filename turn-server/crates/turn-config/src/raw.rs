@@ -1,6 +1,7 @@
 //! Values as they were written: option, text and origin, in order.
 //!
-//! In: the list that every reader fills. Not in: reading (`file.rs`, `command_line.rs`) and meaning (`value/`).
+//! In: the list that every reader fills. Not in: reading (`file.rs`, `toml_file.rs`, `variables.rs`, `command_line.rs`) and meaning
+//! (`value/`).
 
 use crate::diagnostics::Report;
 use crate::option::OptionSpec;
@@ -21,6 +22,8 @@ pub(crate) struct Entry {
     /// Empty when the key stood alone.
     pub(crate) text: String,
     pub(crate) origin: Origin,
+    /// The text is the value to the letter: what looks like a comment belongs to it.
+    pub(crate) exact: bool,
 }
 
 impl Raw {
@@ -40,11 +43,17 @@ impl Raw {
 
     /// The last text given for an option.
     pub fn last_text(&self, long: &str) -> Option<&str> {
-        self.entries
-            .iter()
-            .rev()
-            .find(|entry| entry.spec.long == long)
-            .map(|entry| entry.text.as_str())
+        self.last(long).map(|entry| entry.text.as_str())
+    }
+
+    pub(crate) fn last(&self, long: &str) -> Option<&Entry> {
+        let mut latest = self.entries.iter().rev();
+        latest.find(|entry| entry.spec.long == long)
+    }
+
+    /// Whether nothing was written at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     pub(crate) fn push(
@@ -57,6 +66,15 @@ impl Raw {
             spec,
             text: text.into(),
             origin,
+            exact: false,
         });
+    }
+
+    /// As [`Raw::push`], from a syntax that says where a value begins and ends.
+    pub(crate) fn push_exactly(&mut self, spec: &'static OptionSpec, text: String, origin: Origin) {
+        self.push(spec, text, origin);
+        if let Some(entry) = self.entries.last_mut() {
+            entry.exact = true;
+        }
     }
 }

@@ -13,7 +13,9 @@ use crate::origin::Origin;
 use crate::raw::Raw;
 use crate::search::{Found, find};
 use crate::settings::{Profile, Settings};
+use crate::toml_file::read_toml;
 use crate::values::Values;
+use crate::variables::read_variables;
 
 /// The file that is searched when none is named.
 const DEFAULT_FILE: &str = "turnserver.conf";
@@ -25,9 +27,12 @@ const QUICKSTART: [(&str, &str); 3] = [
     ("no-tcp-relay", "yes"),
 ];
 
+/// What a file in TOML presumes: it was written for this server, and nobody relies on coturn's defaults there.
+const TOML: [(&str, &str); 1] = [("allow-private-peers", "no")];
+
 /// Says what the command line asks for.
 pub enum Invocation {
-    /// No arguments, or `--quickstart` with others beside it: a relay with a secret made for this run.
+    /// No arguments and no variables, or `--quickstart` with others beside it: a relay with a secret made for this run.
     ///
     /// The settings hold no secret and no HTTP address unless flags gave them; the program brings both.
     Quickstart(Box<Settings>),
@@ -41,7 +46,9 @@ pub enum Invocation {
     Version,
 }
 
-/// Reads the arguments of `turnserver`, without the program's name, and the configuration file that they name.
+/// Reads the arguments of `turnserver`, without the program's name, the variables, and the configuration file that they name.
+///
+/// What is given later replaces what was given before, and follows it in lists: file, environment, command line.
 ///
 /// # Errors
 /// [`Error::Usage`] for flags that are not understood, [`Error::Config`] for values that cannot be used.
@@ -51,7 +58,7 @@ pub fn parse(
 ) -> Result<Invocation, Error> {
     let args: Vec<OsString> = args.into_iter().collect();
     let bare = args.is_empty();
-    let mut flags = read_command_line(&TURNSERVER, args)?;
+    let flags = read_command_line(&TURNSERVER, args)?;
     if flags.asks_for("help") {
         return Ok(Invocation::Help(TURNSERVER.help_text()));
     }
@@ -59,27 +66,30 @@ pub fn parse(
         return Ok(Invocation::Version);
     }
     let check = flags.asks_for("check-config");
-    if bare || flags.asks_for("quickstart") {
-        if flags.last_text("config-file").is_some() {
-            let origin = Origin::CommandLine { flag: "-c".into() };
-            flags.report.warn(
+    let mut given = read_variables(&TURNSERVER, &environment.variables).then(flags);
+    // A variable is configuration as well as a flag: whoever sets one does not ask for presumptions.
+    if (bare && given.is_empty()) || given.asks_for("quickstart") {
+        if let Some(file) = given.last("config-file") {
+            let origin = file.origin.clone();
+            given.report.warn(
                 origin,
                 "the configuration file is not read: --quickstart starts without one",
             );
         }
-        let settings = settle(presumed().then(flags), Profile::Quickstart, environment)?;
+        let presumed = presumed(&QUICKSTART);
+        let settings = settle(presumed.then(given), Profile::Quickstart, environment)?;
         return Ok(if check {
             Invocation::CheckConfig(settings)
         } else {
             Invocation::Quickstart(settings)
         });
     }
-    let file = if flags.asks_for("no-config-file") {
+    let file = if given.asks_for("no-config-file") {
         Raw::default()
     } else {
-        configuration_file(&flags, environment)
+        configuration_file(&given, environment)
     };
-    let settings = settle(file.then(flags), Profile::Configured, environment)?;
+    let settings = settle(file.then(given), Profile::Configured, environment)?;
     Ok(if check {
         Invocation::CheckConfig(settings)
     } else {
@@ -100,30 +110,28 @@ fn settle(
     Ok(Box::new(settings))
 }
 
-fn presumed() -> Raw {
+fn presumed(values: &[(&str, &str)]) -> Raw {
     let mut raw = Raw::default();
-    for (option, text) in QUICKSTART {
+    for (option, text) in values {
         if let Some(spec) = TURNSERVER.find(option) {
-            raw.push(spec, text, Origin::Default);
+            raw.push(spec, *text, Origin::Default);
         }
     }
     raw
 }
 
 /// Reads the file named by `-c`, or the default one. As in coturn, a file that is not there is no error.
-fn configuration_file(flags: &Raw, environment: &Environment<'_>) -> Raw {
-    let named = flags.last_text("config-file");
+fn configuration_file(given: &Raw, environment: &Environment<'_>) -> Raw {
+    let entry = given.last("config-file");
+    let named = entry.map(|entry| entry.text.as_str());
     let name = named.unwrap_or(DEFAULT_FILE);
-    let origin = Origin::CommandLine {
-        flag: if named.is_some() { "-c" } else { "no -c" }.into(),
+    let origin = match entry.map(|entry| &entry.origin) {
+        Some(origin @ Origin::Environment { .. }) => origin.clone(),
+        Some(_) => Origin::CommandLine { flag: "-c".into() },
+        None => Origin::CommandLine {
+            flag: "no -c".into(),
+        },
     };
-    if name.to_ascii_lowercase().ends_with(".toml") {
-        return refused(
-            origin,
-            format!("{name}: TOML is not read yet"),
-            "Name a file in the syntax of turnserver.conf.",
-        );
-    }
     let mut nothing = Raw::default();
     match find(name, environment) {
         Found::File(path, bytes) => {
@@ -132,7 +140,11 @@ fn configuration_file(flags: &Raw, environment: &Environment<'_>) -> Raw {
                 .unwrap_or(&path)
                 .display()
                 .to_string();
-            let mut raw = read_file(&TURNSERVER, &shown, &bytes);
+            let mut raw = if name.to_ascii_lowercase().ends_with(".toml") {
+                presumed(&TOML).then(read_toml(&TURNSERVER, &shown, &bytes))
+            } else {
+                read_file(&TURNSERVER, &shown, &bytes)
+            };
             raw.file = Some(shown);
             return raw;
         }

@@ -201,8 +201,9 @@ impl Values {
     }
 
     fn understand(&mut self, entry: Entry, resolve: Resolve<'_>, report: &mut Report) {
-        let Entry { spec, text, origin } = entry;
-        match value::read(spec, &text, resolve) {
+        let reading = meaning(&entry, resolve);
+        let Entry { spec, origin, .. } = entry;
+        match reading {
             Err(fault) => {
                 self.refused.push(spec.long);
                 report.problem(
@@ -259,6 +260,14 @@ impl Values {
     }
 }
 
+fn meaning(entry: &Entry, resolve: Resolve<'_>) -> Result<value::Reading, value::Fault> {
+    if entry.exact {
+        value::read_exactly(entry.spec, &entry.text, resolve)
+    } else {
+        value::read(entry.spec, &entry.text, resolve)
+    }
+}
+
 /// Warns of an option whose work is missing, unless it asks for what is the case anyway. True if it did.
 fn warn_of_missing(
     entry: &Entry,
@@ -268,7 +277,7 @@ fn warn_of_missing(
     report: &mut Report,
 ) -> bool {
     let long = entry.spec.long;
-    match value::read(entry.spec, &entry.text, resolve) {
+    match meaning(entry, resolve) {
         Err(fault) => {
             report.problem(
                 entry.origin.clone(),

@@ -13,12 +13,16 @@ The smallest files that work are minimal-secret.conf, static-users.conf, behind-
 docker-one-port.conf beside this one; options.md lists every option, also those that do nothing here.";
 
 /// The generated files: name in `config/`, and content.
-pub fn generated_files() -> [(&'static str, String); 2] {
+pub fn generated_files() -> [(&'static str, String); 6] {
     [
         (
             "turnserver.conf.sample",
             TURNSERVER.sample_file(SAMPLE_HEAD),
         ),
         ("options.md", TURNSERVER.option_reference()),
+        ("turnserver.8", TURNSERVER.manual()),
+        ("completions/turnserver.bash", TURNSERVER.bash_completion()),
+        ("completions/_turnserver", TURNSERVER.zsh_completion()),
+        ("completions/turnserver.fish", TURNSERVER.fish_completion()),
     ]
 }

@@ -1,9 +1,11 @@
-//! Texts made from a registry: `--help`, the sample file and the option reference.
+//! Texts made from a registry: `--help`, the manual page, shell completions, the sample file and the option reference.
 //!
 //! In: what is shown of an option, and how text is wrapped. Not in: where the texts are stored.
 
+mod completions;
 mod files;
 mod help;
+mod manual;
 mod reference;
 mod sample;
 

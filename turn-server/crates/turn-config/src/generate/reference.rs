@@ -11,10 +11,13 @@ impl Registry {
         let mut text = format!(
             "# Options of `{program}`\n\n\
              Made from the registry of options by `cargo run -p turn-config --example generate`.\n\
-             In a file, an option is written as `name=value`; on the command line as `--name=value`.\n\n\
+             In a file, an option is written as `name=value`, in TOML as `name = value`; on the command line as `--name=value`, a \
+             flag also as `--no-name`; in the environment as `{prefix}NAME=value`, in capitals and with underscores. What comes \
+             later replaces what came before and extends its lists: file, environment, command line.\n\n\
              SIGHUP and SIGUSR2 read the file again. Change says when a changed value counts: from that *reload* on, or from the \
              next *restart* on; the reload names such options and keeps their old values.\n",
-            program = self.program
+            program = self.program,
+            prefix = self.variable_prefix()
         );
         for group in self.groups {
             // Writing to a string cannot fail, here and below.

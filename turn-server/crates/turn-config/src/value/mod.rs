@@ -68,14 +68,37 @@ pub(crate) type Resolve<'a> = &'a dyn Fn(&str) -> Option<IpAddr>;
 /// Reads `text` as a value of `spec`; an empty text is a key that stood alone.
 pub(crate) fn read(spec: &OptionSpec, text: &str, resolve: Resolve<'_>) -> Result<Reading, Fault> {
     let mut remarks = Vec::new();
-    let text = if is_open_text(spec.kind) {
-        if spec.kind != Kind::Character {
+    let text = match spec.kind {
+        Kind::Character => text,
+        Kind::Secret | Kind::Account => {
             remarks.extend(remark_on_text(text));
+            text
         }
-        text
-    } else {
-        without_tail(text, &mut remarks)
+        Kind::Path | Kind::Text => {
+            let text = without_comment(text, &mut remarks);
+            remarks.extend(remark_on_text(text));
+            text
+        }
+        _ => without_tail(text, &mut remarks),
     };
+    meaning(spec, text, resolve, remarks)
+}
+
+/// Reads a text that is the value to the letter.
+pub(crate) fn read_exactly(
+    spec: &OptionSpec,
+    text: &str,
+    resolve: Resolve<'_>,
+) -> Result<Reading, Fault> {
+    meaning(spec, text, resolve, Vec::new())
+}
+
+fn meaning(
+    spec: &OptionSpec,
+    text: &str,
+    resolve: Resolve<'_>,
+    mut remarks: Vec<String>,
+) -> Result<Reading, Fault> {
     let value = match spec.kind {
         Kind::Flag => Value::Flag(number::flag(text, &mut remarks)?),
         Kind::Number(bounds) => Value::Number(number::number(spec, bounds, text, &mut remarks)?),
@@ -98,29 +121,25 @@ pub(crate) fn read(spec: &OptionSpec, text: &str, resolve: Resolve<'_>) -> Resul
     Ok(Reading { value, remarks })
 }
 
-/// Whether blanks, `#` and `;` may belong to a value of this kind.
-fn is_open_text(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::Path | Kind::Text | Kind::Secret | Kind::Account | Kind::Character
-    )
-}
-
 /// Cuts a comment and a semicolon off. Both stand in guides and in Synapse's own documentation; coturn's numbers survive
 /// them, its other values end the start.
 fn without_tail<'t>(text: &'t str, remarks: &mut Vec<String>) -> &'t str {
-    let mut rest = text;
-    if let Some(at) = comment(rest) {
-        rest = rest[..at].trim_end();
-        remarks.push(
-            "the comment behind the value is ignored; put comments on lines of their own".into(),
-        );
-    }
+    let mut rest = without_comment(text, remarks);
     if let Some(before) = rest.strip_suffix(';') {
         rest = before.trim_end();
         remarks.push("the semicolon behind the value is ignored; remove it".into());
     }
     rest
+}
+
+/// Cuts a comment off. coturn takes it for a part of the value: a certificate is not found then, and a realm is another.
+fn without_comment<'t>(text: &'t str, remarks: &mut Vec<String>) -> &'t str {
+    let Some(at) = comment(text) else {
+        return text;
+    };
+    remarks
+        .push("the comment behind the value is ignored; put comments on lines of their own".into());
+    text[..at].trim_end()
 }
 
 fn remark_on_text(text: &str) -> Option<String> {

@@ -12,6 +12,7 @@ fn parse(args: Vec<OsString>, file: &[u8]) {
     let environment = Environment {
         resolve: &|_| None,
         read: &read,
+        variables: Vec::new(),
         program_folder: None,
     };
     match turn_config::parse(args, &environment) {

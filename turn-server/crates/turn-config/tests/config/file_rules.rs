@@ -290,6 +290,7 @@ fn a_value_that_is_not_utf8_is_refused_and_a_comment_is_not() {
     let environment = turn_config::Environment {
         resolve: &|_| None,
         read: &read,
+        variables: Vec::new(),
         program_folder: None,
     };
     let args = ["-c", FILE].map(std::ffi::OsString::from);

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
 use turn_config::settings::DefaultFamily;
-use turn_config::{Environment, Error, Settings};
+use turn_config::{Environment, Error, Invocation, Settings};
 
 use super::support::{assert_warns, parse, run, usage};
 
@@ -97,6 +97,7 @@ fn an_argument_that_is_not_utf8_is_a_usage_error_that_names_its_place() {
     let environment = Environment {
         resolve: &|_| None,
         read: &|_| Ok(Vec::new()),
+        variables: Vec::new(),
         program_folder: None,
     };
     let args = [
@@ -200,4 +201,46 @@ fn the_same_scalar_twice_is_pointed_out() {
         &settings,
         &["--listening-port", "replaces the value at command line, -p"],
     );
+}
+
+#[test]
+fn every_flag_has_a_no_form_unless_an_option_is_called_so() {
+    for option in turn_config::TURNSERVER.options() {
+        let long = option.long;
+        let no_form = option.kind == turn_config::option::Kind::Flag
+            && !option.command_line_only
+            && !long.starts_with("no-")
+            && turn_config::TURNSERVER
+                .find(&format!("no-{long}"))
+                .is_none();
+        if !no_form {
+            continue;
+        }
+        let (written, short) = (format!("--{long}=no"), format!("--no-{long}"));
+        // Each line without its origin: that is what differs.
+        let explained = |flag: &str| -> Vec<String> {
+            let Ok(Invocation::CheckConfig(settings)) = parse(&[
+                "--check-config",
+                "-n",
+                "-ua:b",
+                "--static-auth-secret=c",
+                flag,
+            ]) else {
+                panic!("{flag}")
+            };
+            let text = settings.explain().replace(&format!("--no-{long}"), "--");
+            let text = text.replace(&format!("--{long}"), "--");
+            text.lines().map(str::to_owned).collect()
+        };
+        assert_eq!(explained(&short), explained(&written), "{long}");
+    }
+    assert!(run(&["-n", "-z", "--no-fingerprint=no"]).wire.fingerprint);
+    assert!(usage(parse(&["--no-fingerprint=perhaps", "-z"])).contains("yes or no"));
+    // Those are options of their own, or no flags.
+    for unknown in ["--no-no-udp", "--no-realm", "--no-help", "--no-fingerpr"] {
+        assert!(
+            usage(parse(&["-z", unknown])).contains("unknown flag"),
+            "{unknown}"
+        );
+    }
 }

@@ -118,3 +118,82 @@ fn the_reference_has_a_row_for_every_option() {
         assert_eq!(row.replace("\\|", "").matches('|').count(), 5, "{row}");
     }
 }
+
+#[test]
+fn the_manual_has_every_working_option_and_names_all_others() {
+    let manual = TURNSERVER.manual();
+    for option in TURNSERVER.options() {
+        let name = option.long.replace('-', "\\-");
+        let tag = if option.works() {
+            format!("\\-\\-{name}")
+        } else {
+            format!(".B {name}")
+        };
+        assert!(manual.contains(&tag), "{tag}");
+    }
+    // A macro that nobody meant would swallow a line.
+    let known = [
+        ".\\\"", ".TH", ".SH", ".SS", ".TP", ".PP", ".B", ".BI", ".BR", ".RB", ".I", ".nf", ".fi",
+    ];
+    for line in manual.lines().filter(|line| line.starts_with(['.', '\''])) {
+        let request = line.split(' ').next().unwrap();
+        assert!(known.contains(&request), "{line}");
+    }
+}
+
+#[test]
+fn completions_offer_every_working_option_and_no_other() {
+    let of = |name: &str| {
+        let files = turn_config::generated_files();
+        files.into_iter().find(|(file, _)| *file == name).unwrap().1
+    };
+    let bash = of("completions/turnserver.bash");
+    let zsh = of("completions/_turnserver");
+    let fish = of("completions/turnserver.fish");
+    for option in TURNSERVER.options() {
+        let end = if option.kind == Kind::Flag { "" } else { "=" };
+        let long = option.long;
+        let in_bash = bash
+            .lines()
+            .any(|line| line == format!("    --{long}{end}"));
+        let in_zsh = zsh.lines().any(|line| {
+            [
+                format!("--{long}="),
+                format!("--{long}["),
+                format!(",--{long}}}"),
+            ]
+            .iter()
+            .any(|flag| line.contains(flag.as_str()))
+        });
+        let in_fish = fish
+            .lines()
+            .any(|line| line.starts_with(&format!("complete -c turnserver -l {long} ")));
+        assert_eq!([in_bash, in_zsh, in_fish], [option.works(); 3], "{long}");
+    }
+}
+
+/// Asks bash itself, as it does behind a tab.
+#[test]
+fn bash_completes_flags_choices_and_values_behind_an_equals_sign() {
+    let script =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../config/completions/turnserver.bash");
+    let complete = |words: &str| {
+        let script = format!(
+            "source '{}'; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _turnserver; echo \"${{COMPREPLY[@]}}\"",
+            script.display()
+        );
+        let output = std::process::Command::new("bash")
+            .args(["-c", &script])
+            .output();
+        let output = output.expect("bash is there");
+        assert!(output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("turnserver --listening-p"), "--listening-port=");
+    assert_eq!(
+        complete("turnserver --allocation-default-address-family = k"),
+        "keep"
+    );
+    assert_eq!(complete("turnserver -A ''"), "ipv4 ipv6 keep");
+    assert_eq!(complete("turnserver --cert = /etc/hostn"), "/etc/hostname");
+}

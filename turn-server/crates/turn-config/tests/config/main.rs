@@ -18,3 +18,5 @@ mod samples;
 mod start;
 mod support;
 mod tls;
+mod toml;
+mod variables;

@@ -23,6 +23,7 @@ fn no_arguments_are_a_quickstart_that_reads_no_file_and_says_nothing() {
     let environment = Environment {
         resolve: &|_| None,
         read: &read,
+        variables: Vec::new(),
         program_folder: None,
     };
     let settings = quickstart(turn_config::parse([], &environment));
@@ -175,6 +176,7 @@ fn the_search_goes_on_beside_the_program() {
     let environment = Environment {
         resolve: &|_| None,
         read: &read,
+        variables: Vec::new(),
         program_folder: Some("/opt/t/bin".into()),
     };
     assert!(turn_config::parse(["-z".into()], &environment).is_ok());
@@ -191,6 +193,7 @@ fn a_file_that_may_not_be_read_is_refused_when_named_and_left_out_otherwise() {
     let environment = Environment {
         resolve: &|_| None,
         read: &read,
+        variables: Vec::new(),
         program_folder: None,
     };
     let args = |words: &[&str]| {
@@ -213,14 +216,5 @@ fn a_file_that_may_not_be_read_is_refused_when_named_and_left_out_otherwise() {
     assert_warns(
         &settings,
         &["turnserver.conf is left out", "permission denied"],
-    );
-}
-
-#[test]
-fn toml_is_refused_with_a_clear_word() {
-    assert!(
-        problems(parse(&["-c", "/etc/turnserver.toml"]))[0]
-            .to_string()
-            .contains("TOML is not read yet")
     );
 }

@@ -21,7 +21,16 @@ fn resolve(name: &str) -> Option<IpAddr> {
 
 /// Parses `args` on a machine that has `files`.
 pub(crate) fn parse_with(args: &[&str], files: Files<'_>) -> Result<Invocation, Error> {
-    on_machine(files, |environment| {
+    parse_in(args, files, &[])
+}
+
+/// Parses `args` on a machine that has `files`, in a process that has `variables`.
+pub(crate) fn parse_in(
+    args: &[&str],
+    files: Files<'_>,
+    variables: Files<'_>,
+) -> Result<Invocation, Error> {
+    on_machine(files, variables, |environment| {
         turn_config::parse(args.iter().map(OsString::from), environment)
     })
 }
@@ -32,12 +41,16 @@ pub(crate) fn reread_with(
     files: Files<'_>,
     running: &Settings,
 ) -> Result<Reread, Error> {
-    on_machine(files, |environment| {
+    on_machine(files, &[], |environment| {
         turn_config::reread(args.iter().map(OsString::from), running, environment)
     })
 }
 
-fn on_machine<T>(files: Files<'_>, work: impl FnOnce(&Environment<'_>) -> T) -> T {
+fn on_machine<T>(
+    files: Files<'_>,
+    variables: Files<'_>,
+    work: impl FnOnce(&Environment<'_>) -> T,
+) -> T {
     let read = |path: &Path| {
         files
             .iter()
@@ -48,6 +61,9 @@ fn on_machine<T>(files: Files<'_>, work: impl FnOnce(&Environment<'_>) -> T) -> 
     let environment = Environment {
         resolve: &resolve,
         read: &read,
+        variables: (variables.iter())
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
         program_folder: None,
     };
     work(&environment)

@@ -17,6 +17,7 @@ fn run_with_files<'f>(
     let environment = turn_config::Environment {
         resolve: &|_| None,
         read: &read,
+        variables: Vec::new(),
         program_folder: None,
     };
     turn_config::parse(args.iter().map(std::ffi::OsString::from), &environment)
