@@ -17,6 +17,11 @@ impl Clock {
         }
     }
 
+    /// The instant that monotonic time is counted from.
+    pub(crate) fn origin(self) -> Instant {
+        self.origin
+    }
+
     pub(crate) fn read(self) -> Now {
         // A clock set before 1970 reads as 1970: credentials then expire later than they should, and nothing breaks.
         let unix = SystemTime::now()

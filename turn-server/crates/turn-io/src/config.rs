@@ -9,7 +9,7 @@ use std::{
 
 use turn_proto::{Event, IpRange, Transport};
 
-use crate::{Backend, GuestHook, Tls, WorkerFailure};
+use crate::{Backend, Dtls, GuestHook, Tls, WorkerFailure};
 
 /// Called on the thread of a worker that has failed, after its sockets are closed. It must not drop the [`crate::Workers`],
 /// which would wait for this very thread.
@@ -29,15 +29,21 @@ pub struct Config {
     /// Proxies: connections from these addresses begin with a PROXY header on every port, and where there are any, no others
     /// are served on the ports behind a proxy.
     pub proxies: Vec<IpRange>,
+    /// Where to listen for datagrams besides, announced as DTLS. What a datagram may be is the same on all.
+    pub dtls: Vec<SocketAddr>,
+    /// How DTLS is served; without it, it is not. DTLS and plain datagrams are told apart by their first byte (RFC 7983).
+    pub secure_datagrams: Option<Dtls>,
+    /// Whether plain datagrams are served.
+    pub plain_datagrams: bool,
     /// How TLS is served; without it, it is not. TLS and plain connections are told apart by their first byte.
     pub security: Option<Tls>,
     /// Who takes connections over that speak HTTP inside TLS; without it, they are closed.
     pub guests: Option<GuestHook>,
     /// Whether plain connections are served.
     pub plain_streams: bool,
-    /// TLS handshakes that one worker has under way at most; more connections are closed as they begin one.
+    /// TLS handshakes that one worker has under way at most, and DTLS handshakes; who begins one more is sent away.
     pub max_handshakes: usize,
-    /// How long a TLS handshake may take, and a PROXY header.
+    /// How long a handshake may take, and a PROXY header.
     pub handshake_patience: Duration,
     /// Addresses that relay sockets will be bound to: tried once at start, so that a foreign one is an error there and not a
     /// failure of every allocation.
@@ -55,9 +61,11 @@ pub struct Config {
     pub backend: Backend,
     /// TCP connections that one worker holds at most; more are closed as they come.
     pub max_streams: usize,
+    /// DTLS associations that one worker holds at most; more are not begun.
+    pub max_associations: usize,
     /// Connections with peers that one worker holds at most (RFC 6062), each with a client's connection besides; more fail.
     pub max_peer_connections: usize,
-    /// How long a TCP connection may be without an allocation; it is closed within twice that time.
+    /// How long a TCP connection or a DTLS association may be without an allocation; it is closed within twice that time.
     pub stream_patience: Duration,
     /// Who is told of sessions. A full channel loses events, which are counted; a worker never waits for it.
     pub events: Option<SyncSender<Event>>,
@@ -73,6 +81,9 @@ impl Default for Config {
             tls: Vec::new(),
             behind_proxy: Vec::new(),
             proxies: Vec::new(),
+            dtls: Vec::new(),
+            secure_datagrams: None,
+            plain_datagrams: true,
             security: None,
             guests: None,
             plain_streams: true,
@@ -86,6 +97,7 @@ impl Default for Config {
             socket_buffer: 2 << 20,
             backend: Backend::detect(),
             max_streams: 65_536,
+            max_associations: 16_384,
             max_peer_connections: 16_384,
             // Long enough for a person to type a password in between.
             stream_patience: Duration::from_secs(60),

@@ -70,6 +70,20 @@ counters! {
     streams_handed_over,
     /// TLS handshakes completed.
     tls_handshakes,
+    /// Clients over DTLS asked for a cookie.
+    dtls_asked,
+    /// DTLS handshakes completed.
+    dtls_handshakes,
+    /// DTLS associations, those in their handshake included (gauge).
+    dtls_associations,
+    /// Clients with a good cookie that were sent away because there were too many, or because nothing is common.
+    dtls_refused,
+    /// DTLS associations that ended before they could carry a message.
+    dtls_unopened,
+    /// DTLS associations closed because they had no allocation for too long.
+    dtls_idle,
+    /// Datagrams of DTLS that belong to no association.
+    dtls_stray,
     /// Messages dropped because a connection's client reads too slowly.
     stream_messages_dropped,
     /// Failures to accept a connection, for one when descriptors ran out.

@@ -10,7 +10,7 @@ use std::{
 use tracing::error;
 use turn_proto::{Admin, SessionRecord};
 
-use crate::{FailureHook, Listening, Stats, Tls, mailbox::Mailbox, worker::Command};
+use crate::{Dtls, FailureHook, Listening, Stats, Tls, mailbox::Mailbox, worker::Command};
 
 /// Running workers. Dropping it stops them and waits for their threads.
 pub struct Workers {
@@ -95,6 +95,13 @@ impl Workers {
     pub fn secure_with(&self, tls: &Tls) {
         for handle in &self.handles {
             handle.send(Command::Tls(tls.clone()));
+        }
+    }
+
+    /// The same for DTLS associations; without an effect where DTLS is off.
+    pub fn secure_datagrams_with(&self, dtls: &Dtls) {
+        for handle in &self.handles {
+            handle.send(Command::Dtls(dtls.clone()));
         }
     }
 

@@ -29,6 +29,7 @@ mod colleagues;
 mod config;
 mod counters;
 mod data;
+mod dtls;
 mod error;
 mod guest;
 mod handle;
@@ -45,6 +46,7 @@ mod worker;
 
 pub use config::{Config, FailureHook, Listening};
 pub use counters::{Counters, Stats};
+pub use dtls::Dtls;
 pub use error::StartError;
 pub use guest::{Guest, GuestHook};
 pub use handle::{WorkerFailure, Workers};

@@ -25,8 +25,8 @@ pub(crate) enum Exit {
 pub(crate) enum Body {
     /// In an arena slot: relayed data, which may be lost.
     Slot(usize, Range<usize>),
-    /// Among the copies: an answer.
-    Answer(Range<usize>),
+    /// Among the copies; on a stream, an answer, which is not lost.
+    Copy(Range<usize>),
 }
 
 /// A socket's place in the outbox, if it has packets there.
@@ -99,10 +99,22 @@ impl Outbox {
         to: SocketAddr,
         bytes: &[u8],
     ) {
+        self.push_copy(pending, exit, to, IpHeader::default(), bytes);
+    }
+
+    /// Queues a copy of what belongs to nobody's slot, with its header: relayed data once it is sealed.
+    pub(crate) fn push_copy(
+        &mut self,
+        pending: &mut Pending,
+        exit: Exit,
+        to: SocketAddr,
+        header: IpHeader,
+        bytes: &[u8],
+    ) {
         let start = self.copies.len();
         self.copies.extend_from_slice(bytes);
-        let body = Body::Answer(start..self.copies.len());
-        self.push(pending, exit, to, IpHeader::default(), body);
+        let body = Body::Copy(start..self.copies.len());
+        self.push(pending, exit, to, header, body);
     }
 
     /// How many sockets have packets here.
@@ -155,7 +167,7 @@ impl Outbox {
         arena: &'a Arena,
     ) -> impl Iterator<Item = Message<'a>> {
         self.walk(chain).filter_map(move |entry| {
-            let is_answer = matches!(entry.body, Body::Answer(_));
+            let is_answer = matches!(entry.body, Body::Copy(_));
             Some(Message {
                 bytes: self.bytes(entry, arena)?,
                 is_answer,
@@ -210,7 +222,7 @@ impl Outbox {
     fn bytes<'a>(&'a self, entry: &Entry, arena: &'a Arena) -> Option<&'a [u8]> {
         match &entry.body {
             Body::Slot(slot, range) => arena.bytes(*slot, range.clone()),
-            Body::Answer(range) => self.copies.get(range.clone()),
+            Body::Copy(range) => self.copies.get(range.clone()),
         }
     }
 }

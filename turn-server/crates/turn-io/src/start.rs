@@ -14,6 +14,7 @@ use crate::{
     bind::{self, Share},
     clock::Clock,
     colleagues::{Colleague, Colleagues},
+    dtls::Cookies,
     handle::{Failures, Handle},
     kept_sockets::KeptSockets,
     listener::Listener,
@@ -64,6 +65,7 @@ pub fn start(
             mailboxes: mailboxes.clone(),
             commands,
             clock,
+            cookies: Cookies::new()?,
             kept: kept.clone(),
         };
         let config = config.clone();
@@ -144,6 +146,7 @@ impl Bound {
         };
         let wanted = [
             on(Transport::Udp, &config.udp, false),
+            on(Transport::Dtls, &config.dtls, false),
             on(Transport::Tcp, &config.tcp, false),
             on(Transport::Tls, &config.tls, false),
             on(Transport::Tcp, &config.behind_proxy, true),

@@ -67,6 +67,7 @@ fn listening_peer(on: &str) -> (UdpSocket, SocketAddr) {
 fn socket(client: &Client) -> UdpSocket {
     match &client.link {
         Link::Udp(socket) => socket.try_clone().unwrap(),
+        Link::Dtls(link) => link.socket.try_clone().unwrap(),
         Link::Tcp(_) => panic!("not datagrams"),
     }
 }

@@ -195,7 +195,8 @@ impl Relay {
 
     /// A stream has ended that another worker has the session of.
     pub(crate) fn leave_neighbour(&mut self, link: LinkId) {
-        let of_link = |away: &&Elsewhere| away.path.transport.is_stream() && away.path.link == link;
+        let of_link =
+            |away: &&Elsewhere| away.path.transport.is_connection() && away.path.link == link;
         let Some((path, worker)) = (self.away.values())
             .find(of_link)
             .map(|away| (away.path, away.worker))
@@ -347,7 +348,7 @@ impl Relay {
     }
 
     fn occupied(&mut self, path: &Path, occupied: bool) {
-        if path.transport.is_stream() {
+        if path.transport.is_connection() {
             let link = path.link;
             self.act(Action::Occupied { link, occupied });
         }

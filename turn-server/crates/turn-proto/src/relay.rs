@@ -227,7 +227,7 @@ impl Relay {
         }
     }
 
-    /// Takes the news that a stream has ended: its allocation ends with it (RFC 8656 §3.1).
+    /// Takes the news that a stream or an association has ended: its allocation ends with it (RFC 8656 §3.1).
     ///
     /// A mobile one waits for its client (RFC 8016 §3.2.2).
     pub fn on_link_closed(&mut self, now: Now, link: LinkId) {
@@ -353,14 +353,14 @@ impl Relay {
     /// Lets an allocation be found by a 5-tuple, and by its stream if that is one of this worker.
     pub(crate) fn link_client(&mut self, path: &Path, key: Key, is_here: bool) {
         self.clients.insert(ClientKey::from(path), key);
-        if path.transport.is_stream() && is_here {
+        if path.transport.is_connection() && is_here {
             self.streams.insert(path.link, key);
         }
     }
 
     pub(crate) fn unlink_client(&mut self, path: &Path) {
         self.clients.remove(&ClientKey::from(path));
-        if path.transport.is_stream() {
+        if path.transport.is_connection() {
             self.streams.remove(&path.link);
         }
     }
@@ -493,7 +493,7 @@ impl Relay {
                 continue;
             };
             self.end(key, EndReason::Denied);
-            if path.transport.is_stream() {
+            if path.transport.is_connection() {
                 self.act(Action::CloseLink { link: path.link });
             }
         }

@@ -31,6 +31,12 @@ impl Transport {
     pub fn is_stream(self) -> bool {
         matches!(self, Self::Tcp | Self::Tls)
     }
+
+    /// Tells whether its links are one client's each, and end: then an allocation ends with its link (RFC 8656 §3.1; for DTLS
+    /// the same, as the association is what shows that the client is still the one that it was).
+    pub fn is_connection(self) -> bool {
+        self != Self::Udp
+    }
 }
 
 impl fmt::Display for Transport {

@@ -20,4 +20,6 @@ pub(crate) use bytes::{
     Bytes, Entrance, Incoming, Stage, none_if_full, read_plain, retry_interrupted,
 };
 pub(crate) use connection::{Connection, Intake};
+pub(crate) use idle::{Found, Idle};
+pub(crate) use openings::Openings;
 pub(crate) use table::Streams;

@@ -1,9 +1,9 @@
-//! What clients over TLS are shown and offered: certificate, versions, cipher suites, groups, application protocols.
+//! What clients over TLS and DTLS are shown and offered: certificate, versions, cipher suites, groups, application protocols.
 //!
 //! In here: from the operator's words and PEM texts to a setting that connections are accepted with. Not in here: reading
 //! files, and the bytes of any connection (`streams/`).
 
-mod pem;
+pub(crate) mod pem;
 mod suites;
 
 use std::{fmt, sync::Arc};
@@ -77,6 +77,15 @@ pub enum TlsError {
         "it names nobody who may sign client certificates: {0}; name a PEM file of authorities"
     )]
     BadAuthorities(String),
+    /// The key is of a kind that DTLS is not served with.
+    #[error(
+        "dtls needs an ECDSA key on P-256 or P-384, and its key is another; have the certificate made anew with such a key \
+         (certbot: --key-type ecdsa), which serves TLS as well, or leave dtls out"
+    )]
+    NotForDtls,
+    /// The one version of DTLS that is served is not wanted.
+    #[error("dtls serves DTLS 1.2, which is TLS 1.2 over UDP; leave one of the two options out")]
+    NoDtlsVersion,
     /// No cipher suite is left.
     #[error("{0}")]
     Ciphers(String),
@@ -98,6 +107,8 @@ pub enum TlsPart {
     Ciphers,
     /// [`TlsMaterial::groups`].
     Groups,
+    /// [`TlsMaterial::tls12`].
+    Versions,
 }
 
 impl TlsError {
@@ -105,7 +116,12 @@ impl TlsError {
     pub fn part(&self) -> TlsPart {
         match self {
             Self::NoCertificate | Self::BadCertificate(_) => TlsPart::Certificates,
-            Self::NoKey | Self::EncryptedKey | Self::BadKey(_) | Self::KeyMismatch => TlsPart::Key,
+            Self::NoKey
+            | Self::EncryptedKey
+            | Self::BadKey(_)
+            | Self::KeyMismatch
+            | Self::NotForDtls => TlsPart::Key,
+            Self::NoDtlsVersion => TlsPart::Versions,
             Self::BadAuthorities(_) => TlsPart::ClientAuthorities,
             Self::Ciphers(_) => TlsPart::Ciphers,
             Self::Groups(_) => TlsPart::Groups,
@@ -167,7 +183,8 @@ impl Tls {
     }
 }
 
-fn provider(material: &TlsMaterial) -> Result<CryptoProvider, TlsError> {
+/// The cryptography that is left of ours by what the operator chooses.
+pub(crate) fn provider(material: &TlsMaterial) -> Result<CryptoProvider, TlsError> {
     let mut provider = ring::default_provider();
     if let Some(list) = &material.ciphers {
         provider.cipher_suites = suites::ciphers(list, provider.cipher_suites)?;
@@ -178,7 +195,8 @@ fn provider(material: &TlsMaterial) -> Result<CryptoProvider, TlsError> {
     Ok(provider)
 }
 
-fn roots(text: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
+/// Who may sign client certificates.
+pub(crate) fn roots(text: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
     let bad = |error: String| TlsError::BadAuthorities(error);
     let mut roots = RootCertStore::empty();
     for certificate in pem::certificates(text).map_err(|error| bad(error.to_string()))? {

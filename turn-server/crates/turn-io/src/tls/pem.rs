@@ -11,7 +11,7 @@ use rustls::{
 use super::TlsError;
 
 /// All certificates of a text, in order.
-pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates = CertificateDer::pem_slice_iter(text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| TlsError::BadCertificate(words(&error)))?;
@@ -22,7 +22,7 @@ pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
 }
 
 /// The first private key of a text.
-pub(super) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(crate) fn key(text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     if is_encrypted(text) {
         return Err(TlsError::EncryptedKey);
     }
@@ -39,7 +39,7 @@ fn is_encrypted(text: &[u8]) -> bool {
 }
 
 /// Says why certificate and key were refused together.
-pub(super) fn refusal_of_pair(error: Error) -> TlsError {
+pub(crate) fn refusal_of_pair(error: Error) -> TlsError {
     match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::KeyMismatch,
         Error::InvalidCertificate(error) => TlsError::BadCertificate(error.to_string()),

@@ -71,7 +71,9 @@ impl Worker {
             } => self.send_parcel(worker, &relays, parcel),
             Action::Serve { path, packet } => self.returned.push_back((path, packet)),
             Action::CloseLink { link } => {
-                self.close_stream(link);
+                if !self.close_stream(link) {
+                    self.close_association(link);
+                }
             }
             Action::PassOn(passed) => self.pass_on(passed),
             Action::Event(event) => self.tell(event),
@@ -109,7 +111,7 @@ impl Worker {
 
     /// Remembers whether a connection has an allocation: without one it may hold little memory, and not for long.
     fn mark(&mut self, path: &Path, allocated: bool) {
-        if path.transport.is_stream() {
+        if path.transport.is_connection() {
             self.occupy(path.link, allocated);
         }
     }
@@ -118,6 +120,8 @@ impl Worker {
         if let Some(connection) = self.sockets.streams.at_mut(link) {
             connection.allocated = allocated;
             connection.has_allocated |= allocated;
+        } else if let Some(association) = self.sockets.associations.at_mut(link) {
+            association.allocated = allocated;
         }
     }
 }

@@ -54,12 +54,15 @@ impl Worker {
             self.serve_actions();
         }
         Served {
-            packets,
+            packets: packets + self.handshake_cost(),
             more: packets == BATCH,
         }
     }
 
     fn serve_client(&mut self, place: u32, index: usize) -> Option<()> {
+        if !self.plain_only && !self.is_plain(index) {
+            return self.serve_dtls(place, index);
+        }
         let slot = self.arena.slot_mut(index)?;
         let path = self.sockets.listeners.get(place as usize)?.path(slot.from);
         let (start, traffic_class) = (slot.payload.start, slot.traffic_class);
@@ -76,7 +79,8 @@ impl Worker {
         let message = self
             .relay
             .on_peer(self.now, relay, slot.from, slot.buf, slot.payload)?;
-        self.sockets.queue_to_client(message, index, traffic_class);
+        self.sockets
+            .queue_to_client(message, (&self.arena, index), traffic_class);
         Some(())
     }
 }

@@ -1,6 +1,7 @@
 //! One worker: the loop that waits, and the order of a turn. What is done for each kind of socket is in the files below.
 
 mod actions;
+mod associations;
 mod data;
 mod datagrams;
 mod errors;
@@ -26,10 +27,11 @@ use udp_batch::Arena;
 pub(crate) use self::sockets::Acceptor;
 use self::{data::Leaving, moving::Returned, sockets::Sockets};
 use crate::{
-    Config, Counters, GuestHook, Stats, Tls,
+    Config, Counters, Dtls, GuestHook, Stats, Tls,
     clock::Clock,
     colleagues::Colleagues,
     data::DataConnections,
+    dtls::{Associations, Cookies},
     kept_sockets::KeptSockets,
     listener::Listener,
     mailbox::{Mail, Mailboxes},
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Admin(Admin),
     /// Accept connections with these settings from now on.
     Tls(Tls),
+    /// Begin associations with these settings from now on.
+    Dtls(Dtls),
     /// Take what another worker hands over.
     Mail(Mail),
     /// Serve a packet for one of its clients.
@@ -82,6 +86,7 @@ pub(crate) struct Parts {
     pub(crate) mailboxes: Mailboxes,
     pub(crate) commands: Receiver<Command>,
     pub(crate) clock: Clock,
+    pub(crate) cookies: Cookies,
     pub(crate) kept: KeptSockets,
 }
 
@@ -107,6 +112,12 @@ pub(crate) struct Worker {
     proxies: Vec<IpRange>,
     /// Who takes connections over that speak HTTP.
     guests: Option<GuestHook>,
+    /// Whether every datagram of a client is for the state machine as it is: plain ones are served, and no others.
+    plain_only: bool,
+    /// The same, but others are served as well.
+    plain_datagrams: bool,
+    /// Handshakes begun in the batch that is served.
+    handshakes_begun: usize,
     arena: Arena,
     /// Slots below may be in use by the outbox.
     used_slots: usize,
@@ -135,6 +146,7 @@ impl Worker {
             tls: config.security.clone(),
             proxied: false,
         };
+        let associations = Associations::new(config, parts.cookies, parts.clock.origin());
         let data = DataConnections::new(config.max_peer_connections);
         Self {
             colleagues: parts.colleagues,
@@ -147,10 +159,19 @@ impl Worker {
             poll: parts.poll,
             commands: parts.commands,
             events: config.events.clone(),
-            sockets: Sockets::new(parts.listeners, parts.acceptors, relays, streams, data),
+            sockets: Sockets::new(
+                parts.listeners,
+                parts.acceptors,
+                relays,
+                (streams, associations),
+                data,
+            ),
             entrance,
             proxies: config.proxies.clone(),
             guests: config.guests.clone(),
+            plain_only: config.plain_datagrams && config.secure_datagrams.is_none(),
+            plain_datagrams: config.plain_datagrams,
+            handshakes_begun: 0,
             arena: Arena::new(config.backend, SLOTS, HEADROOM, TAILROOM),
             used_slots: 0,
             sender: udp_batch::Sender::new(config.backend, SLOTS),
@@ -200,6 +221,7 @@ impl Worker {
         let timers = [
             self.relay.poll_timeout(),
             self.sockets.streams.next_look(),
+            self.sockets.associations.next_look(),
             self.sockets.data.next_look(),
             self.accept_again,
         ];
@@ -221,6 +243,7 @@ impl Worker {
             self.sockets.counters.streams_unopened += 1;
             self.lose_stream(link);
         }
+        self.serve_association_timers();
         self.serve_silent_data();
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
@@ -280,8 +303,10 @@ impl Worker {
             match command {
                 Command::Stats(asker) => {
                     let streams_open = self.sockets.streams.len() as u64;
+                    let dtls_associations = self.sockets.associations.len() as u64;
                     let io = Counters {
                         streams_open,
+                        dtls_associations,
                         ..self.sockets.counters
                     };
                     // Who asked may have given up meanwhile.
@@ -298,6 +323,7 @@ impl Worker {
                     self.serve_actions();
                 }
                 Command::Tls(tls) => self.entrance.tls = Some(tls),
+                Command::Dtls(dtls) => self.sockets.associations.renew(dtls),
                 Command::Mail(Mail::DataConnection { connection, client }) => {
                     self.join(connection, *client);
                 }
@@ -325,8 +351,13 @@ impl Worker {
         loop {
             self.flush();
             self.used_slots = 0;
-            let Some(link) = self.doomed.pop() else { break };
-            self.lose_stream(link);
+            if let Some(link) = self.doomed.pop() {
+                self.lose_stream(link);
+            } else if let Some(link) = self.sockets.broken_associations.pop() {
+                self.break_association(link);
+            } else {
+                break;
+            }
         }
         self.colleagues.wake();
     }

@@ -37,7 +37,8 @@ impl Worker {
             .copy_from_slice(&passed.payload);
         let message = (self.relay).on_passed(self.now, passed, buffer, payload)?;
         // Nothing of an IP header has come along: as if the peer had set none of it.
-        self.sockets.queue_to_client(message, slot, 0);
+        self.sockets
+            .queue_to_client(message, (&self.arena, slot), 0);
         Some(())
     }
 }

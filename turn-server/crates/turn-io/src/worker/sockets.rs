@@ -5,11 +5,13 @@
 use std::{collections::VecDeque, net::SocketAddr, ops::Range};
 
 use mio::net::TcpListener;
-use turn_proto::{Output, Path, RelayId, ToClient};
+use turn_proto::{LinkId, Output, Path, RelayId, ToClient, Transport};
+use udp_batch::Arena;
 
 use crate::{
     Counters,
     data::{DataConnections, PeerListeners},
+    dtls::Associations,
     listener::Listener,
     outbox::{Exit, IpHeader, Outbox, Pending},
     relay_sockets::RelaySockets,
@@ -32,6 +34,9 @@ pub(super) struct Sockets {
     pub(super) acceptors: Vec<Acceptor>,
     pub(super) relays: RelaySockets,
     pub(super) streams: Streams,
+    pub(super) associations: Associations,
+    /// Associations that the engine gave up while a message was sealed: to be told of when nothing else is under way.
+    pub(super) broken_associations: Vec<LinkId>,
     pub(super) peer_listeners: PeerListeners,
     pub(super) data: DataConnections,
     pub(super) outbox: Outbox,
@@ -45,7 +50,7 @@ impl Sockets {
         listeners: Vec<Listener>,
         acceptors: Vec<Acceptor>,
         relays: RelaySockets,
-        streams: Streams,
+        (streams, associations): (Streams, Associations),
         data: DataConnections,
     ) -> Self {
         Self {
@@ -53,6 +58,8 @@ impl Sockets {
             acceptors,
             relays,
             streams,
+            associations,
+            broken_associations: Vec::new(),
             peer_listeners: PeerListeners::default(),
             data,
             outbox: Outbox::default(),
@@ -113,6 +120,9 @@ impl Sockets {
 
     /// Queues an answer to a client.
     pub(super) fn queue_answer(&mut self, path: &Path, bytes: &[u8]) {
+        if path.transport == Transport::Dtls {
+            return self.seal(path, IpHeader::default(), bytes);
+        }
         match towards_client(&mut self.listeners, &mut self.streams, path) {
             Some((pending, exit)) => self.outbox.push_answer(pending, exit, path.client, bytes),
             None => self.counters.undeliverable += 1,
@@ -120,12 +130,23 @@ impl Sockets {
     }
 
     /// Queues a peer's data for a client; the message lies in `slot`, and came with this traffic class.
-    pub(super) fn queue_to_client(&mut self, message: ToClient, slot: usize, traffic_class: u8) {
+    pub(super) fn queue_to_client(
+        &mut self,
+        message: ToClient,
+        (arena, slot): (&Arena, usize),
+        traffic_class: u8,
+    ) {
         let ToClient { path, range } = message;
         let header = IpHeader {
             traffic_class,
             dont_fragment: false,
         };
+        if path.transport == Transport::Dtls {
+            return match arena.bytes(slot, range) {
+                Some(message) => self.seal(&path, header, message),
+                None => self.counters.undeliverable += 1,
+            };
+        }
         match towards_client(&mut self.listeners, &mut self.streams, &path) {
             Some((pending, exit)) => {
                 self.outbox
@@ -165,7 +186,7 @@ impl Sockets {
     }
 }
 
-/// The socket that leads to a client, if it is still open.
+/// The socket that leads to a client without an association, if it is still open.
 fn towards_client<'a>(
     listeners: &'a mut [Listener],
     streams: &'a mut Streams,

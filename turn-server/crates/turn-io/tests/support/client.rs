@@ -14,7 +14,7 @@ use turn_wire::{
     stream::{Frame, next_frame},
 };
 
-use super::{IDENTITY, Identity, PASSWORD, REALM, USER, shake};
+use super::{DtlsLink, IDENTITY, Identity, PASSWORD, REALM, USER, dtls, shake};
 
 /// How long a test waits for what must come, on a machine that is busy with others.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,6 +49,7 @@ impl Answer {
 /// The client's side of a transport.
 pub(crate) enum Link {
     Udp(UdpSocket),
+    Dtls(Box<DtlsLink>),
     Tcp(TcpLink),
 }
 
@@ -72,17 +73,8 @@ impl Client {
         Self::over(match transport {
             Transport::Tcp => Link::Tcp(TcpLink::connect(server)),
             Transport::Tls => Link::Tcp(TcpLink::secure(server, &IDENTITY)),
-            _ => {
-                let any = if server.is_ipv4() {
-                    "127.0.0.1:0"
-                } else {
-                    "[::1]:0"
-                };
-                let socket = UdpSocket::bind(any).unwrap();
-                socket.connect(server).unwrap();
-                socket.set_read_timeout(Some(PATIENCE)).unwrap();
-                Link::Udp(socket)
-            }
+            Transport::Udp => Link::Udp(dtls::socket(server)),
+            Transport::Dtls => Link::Dtls(Box::new(DtlsLink::connect(server, &IDENTITY))),
         })
     }
 
@@ -102,7 +94,15 @@ impl Client {
     pub(crate) fn tcp(&mut self) -> &mut TcpLink {
         match &mut self.link {
             Link::Tcp(link) => link,
-            Link::Udp(_) => panic!("not a stream"),
+            Link::Udp(_) | Link::Dtls(_) => panic!("not a stream"),
+        }
+    }
+
+    /// The association of a client over DTLS.
+    pub(crate) fn dtls(&mut self) -> &mut DtlsLink {
+        match &mut self.link {
+            Link::Dtls(link) => link,
+            Link::Udp(_) | Link::Tcp(_) => panic!("no association"),
         }
     }
 
@@ -110,6 +110,7 @@ impl Client {
     pub(crate) fn local(&self) -> SocketAddr {
         match &self.link {
             Link::Udp(socket) => socket.local_addr().unwrap(),
+            Link::Dtls(link) => link.socket.local_addr().unwrap(),
             Link::Tcp(link) => link.socket.local_addr().unwrap(),
         }
     }
@@ -163,7 +164,7 @@ impl Client {
                 assert!(link.ahead.is_empty(), "read too far");
                 link.socket
             }
-            Link::Udp(_) => panic!("not a stream"),
+            Link::Udp(_) | Link::Dtls(_) => panic!("not a stream"),
         }
     }
 
@@ -283,6 +284,7 @@ impl Client {
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         match &mut self.link {
             Link::Udp(socket) => assert_eq!(socket.send(bytes).unwrap(), bytes.len()),
+            Link::Dtls(link) => link.send(bytes),
             Link::Tcp(link) => link.send(bytes).unwrap(),
         }
     }
@@ -302,12 +304,8 @@ impl Client {
     /// The next message, whatever it is; an error of kind `UnexpectedEof` at the end of a stream.
     pub(crate) fn receive_bytes(&mut self) -> io::Result<Vec<u8>> {
         match &mut self.link {
-            Link::Udp(socket) => {
-                let mut buffer = vec![0; 65_535];
-                let length = socket.recv(&mut buffer)?;
-                buffer.truncate(length);
-                Ok(buffer)
-            }
+            Link::Udp(socket) => dtls::receive_from(socket),
+            Link::Dtls(link) => link.receive(),
             Link::Tcp(link) => link.receive(),
         }
     }

@@ -6,6 +6,7 @@
 )]
 
 mod client;
+pub(crate) mod dtls;
 mod secure;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 };
 
 pub(crate) use client::{Client, Got, Link, PATIENCE, TcpLink};
+pub(crate) use dtls::DtlsLink;
 use rand::{CryptoRng, SeedableRng, rngs::StdRng};
 pub(crate) use secure::{IDENTITY, Identity, shake};
 use turn_auth::{Credentials, NonceKey};
@@ -72,6 +74,14 @@ impl Setup {
         let mut setup = Self::default();
         setup.config.tls = setup.config.tcp.clone();
         setup.config.security = Some(IDENTITY.tls());
+        setup
+    }
+
+    /// As the common one, and DTLS.
+    pub(crate) fn secure_datagrams() -> Self {
+        let mut setup = Self::default();
+        setup.config.dtls = setup.config.udp.clone();
+        setup.config.secure_datagrams = Some(IDENTITY.dtls());
         setup
     }
 }

@@ -11,7 +11,7 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
-use turn_io::{Tls, TlsMaterial};
+use turn_io::{Dtls, Tls, TlsMaterial};
 
 /// A certificate for `localhost` with its key.
 pub(crate) struct Identity {
@@ -36,8 +36,14 @@ impl Identity {
         Tls::new(&self.material).unwrap()
     }
 
-    fn der(&self) -> CertificateDer<'static> {
-        CertificateDer::from_pem_slice(&self.material.certificates).unwrap()
+    /// The same over datagrams.
+    pub(crate) fn dtls(&self) -> Dtls {
+        Dtls::new(&self.material).unwrap()
+    }
+
+    /// The first certificate of this material.
+    pub(crate) fn der_of(material: &TlsMaterial) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(&material.certificates).unwrap()
     }
 
     /// The beginning of a client that believes this certificate only.
@@ -48,7 +54,7 @@ impl Identity {
     /// One that offers these application protocols.
     pub(crate) fn client_speaking(&self, protocols: &[&str]) -> ClientConnection {
         let mut roots = RootCertStore::empty();
-        roots.add(self.der()).unwrap();
+        roots.add(Self::der_of(&self.material)).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()

@@ -113,7 +113,7 @@ impl Relay {
         self.link_client(path, key, home.is_none());
         if let Some((worker, there)) = home {
             self.visitors.insert((worker, (&there).into()), key);
-        } else if path.transport.is_stream() {
+        } else if path.transport.is_connection() {
             let link = path.link;
             self.act(Action::Occupied {
                 link,
@@ -180,7 +180,7 @@ impl Relay {
         self.unlink_client(&from);
         *self.gauge(from.transport) -= 1;
         *self.gauge(to.transport) += 1;
-        if from.transport.is_stream() {
+        if from.transport.is_connection() {
             self.act(Action::Occupied {
                 link: from.link,
                 occupied: false,
@@ -202,7 +202,7 @@ impl Relay {
         self.unlink_client(&pending.path);
         if let Some((worker, there)) = pending.home {
             self.dismiss(worker, there);
-        } else if pending.path.transport.is_stream() {
+        } else if pending.path.transport.is_connection() {
             self.act(Action::Occupied {
                 link: pending.path.link,
                 occupied: false,
@@ -219,7 +219,7 @@ impl Relay {
         let Some(mobility) = &mut allocation.mobility else {
             return false;
         };
-        if allocation.path.link != link || !allocation.path.transport.is_stream() {
+        if allocation.path.link != link || !allocation.path.transport.is_connection() {
             self.forget_pending(key);
             return true;
         }

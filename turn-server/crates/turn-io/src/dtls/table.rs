@@ -1,0 +1,336 @@
+//! All associations of one worker: by link, and by the client and socket that they live on.
+//!
+//! Nothing is entered here for a client that has not returned a cookie.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use foldhash::fast::RandomState;
+use turn_proto::{ConnectionTicket, LinkId, Now, Path, Transport};
+
+use super::{
+    association::{Association, Broken, Polled, Stage},
+    cookie::{Cookies, Ends},
+    hello::{Alert, CLIENT_HELLO, Hello, REFUSAL, VERIFY},
+    records::{DTLS_1_2, HANDSHAKE, Record},
+    settings::Dtls,
+};
+use crate::{
+    Config,
+    source::LINKS,
+    streams::{Found, Idle, Openings},
+};
+
+/// Bytes that the engine may have for the outside at once: more than the largest record there can be.
+const SCRATCH: usize = 1 << 16;
+
+/// The associations.
+pub(crate) struct Associations {
+    settings: Option<Dtls>,
+    cookies: Cookies,
+    clients: HashMap<(u32, SocketAddr), Pair, RandomState>,
+    associations: HashMap<LinkId, Association, RandomState>,
+    /// When associations in their handshake are to be woken.
+    due: BTreeSet<(Duration, LinkId)>,
+    idle: Idle,
+    openings: Openings,
+    /// Links count upwards from behind those of streams, so that no two share a number.
+    next: u32,
+    limit: usize,
+    handshakes: usize,
+    max_handshakes: usize,
+    /// The instant that times are counted from.
+    origin: Instant,
+    /// The time by which certificates are judged.
+    unix: u64,
+    scratch: Vec<u8>,
+}
+
+/// What one client has on one socket. While a new handshake is under way, which may be another's who writes the client's
+/// address, the old association lives on (RFC 6347 §4.2.8).
+#[derive(Clone, Copy, Debug, Default)]
+struct Pair {
+    open: Option<LinkId>,
+    opening: Option<LinkId>,
+}
+
+/// What is to be done with a datagram.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Routed {
+    /// It belongs to an association.
+    To(LinkId),
+    /// It is a hello without a cookie that is good; this is the answer.
+    Ask([u8; VERIFY]),
+    /// It is a hello with a good cookie.
+    Begin,
+    /// It belongs to nothing.
+    Stray,
+}
+
+/// Why there is no association for a client whose cookie was good.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// There are as many as there may be.
+    Full,
+    /// Client and server have nothing in common; this is the answer.
+    Unfit([u8; REFUSAL]),
+}
+
+impl Associations {
+    /// Makes an empty table. Times are counted from `origin`.
+    pub(crate) fn new(config: &Config, cookies: Cookies, origin: Instant) -> Self {
+        let mut table = Self {
+            settings: None,
+            cookies,
+            clients: HashMap::default(),
+            associations: HashMap::default(),
+            due: BTreeSet::new(),
+            idle: Idle::new(config.stream_patience),
+            openings: Openings::new(config.handshake_patience),
+            next: LINKS,
+            limit: config.max_associations,
+            handshakes: 0,
+            max_handshakes: config.max_handshakes,
+            origin,
+            unix: 0,
+            scratch: Vec::new(),
+        };
+        table.settings.clone_from(&config.secure_datagrams);
+        if table.is_on() {
+            table.scratch.resize(SCRATCH, 0);
+        }
+        table
+    }
+
+    /// Begins associations with other settings from now on. What is off stays off: there may be no socket for it.
+    pub(crate) fn renew(&mut self, settings: Dtls) {
+        if self.is_on() {
+            self.settings = Some(settings);
+        }
+    }
+
+    /// Whether DTLS is served.
+    pub(crate) fn is_on(&self) -> bool {
+        self.settings.is_some()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.associations.len()
+    }
+
+    pub(crate) fn at_mut(&mut self, link: LinkId) -> Option<&mut Association> {
+        self.associations.get_mut(&link)
+    }
+
+    /// Finds out what a datagram of a client is, which has come along this path to this socket.
+    pub(crate) fn route(&mut self, now: Now, path: &Path, place: u32, datagram: &[u8]) -> Routed {
+        let Some(record) = Record::first(datagram) else {
+            return Routed::Stray;
+        };
+        let pair = self.clients.get(&(place, path.client)).copied();
+        if record.is_plain_handshake(CLIENT_HELLO)
+            && let Some(hello) = Hello::read(&record)
+        {
+            return self.route_hello(now, path, pair.unwrap_or_default(), &hello);
+        }
+        let link = match pair.unwrap_or_default() {
+            // Of both, only the new one is in its handshake.
+            Pair {
+                open: Some(open),
+                opening: Some(opening),
+            } => match (record.epoch, record.kind) {
+                (0, _) | (_, HANDSHAKE) => Some(opening),
+                _ => Some(open),
+            },
+            Pair { open, opening } => open.or(opening),
+        };
+        link.map_or(Routed::Stray, Routed::To)
+    }
+
+    fn route_hello(&mut self, now: Now, path: &Path, pair: Pair, hello: &Hello<'_>) -> Routed {
+        for link in [pair.opening, pair.open].into_iter().flatten() {
+            let association = self.associations.get(&link);
+            if association.is_some_and(|association| association.began_with(hello)) {
+                return Routed::To(link);
+            }
+        }
+        let ends = Ends {
+            client: path.client,
+            server: path.server,
+        };
+        match self.cookies.verify(now.mono, ends, hello) {
+            Some(_) => Routed::Begin,
+            None => Routed::Ask(hello.verify_request(&self.cookies.ask(now.mono, ends, hello))),
+        }
+    }
+
+    /// Begins an association with a client whose hello has a good cookie.
+    pub(crate) fn begin(
+        &mut self,
+        now: Now,
+        (path, place): (&Path, u32),
+        datagram: &[u8],
+        ticket: impl FnOnce() -> Option<ConnectionTicket>,
+    ) -> Result<LinkId, Refused> {
+        let record = Record::first(datagram);
+        let hello = record.and_then(|record| Hello::read(&record));
+        let (Some(hello), Some(settings)) = (hello, self.settings.clone()) else {
+            return Err(Refused::Full);
+        };
+        let unfit = |reason| Refused::Unfit(hello.refusal(reason));
+        if hello.version != DTLS_1_2 {
+            return Err(unfit(Alert::ProtocolVersion));
+        }
+        let suite = settings.suite(hello.offers());
+        let suite = suite.ok_or_else(|| unfit(Alert::HandshakeFailure))?;
+        // The client has begun anew before the end of its last attempt.
+        let key = (place, path.client);
+        if let Some(earlier) = self.clients.get(&key).and_then(|pair| pair.opening) {
+            self.remove(earlier);
+        }
+        if self.associations.len() >= self.limit || self.handshakes >= self.max_handshakes {
+            return Err(Refused::Full);
+        }
+        let ticket = ticket().ok_or(Refused::Full)?;
+        let path = Path {
+            transport: Transport::Dtls,
+            link: self.vacant(),
+            ..*path
+        };
+        let instant = self.origin + now.mono;
+        let mut association = Association::new(
+            instant,
+            (path, place),
+            &settings,
+            (suite, &hello),
+            &mut self.scratch,
+        )
+        .map_err(|Broken| unfit(Alert::HandshakeFailure))?;
+        association.ticket = Some(ticket);
+        self.handshakes += 1;
+        self.clients.entry(key).or_default().opening = Some(path.link);
+        self.idle.watch(now.mono, path.link);
+        self.openings.watch(now.mono, path.link);
+        self.associations.insert(path.link, association);
+        Ok(path.link)
+    }
+
+    /// Takes a datagram of the client.
+    pub(crate) fn receive(
+        &mut self,
+        now: Now,
+        link: LinkId,
+        datagram: &[u8],
+    ) -> Result<(), Broken> {
+        self.unix = now.unix;
+        let instant = self.origin + now.mono;
+        let association = self.associations.get_mut(&link).ok_or(Broken)?;
+        association.receive(instant, datagram)
+    }
+
+    /// The next thing that an association has for the outside; its bytes are the first of [`Associations::bytes`].
+    pub(crate) fn poll(&mut self, link: LinkId) -> Result<Polled, Broken> {
+        let association = self.associations.get_mut(&link).ok_or(Broken)?;
+        let polled = association.poll(self.unix, &mut self.scratch)?;
+        if let Polled::Nothing(at) = polled {
+            let wake_at = at.saturating_duration_since(self.origin);
+            let wake_at = Some(wake_at).filter(|_| association.stage() == Stage::Handshake);
+            let before = std::mem::replace(&mut association.wake_at, wake_at);
+            if before != wake_at {
+                self.due.extend(wake_at.map(|at| (at, link)));
+                if let Some(before) = before {
+                    self.due.remove(&(before, link));
+                }
+            }
+        }
+        Ok(polled)
+    }
+
+    /// What was polled last.
+    pub(crate) fn bytes(&self, length: usize) -> &[u8] {
+        self.scratch.get(..length).unwrap_or_default()
+    }
+
+    /// Notes that a handshake is complete; tells which association it replaces (RFC 6347 §4.2.8).
+    pub(crate) fn opened(&mut self, link: LinkId) -> Option<LinkId> {
+        let association = self.associations.get(&link)?;
+        self.handshakes = self.handshakes.saturating_sub(1);
+        let pair = self
+            .clients
+            .get_mut(&(association.place, association.path.client))?;
+        pair.opening = pair.opening.filter(|opening| *opening != link);
+        pair.open.replace(link)
+    }
+
+    /// Forgets an association.
+    pub(crate) fn remove(&mut self, link: LinkId) -> Option<Association> {
+        let association = self.associations.remove(&link)?;
+        if association.stage() == Stage::Handshake {
+            self.handshakes = self.handshakes.saturating_sub(1);
+        }
+        if let Some(at) = association.wake_at {
+            self.due.remove(&(at, link));
+        }
+        let key = (association.place, association.path.client);
+        if let Some(pair) = self.clients.get_mut(&key) {
+            let others = |held: Option<LinkId>| held.filter(|held| *held != link);
+            (pair.open, pair.opening) = (others(pair.open), others(pair.opening));
+            if pair.open.is_none() && pair.opening.is_none() {
+                self.clients.remove(&key);
+            }
+        }
+        Some(association)
+    }
+
+    /// When there is something to do: [`Associations::wake`], [`Associations::overdue`] or [`Associations::slow_to_open`].
+    pub(crate) fn next_look(&self) -> Option<Duration> {
+        let due = self.due.first().map(|(at, _)| *at);
+        let looks = [due, self.idle.next(), self.openings.next()];
+        looks.into_iter().flatten().min()
+    }
+
+    /// An association that has done what was due; it has to be polled.
+    pub(crate) fn wake(&mut self, now: Now) -> Option<(LinkId, Result<(), Broken>)> {
+        let (_, link) = *self.due.first().filter(|(at, _)| *at <= now.mono)?;
+        self.due.pop_first();
+        let instant = self.origin + now.mono;
+        let Some(association) = self.associations.get_mut(&link) else {
+            return Some((link, Err(Broken)));
+        };
+        association.wake_at = None;
+        Some((link, association.wake(instant)))
+    }
+
+    /// An association whose handshake takes too long.
+    pub(crate) fn slow_to_open(&mut self, now: Duration) -> Option<LinkId> {
+        let associations = &self.associations;
+        self.openings.overdue(now, |link| {
+            let association = associations.get(&link);
+            association.is_some_and(|association| association.stage() == Stage::Handshake)
+        })
+    }
+
+    /// An association that has had no allocation for too long.
+    pub(crate) fn overdue(&mut self, now: Duration) -> Option<LinkId> {
+        let associations = &self.associations;
+        self.idle
+            .overdue(now, |link| match associations.get(&link) {
+                Some(association) if association.allocated => Found::Allocated,
+                Some(_) => Found::Stranger,
+                None => Found::Gone,
+            })
+    }
+
+    fn vacant(&mut self) -> LinkId {
+        loop {
+            let link = LinkId(self.next);
+            self.next = self.next.checked_add(1).unwrap_or(LINKS);
+            if !self.associations.contains_key(&link) {
+                return link;
+            }
+        }
+    }
+}
