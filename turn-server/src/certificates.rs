@@ -55,6 +55,7 @@ fn subject(settings: &Settings, tls: &settings::Tls, part: TlsPart) -> String {
         TlsPart::ClientAuthorities => ("CA-file", tls.client_authorities.as_ref()),
         TlsPart::Ciphers => ("cipher-list", None),
         TlsPart::Groups => ("ec-curve-name", None),
+        TlsPart::Versions => ("no-tlsv1_2", None),
     };
     let origin = match settings.origin(option) {
         Origin::Default => String::new(),
