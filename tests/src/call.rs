@@ -10,6 +10,7 @@ use std::{fmt, thread};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::browser::{Kind, Page, PeerStats};
+use crate::certificate::{Authority, Certificate};
 use crate::netns::Namespace;
 use crate::server::Server;
 
@@ -60,6 +61,22 @@ impl Quickstart {
         Self::told(Server::quickstart(space, &flags)?)
     }
 
+    /// Starts it with its pages on port 443 too, where TURN over TLS is.
+    ///
+    /// # Errors
+    /// As [`Quickstart::start`].
+    pub fn with_https(space: &Namespace, certificate: &Certificate) -> Result<Self> {
+        let [cert, pkey] = certificate.flags();
+        let flags = [
+            "--quickstart",
+            "--https",
+            "--tls-listening-port=443",
+            &cert,
+            &pkey,
+        ];
+        Self::told(Server::quickstart(space, &flags)?)
+    }
+
     fn told(mut server: Server) -> Result<Self> {
         const LABEL: &str = "Join token";
         server.wait_for_output(LABEL)?;
@@ -86,6 +103,11 @@ impl Quickstart {
             bracketed(host)
         };
         format!("http://{host}:8080/{page}?key={}&{query}", self.key)
+    }
+
+    /// The same over TLS, on the port that browsers take by themselves, of a host with a name.
+    pub fn secure_url(&self, name: &str, page: &str, query: &str) -> String {
+        format!("https://{name}/{page}?key={}&{query}", self.key)
     }
 }
 
@@ -128,9 +150,32 @@ impl Call {
         let relay = if relay_only { "&relay=1" } else { "" };
         let url =
             |name: &str| quickstart.url(host, "call", &format!("room=lab&name={name}{relay}"));
+        Self::pages(places, url, None)
+    }
+
+    /// Opens the call page over TLS at a host with a name, in browsers whose users trust one more authority.
+    ///
+    /// # Errors
+    /// As [`Call::open`].
+    pub fn open_secure(
+        quickstart: &Quickstart,
+        name: &str,
+        places: [(&Namespace, Kind); 2],
+        authority: &Authority,
+    ) -> Result<Self> {
+        let url =
+            |page: &str| quickstart.secure_url(name, "call", &format!("room=lab&name={page}"));
+        Self::pages(places, url, Some(authority))
+    }
+
+    fn pages(
+        places: [(&Namespace, Kind); 2],
+        url: impl Fn(&str) -> String,
+        authority: Option<&Authority>,
+    ) -> Result<Self> {
         let [(one_space, one_kind), (other_space, other_kind)] = places;
-        let one = Page::open(one_space, one_kind, &url("one"))?;
-        let other = Page::open(other_space, other_kind, &url("other"))?;
+        let one = Page::open_trusting(one_space, one_kind, &url("one"), authority)?;
+        let other = Page::open_trusting(other_space, other_kind, &url("other"), authority)?;
         Ok(Self { one, other })
     }
 

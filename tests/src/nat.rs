@@ -198,6 +198,22 @@ impl Host {
 }
 
 impl Site {
+    /// Lets clients begin nothing through the router any more but TCP connections to one port.
+    ///
+    /// # Errors
+    /// When the rule cannot be loaded.
+    pub fn allow_only_tcp(&self, port: u16) -> Result<()> {
+        self.router.nft(&format!(
+            "table ip allow {{
+                chain through {{
+                    type filter hook forward priority -10;
+                    iifname lan tcp dport {port} accept
+                    iifname lan drop
+                }}
+            }}"
+        ))
+    }
+
     /// Lets no UDP pass the router any more, in either direction.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use e2e::browser::Kind::{self, Chromium, Firefox};
 use e2e::call::{Call, Measured, Quickstart};
+use e2e::certificate::Authority;
 use e2e::classic;
 use e2e::http::Metrics;
 use e2e::nat::{Host, Internet, Nat, Site};
@@ -135,6 +136,34 @@ fn where_udp_is_blocked_the_call_takes_tcp() {
     let measured = whole_call(&mut call).unwrap();
     measured.relay_to_relay().unwrap();
     measured.relay_protocol("tcp").unwrap();
+}
+
+/// Pages, signaling and media: all of it by one port of one server, as HTTPS and as TURN over TLS.
+#[test]
+fn where_nothing_but_port_443_is_open_everything_takes_it() {
+    const NAME: &str = "turn.test";
+    let internet = Internet::new().unwrap();
+    let server = internet.host("server").unwrap();
+    let sites = ["one", "other"].map(|role| internet.site(role, Nat::Symmetric).unwrap());
+    for site in &sites {
+        site.allow_only_tcp(443).unwrap();
+        site.client.name_hosts(&[(server.address, NAME)]).unwrap();
+    }
+    let authority = Authority::make().unwrap();
+    let certificate = authority.certify(NAME, &[server.address]).unwrap();
+    let quickstart = Quickstart::with_https(&server.space, &certificate).unwrap();
+    let [one, other] = &sites;
+    let places = [(&one.client, Chromium), (&other.client, Firefox)];
+    let mut call = Call::open_secure(&quickstart, NAME, places, &authority).unwrap();
+    let measured = whole_call(&mut call).unwrap();
+    measured.relay_to_relay().unwrap();
+    measured.relay_protocol("tls").unwrap();
+    for page in [&mut call.one, &mut call.other] {
+        assert_eq!(
+            page.evaluate("location.origin").unwrap(),
+            "https://turn.test"
+        );
+    }
 }
 
 #[test]
