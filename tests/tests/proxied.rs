@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use e2e::certificate::{Algorithm, Certificate};
+use e2e::http::curl;
 use e2e::process::{Process, scratch_file, until};
 use e2e::server::{Server, free_port};
 use e2e::uclient::{Peer, uclient};
@@ -142,6 +143,24 @@ fn uclient_over_tcp_and_tls_through_haproxy_with_headers_of_both_versions() {
     for port in [plain, tls] {
         assert!(TcpStream::connect((V4, port)).is_err());
     }
+}
+
+/// HTTPS behind a proxy, which may say nothing about whose connection it is; its own checks ask for health.
+#[test]
+fn curl_on_the_tls_port_through_haproxy() {
+    let tls = free_port(V4).unwrap();
+    let tls_flag = format!("--tls-listening-port={tls}");
+    let from = "--proxy-protocol-from=127.0.0.1";
+    let flags = [&tls_flag, "--listening-port=0", "--https", from];
+    let (server, certificate) = server(&flags);
+    let checked = "send-proxy-v2 check check-send-proxy inter 100";
+    let proxy = Proxy::start(tls, &[("", "send-proxy"), ("", checked)]).unwrap();
+    for port in &proxy.ports {
+        let well = curl(*port, "/healthz", &certificate.certificate, &[]).unwrap();
+        assert_eq!((well.status, well.body.as_str()), (200, "ok\n"));
+    }
+    exchange(proxy.ports[1], &["-t", "-S"]);
+    assert!(sessions(&server, "TLS/TCP") >= 2);
 }
 
 /// A port for all: a proxy's connections begin with a header, others do not.

@@ -112,7 +112,9 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     let http = listeners.addresses()?;
     let banner = match &made {
         Some(made) => {
-            quickstart::banner(made, listeners.http_port()?, ports.plain, &plan.listening)
+            let port = listeners.http_port()?;
+            let elsewhere = quickstart::elsewhere(settings, port, ports.tls, &plan.listening);
+            quickstart::banner(made, port, ports.plain, &elsewhere)
         }
         None => String::new(),
     };

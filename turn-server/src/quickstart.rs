@@ -32,8 +32,29 @@ pub(crate) fn fill(settings: &mut Settings) -> anyhow::Result<Made> {
     })
 }
 
+/// Where other machines open pages: over TLS where that is served, and then by the name that is advertised, for certificates
+/// name hosts.
+pub(crate) fn elsewhere(
+    settings: &Settings,
+    http_port: u16,
+    tls_port: Option<u16>,
+    machine: &[IpAddr],
+) -> Vec<String> {
+    let addresses = machine.iter().filter(|ip| !ip.is_loopback());
+    let addresses = addresses.map(|ip| addresses::in_url(*ip));
+    match (tls_port, &settings.http.advertise) {
+        (Some(port), Some(host)) if settings.http.https => vec![format!("https://{host}:{port}")],
+        (Some(port), None) if settings.http.https => addresses
+            .map(|host| format!("https://{host}:{port}"))
+            .collect(),
+        _ => addresses
+            .map(|host| format!("http://{host}:{http_port}"))
+            .collect(),
+    }
+}
+
 /// What is printed when all of it listens.
-pub(crate) fn banner(made: &Made, http_port: u16, relay_port: u16, machine: &[IpAddr]) -> String {
+pub(crate) fn banner(made: &Made, http_port: u16, relay_port: u16, elsewhere: &[String]) -> String {
     let token = &made.token;
     let mut text = String::from("\nTurnpike runs. Stop it with Ctrl-C.\n\n");
     let room = random_word(6);
@@ -41,11 +62,10 @@ pub(crate) fn banner(made: &Made, http_port: u16, relay_port: u16, machine: &[Ip
         text,
         "  A call      open twice:  http://localhost:{http_port}/call?room={room}&name=guest"
     );
-    for ip in machine.iter().filter(|ip| !ip.is_loopback()) {
-        let host = addresses::in_url(*ip);
+    for origin in elsewhere {
         let _ = writeln!(
             text,
-            "              elsewhere:   http://{host}:{http_port}/call?room={room}&key={token}"
+            "              elsewhere:   {origin}/call?room={room}&key={token}"
         );
     }
     let _ = writeln!(

@@ -11,8 +11,8 @@ use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, NonceKey, Secret};
 use turn_io::{Listening, Stats, Workers};
 use turn_proto::{
-    Access, Alternates, Config, DefaultFamily, Guard, Lifetimes, Limits, PeerPolicy, Relay,
-    RelayAddresses, RelayChoice, Shared, Transport,
+    Access, Alternates, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits, PeerPolicy,
+    Relay, RelayAddresses, RelayChoice, Shared, Transport,
 };
 
 use crate::{
@@ -133,6 +133,15 @@ impl Server {
             && let Some(workers) = lock(workers).as_ref()
         {
             workers.secure_with(tls);
+        }
+    }
+
+    /// Believes these proxies from now on, and no others. Open connections go on as they are.
+    pub fn trust_proxies(&self, proxies: &[IpRange]) {
+        if let Drive::Workers(workers) = &self.drive
+            && let Some(workers) = lock(workers).as_ref()
+        {
+            workers.trust_proxies(proxies);
         }
     }
 

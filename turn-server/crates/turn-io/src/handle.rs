@@ -8,7 +8,7 @@ use std::{
 };
 
 use tracing::error;
-use turn_proto::{Admin, SessionRecord};
+use turn_proto::{Admin, IpRange, SessionRecord};
 
 use crate::{Dtls, FailureHook, Listening, Stats, Tls, mailbox::Mailbox, worker::Command};
 
@@ -102,6 +102,13 @@ impl Workers {
     pub fn secure_datagrams_with(&self, dtls: &Dtls) {
         for handle in &self.handles {
             handle.send(Command::Dtls(dtls.clone()));
+        }
+    }
+
+    /// Believes these proxies from now on, and no others ([`crate::Config::proxies`]); connections that are open go on.
+    pub fn trust_proxies(&self, proxies: &[IpRange]) {
+        for handle in &self.handles {
+            handle.send(Command::Proxies(proxies.to_vec()));
         }
     }
 

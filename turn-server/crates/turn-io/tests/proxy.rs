@@ -245,3 +245,18 @@ fn a_session_moves_to_another_address_behind_the_proxy() {
     after.send_indication(at, b"moved");
     assert_eq!(support::receive(&peer).0, b"moved");
 }
+
+#[test]
+fn proxies_are_believed_from_when_they_are_named_until_they_are_not() {
+    let server = Server::with(Setup::default());
+    let address = server.address(Transport::Tcp, ON);
+    for (proxies, served) in [(vec![], false), (vec![loopback()], true), (vec![], false)] {
+        server.workers.trust_proxies(&proxies);
+        server.workers.stats();
+        if served {
+            assert_eq!(seen(link(address, V1)), CLIENT);
+        } else {
+            link(address, V1).wait_for_end();
+        }
+    }
+}

@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Tls(Tls),
     /// Begin associations with these settings from now on.
     Dtls(Dtls),
+    /// Believe these proxies from now on.
+    Proxies(Vec<IpRange>),
     /// Take what another worker hands over.
     Mail(Mail),
     /// Serve a packet for one of its clients.
@@ -324,6 +326,7 @@ impl Worker {
                 }
                 Command::Tls(tls) => self.entrance.tls = Some(tls),
                 Command::Dtls(dtls) => self.sockets.associations.renew(dtls),
+                Command::Proxies(proxies) => self.proxies = proxies,
                 Command::Mail(Mail::DataConnection { connection, client }) => {
                     self.join(connection, *client);
                 }
