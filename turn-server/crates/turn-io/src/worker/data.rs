@@ -7,7 +7,7 @@ use turn_proto::{ConnectionId, LinkId, RelayId, Reply};
 
 use super::{
     Served, Worker,
-    streams::{ACCEPT, PAUSE, tune},
+    accepting::{ACCEPT, PAUSE, tune},
 };
 use crate::{
     bind,

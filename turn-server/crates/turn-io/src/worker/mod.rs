@@ -1,5 +1,6 @@
 //! One worker: the loop that waits, and the order of a turn. What is done for each kind of socket is in the files below.
 
+mod accepting;
 mod actions;
 mod associations;
 mod data;

@@ -1,0 +1,151 @@
+//! Connections that come: who may have one, and whose it is.
+
+use std::{io, net::IpAddr, time::Duration};
+
+use mio::{Interest, net::TcpStream};
+use socket2::SockRef;
+use turn_proto::{LinkId, Path, Transport};
+
+use super::{Served, Worker};
+use crate::{
+    source::Source,
+    streams::{Connection, Entrance},
+};
+
+/// Connections accepted in one go.
+pub(super) const ACCEPT: usize = 32;
+
+/// How long to accept nothing after a failure: descriptors do not come back in no time, and asking again at once would take the
+/// worker's whole time.
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
+
+/// Bytes that the kernel may hold for a connection beyond those on their way. More would be sent late, not sooner, and would
+/// be memory that a client who does not read makes us keep.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 * 1024;
+
+impl Worker {
+    /// Accepts connections.
+    pub(super) fn serve_acceptor(&mut self, place: u32) -> Served {
+        for packets in 0..ACCEPT {
+            let Some(acceptor) = self.sockets.acceptors.get(place as usize) else {
+                return Served::NOTHING;
+            };
+            match acceptor.listener.accept() {
+                // Dropping it closes it: nothing is read first, and nothing is said.
+                Ok((socket, from)) => match self.proxied(place, from.ip()) {
+                    Some(proxied) => self.admit(socket, proxied),
+                    None => self.sockets.counters.streams_denied += 1,
+                },
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
+                        return Served {
+                            packets,
+                            more: false,
+                        };
+                    }
+                    // The client has given up already, or a signal came.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ => {
+                        self.sockets.counters.accept_errors += 1;
+                        self.accept_again = Some(self.now.mono + PAUSE);
+                        return Served {
+                            packets,
+                            more: false,
+                        };
+                    }
+                },
+            }
+        }
+        Served {
+            packets: ACCEPT,
+            more: true,
+        }
+    }
+
+    /// Admits the client that a proxy has named as if it had come by itself; tells whether it may.
+    pub(super) fn admit_announced(&mut self, link: LinkId, client: IpAddr) -> bool {
+        if !self.relay.admits_client(client) {
+            self.sockets.counters.streams_denied += 1;
+            return false;
+        }
+        let Some(ticket) = self.relay.admit_connection(client) else {
+            self.sockets.counters.streams_refused += 1;
+            return false;
+        };
+        if let Some(connection) = self.sockets.streams.at_mut(link) {
+            connection.ticket = Some(ticket);
+        }
+        true
+    }
+
+    /// Tells whether a proxy's word comes first on a connection; `None` where its sender is not served.
+    fn proxied(&self, place: u32, from: IpAddr) -> Option<bool> {
+        let acceptor = self.sockets.acceptors.get(place as usize)?;
+        let is_proxy = self
+            .proxies
+            .iter()
+            .any(|range| range.contains(from.to_canonical()));
+        if acceptor.behind_proxy {
+            return (is_proxy || self.proxies.is_empty()).then_some(true);
+        }
+        // Whose connection a proxy brings is known later.
+        (is_proxy || self.relay.admits_client(from)).then_some(is_proxy)
+    }
+
+    fn admit(&mut self, mut socket: TcpStream, proxied: bool) {
+        let Some(link) = self.sockets.streams.vacant() else {
+            self.sockets.counters.streams_refused += 1;
+            return;
+        };
+        // A client may be gone before it is admitted; then there is nothing to do.
+        let (Ok(client), Ok(server)) = (socket.peer_addr(), socket.local_addr()) else {
+            return;
+        };
+        let mut ticket = None;
+        // Whose connection a proxy brings is known later, and it takes its place then.
+        if !proxied {
+            ticket = self.relay.admit_connection(client.ip());
+            if ticket.is_none() {
+                self.sockets.counters.streams_refused += 1;
+                return;
+            }
+        }
+        tune(&socket);
+        let (token, interest) = (
+            Source::Stream(link).token(),
+            Interest::READABLE | Interest::WRITABLE,
+        );
+        if self
+            .poll
+            .registry()
+            .register(&mut socket, token, interest)
+            .is_err()
+        {
+            self.sockets.counters.accept_errors += 1;
+            return;
+        }
+        let entrance = Entrance {
+            proxied,
+            ..self.entrance.clone()
+        };
+        let path = Path {
+            transport: Transport::Tcp,
+            link,
+            client,
+            server,
+        };
+        let mut connection = Connection::new(socket, path, entrance);
+        connection.ticket = ticket;
+        (self.sockets.streams).insert(self.now.mono, link, connection);
+        self.sockets.counters.streams_accepted += 1;
+    }
+}
+
+/// Sets what a connection should have; one that cannot have it still works.
+pub(super) fn tune(socket: &TcpStream) {
+    // Messages are sent as they come; waiting for more would only delay them.
+    let _ = socket.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(UNSENT);
+}
