@@ -5,7 +5,7 @@ _turnserver() {
   if [[ $word == = ]]; then word=; elif [[ $flag == = ]]; then flag=${COMP_WORDS[COMP_CWORD-2]}; fi
   COMPREPLY=()
   case $flag in
-    --oauth-keys-file|--http-api-key-file|--log-file|-l|--config-file|-c|--pidfile|--cert|--pkey|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--config-file|-c|--pidfile|--cert|--pkey|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --allocation-default-address-family|-A) COMPREPLY=($(compgen -W 'ipv4 ipv6 keep' -- "$word")); return ;;
     --credential-expiry) COMPREPLY=($(compgen -W 'ignore refuse-refresh end-session' -- "$word")); return ;;
   esac
@@ -23,8 +23,10 @@ _turnserver() {
     --sock-buf-size=
     --tls-listening-port=
     --alt-listening-port=
+    --alt-tls-listening-port=
     --tcp-proxy-port=
     --proxy-protocol-from=
+    --aux-server=
     --no-tls
     --rfc5780
     --relay-ip=
@@ -64,9 +66,12 @@ _turnserver() {
     --max-allocate-timeout=
     --unauthorized-ratelimit
     --unauthorized-ratelimit-rps=
+    --stateless-nonce-secret=
     --server-name=
     --oauth
     --oauth-keys-file=
+    --static-auth-secret-file=
+    --static-users-file=
     --http-listen=
     --https
     --http-api-key=

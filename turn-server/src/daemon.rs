@@ -220,7 +220,13 @@ fn start_workers(
 
 /// Adds to an address that cannot be used where it was configured.
 fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    let further = |at: &turn_io::Listening| settings.listening.aux.contains(&at.address);
     let option = match error.downcast_ref::<StartError>() {
+        Some(StartError::NotLocal(at) | StartError::InUse(at) | StartError::Denied(at))
+            if further(at) =>
+        {
+            "aux-server"
+        }
         Some(StartError::NotLocal(_)) => "listening-ip",
         Some(StartError::InUse(at) | StartError::Denied(at)) => at.port_option(),
         Some(StartError::SharedRelay { .. }) => "multiplex-peer-port",

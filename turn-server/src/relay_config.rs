@@ -51,7 +51,7 @@ pub fn plan(
     mut control: Vec<SocketAddr>,
 ) -> anyhow::Result<Plan> {
     let listening = addresses::to_listen_on(&settings.listening, machine);
-    let relays = addresses::to_relay_from(settings, &listening);
+    let relays = addresses::to_relay_from(settings, &served(settings, &listening));
     let ports = settings.relay.min_port..=settings.relay.max_port;
     let quotas = &settings.quotas;
     let quotas = [quotas.per_user.unwrap_or(0), quotas.total.unwrap_or(0)];
@@ -60,7 +60,12 @@ pub fn plan(
         None => Shared::new(&relays.addresses, ports, quotas[0], quotas[1]),
     };
     let discovery = discovery::pair(settings, &listening);
-    let endpoints = discovery::endpoints(settings, &listening, discovery.as_ref());
+    let mut endpoints = discovery::endpoints(settings, &listening, discovery.as_ref());
+    for aux in &settings.listening.aux {
+        if !endpoints.contains(aux) {
+            endpoints.push(*aux);
+        }
+    }
     let tls_endpoints = tls_endpoints(settings, &listening, &endpoints);
     let proxy_endpoints = proxy_endpoints(settings, &listening);
     if settings.http.https {
@@ -80,6 +85,17 @@ pub fn plan(
         listening,
         endpoints,
     })
+}
+
+/// The addresses that clients come to: those of further endpoints need not be listened on otherwise.
+fn served(settings: &Settings, listening: &[IpAddr]) -> Vec<IpAddr> {
+    let mut served = listening.to_vec();
+    for ip in settings.listening.aux.iter().map(SocketAddr::ip) {
+        if !served.contains(&ip) {
+            served.push(ip);
+        }
+    }
+    served
 }
 
 /// How many workers there are: as many as cores, unless the operator says otherwise.
@@ -128,7 +144,9 @@ fn tls_endpoints(
     let Some(tls) = &settings.tls else {
         return Vec::new();
     };
-    let at = listening.iter().map(|ip| SocketAddr::new(*ip, tls.port));
+    let ports = [Some(tls.port), tls.alternate_port];
+    let at = (ports.into_iter().flatten())
+        .flat_map(|port| listening.iter().map(move |ip| SocketAddr::new(*ip, port)));
     at.filter(|at| !settings.listening.tcp || tls.port == 0 || !plain.contains(at))
         .collect()
 }
@@ -159,7 +177,10 @@ fn config(
         } else {
             Access::Authenticated
         },
-        nonce_key: NonceKey::new(random_bytes()?),
+        nonce_key: match &settings.auth.nonce_secret {
+            Some(secret) => NonceKey::from_secret(secret.expose().as_bytes()),
+            None => NonceKey::new(random_bytes()?),
+        },
         nonce_lifetime: settings.auth.nonce_lifetime.unwrap_or(Duration::ZERO),
         relays,
         externals,

@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher24;
 use subtle::ConstantTimeEq;
 
@@ -69,6 +70,17 @@ impl NonceKey {
     /// Takes 128 random bits.
     pub fn new(key: [u8; 16]) -> Self {
         Self(SipHasher24::new_with_key(&key))
+    }
+
+    /// Makes a key of a secret that several servers share.
+    pub fn from_secret(secret: &[u8]) -> Self {
+        // The label keeps what is derived here apart from whatever else the secret may serve for.
+        let digest = Sha256::new_with_prefix(b"turnpike nonce key\0").chain_update(secret);
+        let mut key = [0; 16];
+        key.iter_mut()
+            .zip(digest.finalize())
+            .for_each(|(slot, byte)| *slot = byte);
+        Self::new(key)
     }
 
     /// Makes the nonce of a client for this second, with a cookie if the challenge offers something. `transport` is any number that

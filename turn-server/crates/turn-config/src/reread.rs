@@ -131,6 +131,16 @@ fn missing_file(running: &Settings, fresh: &Settings) -> Option<Error> {
 fn note_files(running: &Settings, settings: &Settings, changed: &mut Vec<&'static str>) {
     let keys = |settings: &Settings| settings.auth.oauth.as_ref().map(|oauth| oauth.keys.clone());
     let files = [
+        (
+            "static-auth-secret-file",
+            "static-auth-secret",
+            running.auth.secrets != settings.auth.secrets,
+        ),
+        (
+            "static-users-file",
+            "user",
+            running.auth.users != settings.auth.users,
+        ),
         ("oauth-keys-file", "oauth", keys(running) != keys(settings)),
         (
             "http-api-key-file",

@@ -118,6 +118,18 @@ fn nonce_of_another_address_port_transport_or_key_is_foreign() {
 }
 
 #[test]
+fn servers_that_share_a_secret_accept_each_others_nonces() {
+    let nonce = NonceKey::from_secret(b"shared").issue(client(), 0, NOW, None);
+    let verdict = |secret: &[u8]| {
+        NonceKey::from_secret(secret).check(nonce.as_bytes(), client(), 0, NOW, LIFETIME, &[])
+    };
+    assert_eq!(verdict(b"shared"), NonceVerdict::Fresh);
+    for other in [&b"Shared"[..], b"", b"shared\0"] {
+        assert_eq!(verdict(other), NonceVerdict::Foreign);
+    }
+}
+
+#[test]
 fn bytes_that_are_no_nonce_are_foreign() {
     let ours = plain(NOW);
     let ours = ours.as_bytes();

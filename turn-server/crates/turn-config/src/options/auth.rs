@@ -96,9 +96,13 @@ pub(super) static GROUP: Group = Group {
         flag("stateless-nonce", "Keep no state before a client has authenticated.")
             .default("yes")
             .no_effect("nonces never need state here"),
-        option("stateless-nonce-secret", Kind::Secret, "Secret that several servers share for their nonces.")
-            .example("replace-this")
-            .not_yet("each start makes a new key for nonces"),
+        option(
+            "stateless-nonce-secret",
+            Kind::Secret,
+            "Secret of the nonces: servers that share it accept each other's, and a restart makes none stale.",
+        )
+        .unset("each start makes a new one")
+        .example("replace-this-by-the-output-of-openssl-rand-hex-32"),
         option("server-name", Kind::Text, "Name that OAuth tokens are made out to.")
             .unset("the realm")
             .example("turn.example.org")
@@ -126,12 +130,24 @@ pub(super) static GROUP: Group = Group {
         flag("sha256", "SHA-256 instead of SHA-1.").removed(ONE_HASH),
         flag("sha384", "SHA-384 instead of SHA-1.").removed(ONE_HASH),
         flag("sha512", "SHA-512 instead of SHA-1.").removed(ONE_HASH),
-        option("static-auth-secret-file", Kind::Path, "File with the secret (a NixOS setting, not coturn's).")
-            .example("/run/secrets/turn")
-            .not_yet("secrets are not read from files yet; use static-auth-secret"),
-        option("static-users-file", Kind::Path, "File with accounts (not coturn's).")
-            .example("/run/secrets/users")
-            .not_yet("accounts are not read from files yet; use user"),
+        option(
+            "static-auth-secret-file",
+            Kind::Path,
+            "File with such secrets, one per line (a setting of NixOS, not coturn's); repeatable.",
+        )
+        .list()
+        .unset("none")
+        .reloads()
+        .example("/etc/turnpike/secrets"),
+        option(
+            "static-users-file",
+            Kind::Path,
+            "File with accounts as of user, one per line (not coturn's); repeatable.",
+        )
+        .list()
+        .unset("none")
+        .reloads()
+        .example("/etc/turnpike/users"),
         option("zrest", Kind::Text, "Credentials of a fork of coturn.").example("1").removed("only a fork of coturn has it"),
     ],
 };

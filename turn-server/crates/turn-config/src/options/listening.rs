@@ -86,11 +86,10 @@ pub(super) static GROUP: Group = Group {
         port(
             "alt-tls-listening-port",
             0,
-            "Second TLS port of RFC 5780; 0 is tls-listening-port + 1.",
+            "Second port for TLS, opened with rfc5780 only; 0 is tls-listening-port + 1.",
         )
         .default("0")
-        .example("5350")
-        .not_yet("NAT discovery is answered on the plain ports only"),
+        .example("5350"),
         option(
             "listening-device",
             Kind::Text,
@@ -118,18 +117,17 @@ pub(super) static GROUP: Group = Group {
             .reloads(),
         option(
             "aux-server",
-            Kind::Text,
-            "Further address and port to listen on.",
+            Kind::Endpoint,
+            "Further ADDRESS:PORT for clients over UDP, TCP and TLS, without NAT discovery; repeatable.",
         )
         .list()
         .unset("none")
-        .example("192.0.2.10:443")
-        .not_yet("further endpoints are not built yet"),
+        .example("192.0.2.10:443"),
         flag(
             "udp-self-balance",
             "Spread UDP clients over the aux-server addresses.",
         )
-        .not_yet("aux-server is not built yet; workers share the load by themselves"),
+        .no_effect("the kernel spreads clients over all workers on every port"),
         flag("no-tls", "Do not serve clients over TLS."),
         flag("dtls", "Serve clients over DTLS.").not_yet(NEEDS_DTLS),
         flag("no-dtls", "Do not serve clients over DTLS.").no_effect("DTLS is off unless asked for"),

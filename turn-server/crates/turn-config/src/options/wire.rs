@@ -40,7 +40,7 @@ pub(super) static GROUP: Group = Group {
         .default("yes")
         .no_effect(STRICT),
         flag("drop-invalid-packets-log", "Log such packets.")
-            .not_yet("dropped packets are counted, not logged"),
+            .no_effect("dropped packets are counted, not logged"),
         flag("udp-recvmmsg", "Read packets in batches.")
             .default("yes")
             .no_effect(BATCHES),
@@ -51,7 +51,7 @@ pub(super) static GROUP: Group = Group {
             "response-origin-only-with-rfc5780",
             "Send RESPONSE-ORIGIN only in NAT discovery.",
         )
-        .no_effect("RESPONSE-ORIGIN belongs to NAT discovery, which is not built yet"),
+        .no_effect("RESPONSE-ORIGIN is sent in NAT discovery only"),
         flag(
             "no-stun-backward-compatibility",
             "Do not add MAPPED-ADDRESS.",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{OAuth, Profile, Stun};
+use super::{OAuth, Profile, Stun, auth_files};
 use crate::diagnostics::{Report, quote};
 use crate::environment::Environment;
 use crate::origin::Origin;
@@ -28,6 +28,8 @@ pub struct Auth {
     pub oauth: Option<OAuth>,
     /// How long a nonce is accepted; `None`: as long as the server runs.
     pub nonce_lifetime: Option<Duration>,
+    /// What several servers make the key of their nonces from; `None`: each start has a key of its own.
+    pub nonce_secret: Option<Secret<String>>,
 }
 
 /// Describes one static account.
@@ -61,8 +63,9 @@ impl Auth {
             anonymous: values.flag("no-auth"),
             oauth: OAuth::build(values, &realm, environment, report),
             realm,
-            users: users(values, report),
-            secrets: secrets(values, report),
+            users: users(values, environment, report),
+            secrets: secrets(values, environment, report),
+            nonce_secret: values.one("stateless-nonce-secret"),
             rest_separator: values.one("rest-api-separator").unwrap_or(':'),
             nonce_lifetime: values
                 .number("stale-nonce")
@@ -83,8 +86,14 @@ impl Auth {
         let needed = profile == Profile::Configured && (stun.relaying || stun.binding_needs_auth);
         if needed && auth.believes_nobody() {
             let refused = |option| values.is_refused(option);
-            let broken_keys = values.is_given("oauth-keys-file");
-            if !refused("static-auth-secret") && !refused("user") && !broken_keys {
+            // A file from which nothing came was complained of.
+            let files = [
+                "oauth-keys-file",
+                "static-auth-secret-file",
+                "static-users-file",
+            ];
+            let broken_file = files.iter().any(|option| values.is_given(option));
+            if !refused("static-auth-secret") && !refused("user") && !broken_file {
                 refuse_to_be_open(values, report);
             }
             return auth;
@@ -112,8 +121,9 @@ impl Auth {
 }
 
 /// Accounts count unless lt-cred-mech was turned off; of two with one name, the last.
-fn users(values: &Values, report: &mut Report) -> Vec<User> {
-    let given = values.list::<User>("user");
+fn users(values: &Values, environment: &Environment<'_>, report: &mut Report) -> Vec<User> {
+    let mut given = auth_files::read("static-users-file", "user", values, environment, report);
+    given.extend(values.list::<User>("user"));
     let Some(first) = given.first() else {
         return Vec::new();
     };
@@ -145,15 +155,27 @@ fn users(values: &Values, report: &mut Report) -> Vec<User> {
 }
 
 /// Secrets count unless use-auth-secret was turned off.
-fn secrets(values: &Values, report: &mut Report) -> Vec<Secret<Vec<u8>>> {
-    let given = values.list::<Secret<String>>("static-auth-secret");
+fn secrets(
+    values: &Values,
+    environment: &Environment<'_>,
+    report: &mut Report,
+) -> Vec<Secret<Vec<u8>>> {
+    const FILE: &str = "static-auth-secret-file";
+    let mut given = values.list::<Secret<String>>("static-auth-secret");
+    given.extend(auth_files::read(
+        FILE,
+        "static-auth-secret",
+        values,
+        environment,
+        report,
+    ));
     if let Some(first) = given.first()
         && values.is_given("use-auth-secret")
         && !values.flag("use-auth-secret")
     {
         report.warn(
             first.origin.clone(),
-            "static-auth-secret is ignored: use-auth-secret is turned off",
+            "static-auth-secret is ignored, in files too: use-auth-secret is turned off",
         );
         return Vec::new();
     }
@@ -170,6 +192,8 @@ fn refuse_a_mechanism_beside_no_auth(values: &Values, report: &mut Report) {
         "use-auth-secret"
     } else if values.is_given("static-auth-secret") {
         "static-auth-secret"
+    } else if values.is_given("static-auth-secret-file") {
+        "static-auth-secret-file"
     } else if values.flag("oauth") {
         "oauth"
     } else if values.is_given("oauth-keys-file") {

@@ -1,6 +1,6 @@
 //! Where clients reach the server, and what it answers without an allocation.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::diagnostics::Report;
 use crate::ip_range::IpRange;
@@ -15,6 +15,8 @@ pub struct Listening {
     pub port: u16,
     /// The second port, which NAT discovery needs (RFC 5780); `None` where discovery is off.
     pub alternate_port: Option<u16>,
+    /// Further addresses and ports for UDP and TCP, which take no part in NAT discovery.
+    pub aux: Vec<SocketAddr>,
     /// Whether clients are served over UDP.
     pub udp: bool,
     /// Whether clients are served over TCP.
@@ -48,6 +50,7 @@ impl Listening {
                 .collect(),
             port: values.port("listening-port").unwrap_or_default(),
             alternate_port: alternate_port(values, report),
+            aux: values.endpoints("aux-server"),
             proxy_port: proxy_port(values, report),
             proxies: values
                 .list("proxy-protocol-from")

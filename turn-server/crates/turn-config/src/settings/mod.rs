@@ -4,6 +4,7 @@
 //! (`options/`), and what each crate makes of them (each has its own configuration).
 
 mod auth;
+mod auth_files;
 mod caps;
 mod clients;
 mod http;

@@ -31,6 +31,8 @@ pub struct Tls {
     pub groups: Option<String>,
     /// Whether TLS 1.2 is offered besides 1.3.
     pub tls12: bool,
+    /// The second port, beside that of NAT discovery (RFC 5780); `None` where discovery is off.
+    pub alternate_port: Option<u16>,
 }
 
 impl Tls {
@@ -54,6 +56,7 @@ impl Tls {
         let file = |option| values.text(option).map(|name| located(&name, environment));
         Some(Tls {
             port: values.port("tls-listening-port").unwrap_or_default(),
+            alternate_port: alternate_port(values, report),
             certificate,
             key,
             client_authorities: file("CA-file"),
@@ -61,6 +64,26 @@ impl Tls {
             groups: values.text("ec-curve-name"),
             tls12: !values.flag("no-tlsv1_2"),
         })
+    }
+}
+
+/// The second port. Nothing is asked there that cannot be asked on the first, so its absence is no mistake.
+fn alternate_port(values: &Values, report: &mut Report) -> Option<u16> {
+    const OPTION: &str = "alt-tls-listening-port";
+    if !values.flag("rfc5780") {
+        if values.is_given(OPTION) && values.port(OPTION) != Some(0) {
+            report.warn(
+                values.origin(OPTION),
+                format!("{OPTION} is opened only with rfc5780"),
+            );
+        }
+        return None;
+    }
+    let port = values.port("tls-listening-port")?;
+    match values.port(OPTION)? {
+        0 if port == 0 => None,
+        0 => port.checked_add(1),
+        given => Some(given).filter(|given| *given != port),
     }
 }
 

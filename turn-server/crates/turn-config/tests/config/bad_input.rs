@@ -265,7 +265,14 @@ fn a_duplicate() {
         let said = in_file(&format!("{line}\n{line}"));
         let Said::Warnings(warnings) = said else {
             // These end the start once already.
-            let ending = ["http-api-key-file", "oauth-keys-file", "cert", "pkey"];
+            let ending = [
+                "http-api-key-file",
+                "oauth-keys-file",
+                "static-auth-secret-file",
+                "static-users-file",
+                "cert",
+                "pkey",
+            ];
             assert!(ending.contains(&option.long), "{}", option.long);
             continue;
         };

@@ -35,6 +35,29 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         &["--proxy-protocol-from=10.0.0.0/31"],
         "proxies: [IpRange { first: 10.0.0.0, last: 10.0.0.1 }]",
     ),
+    (
+        "aux-server",
+        &[
+            "--aux-server=192.0.2.9:443",
+            "--aux-server=[2001:db8::9]:443",
+        ],
+        "aux: [192.0.2.9:443, [2001:db8::9]:443]",
+    ),
+    (
+        "alt-tls-listening-port",
+        &[
+            "--rfc5780",
+            "--cert=/c.pem",
+            "--pkey=/k.pem",
+            "--alt-tls-listening-port=5400",
+        ],
+        "alternate_port: Some(5400)",
+    ),
+    (
+        "stateless-nonce-secret",
+        &["--stateless-nonce-secret=shared"],
+        "nonce secret: shared",
+    ),
     ("no-udp", &["--no-udp"], "udp: false"),
     ("no-tcp", &["--no-tcp"], "tcp: false"),
     ("no-stun", &["--no-stun"], "binding: false"),
@@ -406,12 +429,14 @@ fn no_auth_makes_everybody_welcome() {
 /// Some are tested elsewhere, where a file or another outcome is needed.
 #[test]
 fn every_working_option_has_a_case() {
-    const ELSEWHERE: [&str; 10] = [
-        "no-auth",           // above
-        "http-api-key-file", // checks.rs
-        "oauth-keys-file",   // oauth.rs
-        "server-name",       // oauth.rs
-        "config-file",       // start.rs, from here on
+    const ELSEWHERE: [&str; 12] = [
+        "no-auth",                 // above
+        "http-api-key-file",       // checks.rs
+        "oauth-keys-file",         // oauth.rs
+        "server-name",             // oauth.rs
+        "static-auth-secret-file", // auth_files.rs
+        "static-users-file",       // auth_files.rs
+        "config-file",             // start.rs, from here on
         "no-config-file",
         "help",
         "version",
@@ -578,6 +603,11 @@ fn picture_without_warnings(settings: &Settings) -> String {
         .map(|secret| std::str::from_utf8(secret.expose()).unwrap())
         .collect();
     line(format!("secrets: [{}]", secrets.join(", ")));
+    let shared = auth.nonce_secret.as_ref().map(|secret| secret.expose());
+    line(format!(
+        "nonce secret: {}",
+        shared.map_or("", String::as_str)
+    ));
     line(format!(
         "rest_separator: {:?}, nonce_lifetime: {:?}",
         auth.rest_separator, auth.nonce_lifetime

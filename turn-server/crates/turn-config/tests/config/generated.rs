@@ -59,6 +59,8 @@ fn the_sample_uncommented_is_a_good_file() {
         &[
             ("/s", &uncommented),
             ("/etc/turnpike/api-keys", "key"),
+            ("/etc/turnpike/secrets", "secret"),
+            ("/etc/turnpike/users", "carol:pw"),
             (
                 "/etc/turnpike/oauth-keys",
                 "north:A128GCM:MTIzNDU2Nzg5MDEyMzQ1Ng==",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod arbitrary;
+mod auth_files;
 mod bad_input;
 mod checks;
 mod deployments;

@@ -173,3 +173,20 @@ fn keys_in_a_file_that_an_option_names_are_read_again() {
     assert_eq!(read("two\n", old), ["http-api-key-file"]);
     assert_eq!(read("one\n", new), ["oauth-keys-file"]);
 }
+
+#[test]
+fn secrets_and_accounts_in_files_are_read_again() {
+    let conf = "static-auth-secret-file=/secrets\nstatic-users-file=/users\n";
+    let files = |secrets, users| [(FILE, conf), ("/secrets", secrets), ("/users", users)];
+    let args = ["-c", FILE];
+    let running = settings(parse_with(&args, &files("one", "a:pw")));
+    let read = |secrets, users| {
+        let read = reread_with(&args, &files(secrets, users), &running);
+        read.unwrap_or_else(|error| panic!("{error}"))
+    };
+    assert_eq!(read("one\n", "a:pw").changed, [""; 0]);
+    let rotated = read("one\ntwo", "a:pw");
+    assert_eq!(rotated.changed, ["static-auth-secret-file"]);
+    assert_eq!(rotated.settings.auth.secrets.len(), 2);
+    assert_eq!(read("one", "b:pw").changed, ["static-users-file"]);
+}

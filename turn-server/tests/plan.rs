@@ -1,0 +1,95 @@
+//! From the operator's words to what the workers are told.
+// A panic in a test is its report, also in the helpers, which the lint does not recognise as tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{ffi::OsString, io, net::IpAddr, path::Path};
+
+use turn_config::{Environment, Invocation, Settings};
+use turn_server::relay_config::{Plan, plan};
+
+/// This machine, as the tests have it.
+const MACHINE: [&str; 3] = ["127.0.0.1", "192.0.2.1", "2001:db8::1"];
+
+fn settings(flags: &[&str]) -> Settings {
+    let read = |path: &Path| {
+        let there = path.starts_with("/pem");
+        there.then(Vec::new).ok_or(io::ErrorKind::NotFound.into())
+    };
+    let environment = Environment {
+        resolve: &|_| None,
+        read: &read,
+        variables: Vec::new(),
+        program_folder: None,
+    };
+    let args = ["-n", "-ua:b"].iter().chain(flags).map(OsString::from);
+    match turn_config::parse(args, &environment) {
+        Ok(Invocation::Run(settings)) => *settings,
+        Ok(_) => panic!("no run"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn planned(flags: &[&str]) -> Plan {
+    let machine = MACHINE.map(|ip| ip.parse::<IpAddr>().unwrap());
+    plan(&settings(flags), &machine, Vec::new()).unwrap()
+}
+
+fn words<T: ToString>(list: &[T]) -> Vec<String> {
+    list.iter().map(T::to_string).collect()
+}
+
+/// coturn opens these beside its listening addresses, whether those have such an address or not.
+#[test]
+fn further_endpoints_are_listened_on_and_their_address_is_relayed_from() {
+    let plan = planned(&[
+        "-L192.0.2.1",
+        "--aux-server=192.0.2.9:443",
+        "--aux-server=192.0.2.1:3478",
+    ]);
+    assert_eq!(words(&plan.endpoints), ["192.0.2.1:3478", "192.0.2.9:443"]);
+    assert_eq!(
+        words(&plan.relay.relays.addresses),
+        ["192.0.2.1", "192.0.2.9"]
+    );
+    // The drivers count on the order of those that take part in NAT discovery.
+    let plan = planned(&[
+        "-L192.0.2.1",
+        "-L192.0.2.2",
+        "--rfc5780",
+        "--aux-server=192.0.2.9:443",
+    ]);
+    assert_eq!(plan.endpoints.len(), 5);
+    assert_eq!(plan.endpoints[4].to_string(), "192.0.2.9:443");
+    assert!(plan.relay.discovery.is_some());
+}
+
+#[test]
+fn the_second_tls_port_is_opened_with_nat_discovery() {
+    let tls = ["-L192.0.2.1", "--cert=/pem/c", "--pkey=/pem/k"];
+    let at = |more: &[&str]| words(&planned(&[&tls[..], more].concat()).tls_endpoints);
+    assert_eq!(at(&[]), ["192.0.2.1:5349"]);
+    assert_eq!(at(&["--rfc5780"]), ["192.0.2.1:5349", "192.0.2.1:5350"]);
+    assert_eq!(
+        at(&["--rfc5780", "--alt-tls-listening-port=443"]),
+        ["192.0.2.1:5349", "192.0.2.1:443"]
+    );
+}
+
+#[test]
+fn servers_that_share_a_secret_share_the_key_of_their_nonces() {
+    let client = "192.0.2.77:5000".parse().unwrap();
+    let shared = "--stateless-nonce-secret=shared";
+    let nonce = planned(&[shared])
+        .relay
+        .nonce_key
+        .issue(client, 0, 1000, None);
+    let fresh = |flags: &[&str]| {
+        let relay = planned(flags).relay;
+        let verdict = relay
+            .nonce_key
+            .check(nonce.as_bytes(), client, 0, 1000, 600, &[]);
+        verdict == turn_auth::NonceVerdict::Fresh
+    };
+    assert!(fresh(&[shared]));
+    assert!(!fresh(&[]) && !fresh(&["--stateless-nonce-secret=another"]));
+}
