@@ -64,6 +64,13 @@ pub struct Parcel {
     packet: Vec<u8>,
 }
 
+impl Parcel {
+    /// Where its client is by now.
+    pub fn path(&self) -> Path {
+        self.path
+    }
+}
+
 impl std::fmt::Debug for Parcel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Parcel").finish_non_exhaustive()
@@ -136,14 +143,18 @@ impl Relay {
                 path,
                 bytes,
                 welcome,
-            } => self.answered_by_neighbour(path, bytes, welcome),
+            } => self.answered_by_neighbour(from, path, bytes, welcome),
             Said::Return { path, packet } => {
                 self.one_answered(&path);
                 self.act(Action::Serve { path, packet });
             }
             Said::Forget { path } => {
-                self.away.remove(&(&path).into());
-                self.occupied(&path, false);
+                // Late news of one worker are no news of another one, nor of a session that is here by now.
+                let away = self.away.get(&(&path).into());
+                if away.is_some_and(|away| away.worker == from) {
+                    self.away.remove(&(&path).into());
+                    self.occupied(&path, false);
+                }
             }
             Said::Leave { path } => {
                 if let Some(key) = self.visitors.get(&(from, (&path).into())).copied() {
@@ -181,6 +192,7 @@ impl Relay {
             mobility.ticket.lead_to(self.worker, key);
         }
         self.act(Action::Event(moved));
+        self.occupied(&path, true);
         if !packet.is_empty() {
             self.act(Action::Serve { path, packet });
         }
@@ -298,13 +310,28 @@ impl Relay {
         }
     }
 
-    fn answered_by_neighbour(&mut self, path: Path, bytes: Vec<u8>, welcome: bool) {
-        if let Some(away) = self.away.get_mut(&(&path).into()) {
-            let was_welcome = std::mem::replace(&mut away.welcome, welcome);
-            self.one_answered(&path);
-            if welcome != was_welcome {
-                self.occupied(&path, welcome);
+    fn answered_by_neighbour(&mut self, from: u16, path: Path, bytes: Vec<u8>, welcome: bool) {
+        let is_free = self.find(&path).is_none();
+        match self.away.get_mut(&(&path).into()) {
+            Some(away) if away.worker == from => {
+                let was_welcome = std::mem::replace(&mut away.welcome, welcome);
+                self.one_answered(&path);
+                if welcome != was_welcome {
+                    self.occupied(&path, welcome);
+                }
             }
+            // What came back of an earlier visit has been taken for the last of this one.
+            None if welcome && is_free => {
+                let away = Elsewhere {
+                    path,
+                    worker: from,
+                    welcome,
+                    unanswered: 0,
+                };
+                self.away.insert((&path).into(), away);
+                self.occupied(&path, true);
+            }
+            _ => {}
         }
         // Also where the path is forgotten by now: that is how the client's end of its session arrives here.
         if !bytes.is_empty() {

@@ -26,6 +26,7 @@ impl Worker {
 
     /// Takes over a session of another worker.
     pub(super) fn take_parcel(&mut self, parcel: Parcel, sockets: Vec<RelaySocket>) {
+        let path = parcel.path();
         let relays = self.relay.on_parcel(parcel).unwrap_or_default();
         for (relay, socket) in relays.into_iter().zip(sockets) {
             // Where the poller refuses it the session hears no peer, and ends with its lifetime.
@@ -39,12 +40,20 @@ impl Worker {
             }
             self.sockets.enlist(crate::source::Source::Relay(relay));
         }
+        // Its client may have gone on meanwhile.
+        if self.is_gone(&path) {
+            self.relay.on_link_closed(self.now, path.link);
+        }
         self.serve_actions();
     }
 
     /// Serves packets that have come back, each as if it had just come.
     pub(super) fn serve_returned(&mut self) {
         while let Some((path, packet)) = self.returned.pop_front() {
+            // Nothing may begin on a stream that has ended: nobody would tell its end again.
+            if self.is_gone(&path) {
+                continue;
+            }
             let slot = self.free_slots();
             let room = self.arena.buffer_mut(slot);
             let Some(room) = room.and_then(|buffer| buffer.get_mut(..packet.len())) else {
@@ -56,5 +65,9 @@ impl Worker {
             self.sockets.queue_output(output, &path, (slot, 0), 0);
             self.serve_actions();
         }
+    }
+
+    fn is_gone(&mut self, path: &Path) -> bool {
+        path.transport.is_stream() && self.sockets.streams.at_mut(path.link).is_none()
     }
 }
