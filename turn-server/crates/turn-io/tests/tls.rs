@@ -88,6 +88,20 @@ fn a_handshake_that_takes_too_long_is_closed_and_who_is_done_is_not() {
 }
 
 #[test]
+fn a_handshake_that_begins_late_and_does_not_go_on_is_closed() {
+    let mut setup = Setup::secure();
+    setup.config.handshake_patience = Duration::from_millis(100);
+    let server = Server::with(setup);
+    let mut stalled = server.client(Transport::Tcp, ON);
+    // Its silence outlasts what a handshake may take; it is that of any stranger.
+    std::thread::sleep(Duration::from_millis(300));
+    stalled.send(b"\x16\x03\x01\x02\x00\x01");
+    stalled.tcp().wait_for_end();
+    let stats = server.wait_for("it is counted", |stats| stats.io.streams_unopened == 1);
+    assert_eq!((stats.io.streams_idle, stats.io.streams_open), (0, 0));
+}
+
+#[test]
 fn handshakes_beyond_the_limit_are_refused_and_room_is_used_again() {
     let mut setup = Setup::secure();
     setup.config.max_handshakes = 1;

@@ -17,7 +17,10 @@ use crate::{Config, source::LINKS};
 pub(crate) struct Streams {
     connections: HashMap<LinkId, Connection, RandomState>,
     idle: Idle,
-    openings: Openings,
+    /// Headers that proxies owe, and handshakes, each from its beginning: who was silent for long has no less time, and none
+    /// without an end.
+    headers: Openings,
+    shakes: Openings,
     /// Links below belong to listening sockets.
     first: u32,
     next: u32,
@@ -33,7 +36,8 @@ impl Streams {
         Self {
             connections: HashMap::default(),
             idle: Idle::new(config.stream_patience),
-            openings: Openings::new(config.handshake_patience),
+            headers: Openings::new(config.handshake_patience),
+            shakes: Openings::new(config.handshake_patience),
             first,
             next: first,
             limit: config.max_streams,
@@ -68,8 +72,8 @@ impl Streams {
 
     pub(crate) fn insert(&mut self, now: Duration, link: LinkId, connection: Connection) {
         self.idle.watch(now, link);
-        if connection.stage() != Stage::Open {
-            self.openings.watch(now, link);
+        if connection.stage() == Stage::Preface {
+            self.headers.watch(now, link);
         }
         self.connections.insert(link, connection);
     }
@@ -88,7 +92,8 @@ impl Streams {
     }
 
     /// Counts a handshake that begins; tells whether there may be as many at a time.
-    pub(crate) fn begin_handshake(&mut self) -> bool {
+    pub(crate) fn begin_handshake(&mut self, now: Duration, link: LinkId) -> bool {
+        self.shakes.watch(now, link);
         self.handshakes += 1;
         self.handshakes <= self.max_handshakes
     }
@@ -100,17 +105,22 @@ impl Streams {
 
     /// When [`Streams::overdue`] and [`Streams::slow_to_open`] are to be asked next.
     pub(crate) fn next_look(&self) -> Option<Duration> {
-        let looks = [self.idle.next(), self.openings.next()];
+        let looks = [self.idle.next(), self.headers.next(), self.shakes.next()];
         looks.into_iter().flatten().min()
     }
 
     /// A connection that has begun to open and takes too long.
     pub(crate) fn slow_to_open(&mut self, now: Duration) -> Option<LinkId> {
         let connections = &self.connections;
-        self.openings.overdue(now, |link| {
-            connections.get(&link).is_some_and(|connection| {
-                matches!(connection.stage(), Stage::Preface | Stage::Handshake)
-            })
+        let is_at = |link, stage| {
+            (connections.get(&link)).is_some_and(|connection| connection.stage() == stage)
+        };
+        let late = self
+            .headers
+            .overdue(now, |link| is_at(link, Stage::Preface));
+        late.or_else(|| {
+            self.shakes
+                .overdue(now, |link| is_at(link, Stage::Handshake))
         })
     }
 

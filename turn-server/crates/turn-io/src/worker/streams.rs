@@ -131,7 +131,8 @@ impl Worker {
             return None;
         }
         // Before anything is computed for it.
-        if stage == Stage::Handshake && !self.sockets.streams.begin_handshake() {
+        let now = self.now.mono;
+        if stage == Stage::Handshake && !self.sockets.streams.begin_handshake(now, link) {
             self.sockets.counters.streams_refused += 1;
             self.lose_stream(link);
             return None;
