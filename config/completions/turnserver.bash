@@ -5,7 +5,7 @@ _turnserver() {
   if [[ $word == = ]]; then word=; elif [[ $flag == = ]]; then flag=${COMP_WORDS[COMP_CWORD-2]}; fi
   COMPREPLY=()
   case $flag in
-    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--config-file|-c|--pidfile|--cert|--pkey|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--config-file|-c|--pidfile|--control-socket|--cert|--pkey|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --allocation-default-address-family|-A) COMPREPLY=($(compgen -W 'ipv4 ipv6 keep' -- "$word")); return ;;
     --credential-expiry) COMPREPLY=($(compgen -W 'ignore refuse-refresh end-session' -- "$word")); return ;;
   esac
@@ -91,6 +91,7 @@ _turnserver() {
     --relay-threads=
     --cpus=
     --pidfile=
+    --control-socket=
     --fingerprint
     --software-attribute
     --stun-backward-compatibility

@@ -15,13 +15,14 @@ use tokio::{
 };
 use tracing::{info, warn};
 use turn_config::Origin;
-use turn_config::settings::{Settings, Verbosity};
+use turn_config::settings::Settings;
 use turn_io::{Backend, GuestHook, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
     Server, addresses,
     certificates::{self, Renewal},
+    control::{self, ControlSocket, Desk, Order, What, protocol::Level},
     descriptors,
     http::RelayPorts,
     logging, quickstart,
@@ -79,6 +80,7 @@ struct Started {
     failures: Failures,
     runtime: Runtime,
     pid_file: Option<PidFile>,
+    control: Option<ControlSocket>,
     signals: Signals,
     renewal: Renewal,
 }
@@ -134,6 +136,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     };
     let pid_file = settings.process.pid_file.as_deref();
     let pid_file = pid_file.map(PidFile::write).transpose()?;
+    let control = ControlSocket::bind(&settings.process.control)?;
     // Last of all: whoever waits for these lines may count on everything that could have failed.
     print!("{banner}");
     announce(&server, &http, settings.http.https);
@@ -143,6 +146,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         failures,
         runtime,
         pid_file,
+        control,
         signals,
         renewal,
     })
@@ -242,7 +246,6 @@ fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
 /// Starts the thread that writes sessions to the log: a slow disk holds up that thread and no worker.
 fn log_events(settings: &Settings) -> anyhow::Result<mpsc::SyncSender<Event>> {
     let (sender, events) = mpsc::sync_channel(EVENT_QUEUE);
-    let sessions = settings.logging.verbosity >= Verbosity::Sessions;
     let realm = settings.auth.realm.clone();
     let write = move || {
         for event in events {
@@ -250,6 +253,7 @@ fn log_events(settings: &Settings) -> anyhow::Result<mpsc::SyncSender<Event>> {
                 event: &event,
                 realm: &realm,
             };
+            let sessions = logging::level() >= Level::Sessions;
             match level(&event) {
                 tracing::Level::WARN => warn!("{line}"),
                 tracing::Level::INFO if sessions => info!("{line}"),
@@ -285,6 +289,19 @@ fn announce(server: &Server, http: &[SocketAddr], https: bool) {
     info!("Total auth threads: {threads}");
 }
 
+/// Does what an operator asks for over the control socket.
+fn obey(order: Order, renewal: &mut Renewal, server: &Server) {
+    let done = match order.what {
+        What::Reload => {
+            renewal.renew(server);
+            Ok("certificates are read again; the log says what came of it".to_owned())
+        }
+        What::Drain | What::Undrain => Err("draining is not built yet".to_owned()),
+    };
+    // Who asked may have given up meanwhile.
+    let _ = order.answer.send(done);
+}
+
 impl Started {
     fn serve(self) -> anyhow::Result<()> {
         let Self {
@@ -293,6 +310,7 @@ impl Started {
             mut failures,
             runtime,
             pid_file,
+            control,
             mut signals,
             mut renewal,
         } = self;
@@ -300,6 +318,10 @@ impl Started {
             let (stop, stopping) = watch::channel(false);
             let mut tasks = JoinSet::new();
             sites.serve(&mut tasks, &stopping);
+            let (desk, mut orders) = Desk::new(Arc::clone(&server));
+            if let Some(control) = control {
+                tasks.spawn(control::serve(control, Arc::clone(&desk), stopping.clone()));
+            }
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
             let end = loop {
@@ -309,6 +331,7 @@ impl Started {
                         Asked::Reload => renewal.renew(&server),
                     },
                     () = renewal.changed() => renewal.renew(&server),
+                    Some(order) = orders.recv() => obey(order, &mut renewal, &server),
                     Some(failure) = failures.recv() => break Err(anyhow::anyhow!("{failure}")),
                     Some(ended) = tasks.join_next() => {
                         break Err(anyhow::anyhow!("an HTTP server has ended: {ended:?}"));

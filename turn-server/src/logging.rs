@@ -5,12 +5,16 @@ use std::{
     fs::{File, OpenOptions},
     io,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
 use anyhow::Context as _;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
+    Registry,
     filter::LevelFilter,
     fmt::{
         FmtContext, FormatEvent, FormatFields, MakeWriter,
@@ -18,9 +22,14 @@ use tracing_subscriber::{
         time::{FormatTime, SystemTime},
         writer::{BoxMakeWriter, MakeWriterExt},
     },
+    layer::SubscriberExt as _,
     registry::LookupSpan,
+    reload,
+    util::SubscriberInitExt as _,
 };
 use turn_config::settings::{LogTarget, Logging, Verbosity};
+
+use crate::control::protocol::Level;
 
 /// Sends log lines where the operator wants them, from now on.
 ///
@@ -28,9 +37,11 @@ use turn_config::settings::{LogTarget, Logging, Verbosity};
 /// When a log file cannot be written.
 pub(crate) fn init(logging: &Logging) -> anyhow::Result<()> {
     let level = match logging.verbosity {
-        Verbosity::Normal | Verbosity::Sessions => LevelFilter::INFO,
-        Verbosity::Everything => LevelFilter::DEBUG,
+        Verbosity::Normal => Level::Info,
+        Verbosity::Sessions => Level::Sessions,
+        Verbosity::Everything => Level::Debug,
     };
+    let (filter, handle) = reload::Layer::new(filter(level));
     let writer = match &logging.target {
         LogTarget::Stdout => BoxMakeWriter::new(io::stdout),
         LogTarget::File(path) if logging.stdout_copy => {
@@ -38,13 +49,54 @@ pub(crate) fn init(logging: &Logging) -> anyhow::Result<()> {
         }
         LogTarget::File(path) => BoxMakeWriter::new(open(path)?),
     };
-    // A second server in one process keeps the first one's log.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        .event_format(Line)
+        .event_format(Line);
+    LEVEL.store(level as u8, Ordering::Relaxed);
+    // A second server in one process keeps the first one's log.
+    let initialized = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
         .try_init();
+    if initialized.is_ok() {
+        let _ = FILTER.set(handle);
+    }
     Ok(())
+}
+
+/// The [`Level`] in force, by its number.
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+
+/// What decides which lines are written.
+static FILTER: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+
+/// Which log lines are written.
+pub(crate) fn level() -> Level {
+    let number = LEVEL.load(Ordering::Relaxed);
+    let found = Level::ALL.into_iter().find(|level| *level as u8 == number);
+    found.unwrap_or(Level::Info)
+}
+
+/// Writes log lines of this level and above from now on.
+///
+/// # Errors
+/// When the log is not ours.
+pub(crate) fn set_level(level: Level) -> Result<(), String> {
+    let not_ours = || "the log belongs to the program around the server".to_owned();
+    let handle = FILTER.get().ok_or_else(not_ours)?;
+    handle.reload(filter(level)).map_err(|_| not_ours())?;
+    LEVEL.store(level as u8, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Lines about sessions are told apart where they are written.
+fn filter(level: Level) -> LevelFilter {
+    match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info | Level::Sessions => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+    }
 }
 
 fn open(path: &Path) -> anyhow::Result<LogFile> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tracing::error;
-use turn_proto::{Admin, IpRange, SessionRecord};
+use turn_proto::{Admin, IpRange, Piece, Selection, SessionId, SessionRecord, SessionView};
 
 use crate::{Dtls, FailureHook, Listening, Stats, Tls, mailbox::Mailbox, worker::Command};
 
@@ -81,6 +81,42 @@ impl Workers {
         }
         drop(answer);
         answers.into_iter().flatten().collect()
+    }
+
+    /// Asks one worker to describe selected sessions, from a place on: zero, or where the piece before says to go on. It looks at
+    /// a bounded number of them, between its packets. `None` when there is no such worker any more.
+    pub fn list(
+        &self,
+        worker: usize,
+        selection: &Arc<Selection>,
+        first: u32,
+    ) -> Option<Piece<SessionView>> {
+        self.ask(worker, |answer| {
+            Command::List(Arc::clone(selection), first, answer)
+        })
+    }
+
+    /// Asks one worker to end selected sessions, from a place on, as [`Workers::list`] does.
+    pub fn end(
+        &self,
+        worker: usize,
+        selection: &Arc<Selection>,
+        first: u32,
+    ) -> Option<Piece<SessionId>> {
+        self.ask(worker, |answer| {
+            Command::End(Arc::clone(selection), first, answer)
+        })
+    }
+
+    fn ask<T>(
+        &self,
+        worker: usize,
+        question: impl FnOnce(mpsc::Sender<T>) -> Command,
+    ) -> Option<T> {
+        let (answer, answers) = mpsc::channel();
+        self.handles.get(worker)?.send(question(answer));
+        // A worker that has failed drops the question with its channel.
+        answers.recv().ok()
     }
 
     /// Passes a command to every worker, which obeys it in its next turn.

@@ -30,6 +30,8 @@ pub(crate) struct Allocation {
     pub(crate) key: Option<SessionKey>,
     /// When the credential that made it expires (seconds since 1970), if it does.
     pub(crate) credential_until: Option<u64>,
+    /// When it was asked for.
+    pub(crate) started_at: Duration,
     pub(crate) phase: Phase,
     pub(crate) relays: RelayedAddresses,
     /// Counts against the quota as long as the allocation lives.

@@ -46,6 +46,8 @@ pub struct SessionRecord {
     pub created: ([u8; 12], Box<[u8]>),
     /// The name in the ticket of a mobile session (RFC 8016), a secret like the key.
     pub ticket: Option<[u8; 16]>,
+    /// How long it has been there.
+    pub age: Duration,
     /// What it has relayed so far.
     pub traffic: Traffic,
 }
@@ -115,6 +117,7 @@ impl Relay {
             user,
             key: record.key.clone().map(SessionKey::new),
             credential_until: record.credential_until,
+            started_at: now.mono.saturating_sub(record.age),
             phase: Phase::Active,
             relays,
             meter: ticket.meter(caps),
@@ -253,6 +256,7 @@ fn record(held: &Allocation, now: Duration) -> SessionRecord {
             .collect(),
         created: (held.created_by, held.created_reply.clone()),
         ticket: held.mobility.as_ref().map(|held| held.ticket.name()),
+        age: now.saturating_sub(held.started_at),
         traffic: held.traffic,
     }
 }

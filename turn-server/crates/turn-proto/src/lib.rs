@@ -56,6 +56,7 @@ mod respond;
 mod room;
 mod scope;
 mod session_key;
+mod sessions;
 mod shared;
 mod sharing;
 mod slab;
@@ -82,6 +83,7 @@ pub use relay::Relay;
 pub use reply_limit::ReplyLimit;
 pub use scope::Scope;
 pub use session_key::{KeyOrigin, SessionSecret};
+pub use sessions::{At, PeerView, Piece, Selection, SessionView};
 pub use shared::Shared;
 pub use stats::{Stats, Traffic};
 pub use types::{

@@ -94,6 +94,11 @@ impl<T> Slab<T> {
         })
     }
 
+    /// How many numbers have ever been in use at once: all values are below.
+    pub(crate) fn places(&self) -> u32 {
+        u32::try_from(self.places.len()).unwrap_or(u32::MAX)
+    }
+
     pub(crate) fn remove(&mut self, key: Key) -> Option<Box<T>> {
         let place = self.places.get_mut(key.index as usize)?;
         if place.generation != key.generation {

@@ -1,22 +1,46 @@
-//! `turnctl`: what an operator asks of a relay from outside. So far: `bench`.
+//! `turnctl`: what an operator asks of a relay: of a running one over its control socket, or by measuring.
 #![forbid(unsafe_code)]
 
 mod bench;
+mod control;
 
 use std::env;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const HELP: &str = "\
-Usage: turnctl COMMAND [OPTION]...
+use turn_server::control::protocol::SOCKET;
 
-Commands:
+const HELP: &str = "\
+Usage: turnctl [--socket=PATH] COMMAND [OPTION]...
+
+Ask a running server:
+  status       how it is
+  sessions     whom it serves
+  kill         end sessions; their clients are told at their next request (error 437)
+  drain        take no new sessions, and go on serving those that there are
+  undrain      take new sessions again
+  reload       read the configuration again, as on SIGHUP
+  log-level    show the log level, or set it: error, warn, info, sessions or debug
+  metrics      the page that Prometheus reads
+
+Which sessions (sessions, kill): those for which all that is given is true
+  --user=NAME              with or without the timestamp of a time-limited name
+  --id=NUMBER              as in the log
+  --client=ADDRESS[:PORT]  --relayed=ADDRESS[:PORT]  --peer=ADDRESS[:PORT]
+  --transport=udp|tcp|tls|dtls
+
+Without a server:
   bench        measure TURN servers side by side on this machine, or one anywhere (turnctl bench --help)
 
 Options:
-  --help       this text
-  --version    the version
+  --socket=PATH      where the server listens (its --control-socket; /run/turnserver/control.sock)
+  --json             the server's answer as it is, one line of JSON for each thing
+  --watch[=SECONDS]  (sessions) then what changes: + is new, - has ended, ~ has moved
+  --help             this text
+  --version          the version
+
+Exit codes: 0 done, 1 nobody to end, 2 usage, 3 failed.
 ";
 
 /// The command line cannot be used.
@@ -36,7 +60,19 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(USAGE);
     }
-    match arguments.next().as_deref() {
+    let mut socket = PathBuf::from(SOCKET);
+    let mut next = arguments.next();
+    if let Some(path) = next
+        .as_deref()
+        .and_then(|word| word.strip_prefix("--socket="))
+    {
+        socket = PathBuf::from(path);
+        next = arguments.next();
+    }
+    match next.as_deref() {
+        Some(command) if control::has(command) => {
+            control::run(&socket, command, &arguments.collect::<Vec<_>>())
+        }
         Some("bench") => bench::run(arguments.collect()),
         Some(bench::OWN_SESSION) => bench::run_session(arguments.collect()),
         // The two servers that `bench` compares with; for its own use.

@@ -49,6 +49,15 @@ pub(super) static GROUP: Group = Group {
             .may_be_empty()
             .unset("none is written")
             .example("/run/turnserver/turnserver.pid"),
+        option(
+            "control-socket",
+            Kind::Path,
+            "Unix socket for turnctl, open to the server's user and group; empty is none.",
+        )
+        .may_be_empty()
+        .unset("/run/turnserver/control.sock, where that folder exists")
+        .example("/run/turnserver/control.sock")
+        .ours(),
         flag("daemon", "Go to the background.")
             .short('o')
             .not_yet("it stays in the foreground, as systemd and containers expect"),

@@ -30,7 +30,7 @@ pub use logging::{LogTarget, Logging, Verbosity};
 pub use metrics::Metrics;
 pub use multiplex::Multiplex;
 pub use oauth::{OAuth, OAuthAlgorithm, OAuthKey};
-pub use process::Process;
+pub use process::{Control, Process};
 pub use redirect::{Alternate, Redirect};
 pub use relay::{DefaultFamily, External, Peers, Relay};
 pub use tls::Tls;

@@ -13,8 +13,21 @@ pub struct Process {
     pub workers: Option<NonZeroUsize>,
     /// Where the process id is written; `None`: nowhere.
     pub pid_file: Option<PathBuf>,
+    /// Where operators reach the running server.
+    pub control: Control,
     /// How long a packet may wait for its batch; `None`: it never waits.
     pub latency_budget: Option<Duration>,
+}
+
+/// Where the control socket is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// At the usual place, if this machine has its folder.
+    Usual,
+    /// Here.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
 }
 
 impl Process {
@@ -32,6 +45,11 @@ impl Process {
                 .text("pidfile")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
+            control: match values.text("control-socket") {
+                None => Control::Usual,
+                Some(path) if path.is_empty() => Control::Off,
+                Some(path) => Control::At(PathBuf::from(path)),
+            },
             latency_budget: values.duration("latency-budget"),
         }
     }

@@ -377,6 +377,11 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "software: true",
     ),
     (
+        "control-socket",
+        &["--control-socket=/tmp/control.sock"],
+        "control: At(\"/tmp/control.sock\")",
+    ),
+    (
         "prometheus",
         &["--prometheus"],
         "Metrics { address: None, port: 9641, path: \"/metrics\" }",

@@ -226,6 +226,7 @@ fn ours_are_the_documented_doors() {
             "http-api-key-file",
             "http-advertise",
             "http-allowed-origin",
+            "control-socket",
             "latency-budget",
             "unauth-reply-rate",
             "limit",

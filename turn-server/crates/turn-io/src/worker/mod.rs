@@ -16,12 +16,18 @@ mod streams;
 use std::{
     collections::VecDeque,
     io,
-    sync::mpsc::{Receiver, Sender, SyncSender},
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, SyncSender},
+    },
     time::Duration,
 };
 
 use mio::{Events, Poll, event::Event as Readiness};
-use turn_proto::{Admin, Event, IpRange, LinkId, Now, Passed, Relay, Reply, SessionRecord};
+use turn_proto::{
+    Admin, Event, IpRange, LinkId, Now, Passed, Piece, Relay, Reply, Selection, SessionId,
+    SessionRecord, SessionView,
+};
 use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
@@ -52,6 +58,9 @@ const SLOTS: usize = 2 * BATCH;
 /// milliseconds at most.
 const TURN: usize = 1024;
 
+/// Places of sessions that an operator's question looks at in one turn: a few hundred microseconds.
+const PIECE: u32 = 512;
+
 /// Events taken from the poller at once; the rest stays with the kernel until the next turn.
 const EVENTS: usize = 1024;
 
@@ -61,6 +70,10 @@ pub(crate) enum Command {
     Stats(Sender<Stats>),
     /// Tell the allocations.
     Sessions(Sender<Vec<SessionRecord>>),
+    /// Describe some of the selected sessions, from a place on.
+    List(Arc<Selection>, u32, Sender<Piece<SessionView>>),
+    /// End some of the selected sessions, from a place on.
+    End(Arc<Selection>, u32, Sender<Piece<SessionId>>),
     /// Tell the state machine.
     Admin(Admin),
     /// Accept connections with these settings from now on.
@@ -320,6 +333,14 @@ impl Worker {
                 }
                 Command::Sessions(asker) => {
                     let _ = asker.send(self.relay.export(self.now));
+                }
+                Command::List(selection, first, asker) => {
+                    let piece = (self.relay).list_sessions(self.now, &selection, first, PIECE);
+                    let _ = asker.send(piece);
+                }
+                Command::End(selection, first, asker) => {
+                    let _ = asker.send(self.relay.end_sessions(&selection, first, PIECE));
+                    self.serve_actions();
                 }
                 Command::Admin(command) => {
                     self.relay.on_command(self.now, command);

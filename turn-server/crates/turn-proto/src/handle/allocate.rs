@@ -81,6 +81,7 @@ impl Relay {
             user: requester.user.clone(),
             key: requester.key.clone(),
             credential_until: requester.expires_at,
+            started_at: now.mono,
             phase: Phase::Binding(binding),
             relays,
             meter: ports.ticket.meter(&self.config.guard.caps),
