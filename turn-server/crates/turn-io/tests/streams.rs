@@ -151,8 +151,9 @@ fn a_client_that_does_not_read_loses_data_and_not_its_session() {
     let mut last = None;
     peer.send_to(b"marker", relayed).unwrap();
     loop {
-        let Got::Channel(CHANNEL, payload) = client.receive() else {
-            panic!("another message")
+        let payload = match client.receive() {
+            Got::Channel(CHANNEL, payload) => payload,
+            other => panic!("after {last:?}: {other:?}"),
         };
         if payload == b"marker" {
             break;
