@@ -107,6 +107,28 @@ fn curl_fetches_a_configuration_and_uclient_relays_by_it_on_the_same_port_at_onc
     assert_eq!((well.status, well.body.as_str()), (200, "ok\n"));
 }
 
+/// What is served there is ours: no client gets to it by the relay, even where this machine's services are open to all.
+#[test]
+fn the_port_is_no_peer() {
+    let one = OnePort::start(&["--verbose"]);
+    let ice = one.ice();
+    let word = |name: &str| ice[name].as_str().unwrap().to_owned();
+    let (port, username, password) = (one.port.to_string(), word("username"), word("password"));
+    let mut arguments = vec!["-t", "-S", "-p", &port, "-e", "127.0.0.1", "-r", &port];
+    arguments.extend([
+        "-n",
+        "1",
+        "-c",
+        "-u",
+        &username,
+        "-w",
+        &password,
+        "127.0.0.1",
+    ]);
+    let said = format!("{:?}", uclient(None, &arguments));
+    assert!(said.contains("403"), "{said}");
+}
+
 /// Several requests on a connection, and a protocol that is not served.
 #[test]
 fn curl_keeps_its_connection_and_agrees_on_http_1_1() {
