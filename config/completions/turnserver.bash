@@ -28,6 +28,8 @@ _turnserver() {
     --proxy-protocol-from=
     --aux-server=
     --no-tls
+    --dtls
+    --no-dtls
     --rfc5780
     --relay-ip=
     --external-ip=

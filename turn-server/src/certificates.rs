@@ -1,4 +1,4 @@
-//! The files of TLS: read at the start, read again on a signal.
+//! The files of TLS and DTLS: read at the start, read again on a signal.
 
 use std::{
     fs, io,
@@ -13,19 +13,38 @@ use turn_config::{
     Origin,
     settings::{self, Settings},
 };
-use turn_io::{Tls, TlsMaterial, TlsPart};
+use turn_io::{Dtls, Tls, TlsError, TlsMaterial, TlsPart};
 
 use crate::Server;
 
 /// How often the files are looked at: renewed certificates are meant for days, and a look costs three system calls.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Reads the files and makes what connections are accepted with; `None` when TLS is not served.
+/// What clients are served with over TLS and over DTLS, as far as each is served.
+#[derive(Default)]
+pub(crate) struct Secured {
+    pub(crate) tls: Option<Tls>,
+    pub(crate) dtls: Option<Dtls>,
+}
+
+/// Reads the files and makes what connections are accepted with.
 ///
 /// # Errors
 /// Names the option, where it was given, the file, what is wrong, and what to do.
-pub(crate) fn load(settings: &Settings) -> anyhow::Result<Option<Tls>> {
-    let Some(tls) = &settings.tls else {
+pub(crate) fn load(settings: &Settings) -> anyhow::Result<Secured> {
+    let (tls, dtls) = (&settings.tls, &settings.dtls);
+    Ok(Secured {
+        tls: make(settings, tls.as_ref(), Tls::new)?,
+        dtls: make(settings, dtls.as_ref(), Dtls::new)?,
+    })
+}
+
+fn make<T>(
+    settings: &Settings,
+    tls: Option<&settings::Tls>,
+    make: impl FnOnce(&TlsMaterial) -> Result<T, TlsError>,
+) -> anyhow::Result<Option<T>> {
+    let Some(tls) = tls else {
         return Ok(None);
     };
     let read = |part: TlsPart, path: &Path| {
@@ -42,7 +61,7 @@ pub(crate) fn load(settings: &Settings) -> anyhow::Result<Option<Tls>> {
         groups: tls.groups.clone(),
         tls12: tls.tls12,
     };
-    let made = Tls::new(&material)
+    let made = make(&material)
         .map_err(|error| anyhow::anyhow!("{}: {error}", subject(settings, tls, error.part())))?;
     Ok(Some(made))
 }
@@ -92,7 +111,7 @@ type Look = (SystemTime, u64);
 impl Renewal {
     /// Begins with the files as they are. Must be called inside a tokio runtime.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let tls = settings.tls.as_ref();
+        let tls = settings.tls.as_ref().or(settings.dtls.as_ref());
         let files = tls.map_or_else(Vec::new, |tls| {
             let files = [
                 Some(&tls.certificate),
@@ -126,11 +145,19 @@ impl Renewal {
         // First, so that a change during the reading is noticed by the next look.
         self.seen = look(&self.files);
         match load(&self.settings) {
-            Ok(Some(tls)) => {
-                server.secure_with(&tls);
+            Ok(Secured {
+                tls: None,
+                dtls: None,
+            }) => info!("TLS is not served, so there are no certificates to read"),
+            Ok(Secured { tls, dtls }) => {
+                if let Some(tls) = tls {
+                    server.secure_with(&tls);
+                }
+                if let Some(dtls) = dtls {
+                    server.secure_datagrams_with(&dtls);
+                }
                 info!("TLS certificates are renewed for new connections");
             }
-            Ok(None) => info!("TLS is not served, so there are no certificates to read"),
             Err(error) => error!("the old TLS certificates are kept: {error:#}"),
         }
     }

@@ -21,7 +21,7 @@ use turn_proto::Event;
 
 use crate::{
     Server, addresses,
-    certificates::{self, Renewal},
+    certificates::{self, Renewal, Secured},
     control::{self, ControlSocket, Desk, Order, What, protocol::Level},
     descriptors,
     http::RelayPorts,
@@ -168,6 +168,14 @@ fn relay_ports(settings: &Settings, server: &Server) -> RelayPorts {
     }
 }
 
+/// Looks at what the settings name and the configuration does not show: the files of TLS and DTLS.
+///
+/// # Errors
+/// What would end the start.
+pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    certificates::load(settings).map(|_| ())
+}
+
 fn warn_of(settings: &Settings) {
     for warning in &settings.warnings {
         match warning.severity {
@@ -191,6 +199,7 @@ fn start_workers(
     };
     // As in coturn: behind a proxy, nobody comes past it.
     let proxied = !plan.proxy_endpoints.is_empty();
+    let Secured { tls, dtls } = certificates::load(settings)?;
     let io = turn_io::Config {
         udp: listen(settings.listening.udp, &plan.endpoints),
         tcp: listen(settings.listening.tcp && !proxied, &plan.endpoints),
@@ -200,7 +209,10 @@ fn start_workers(
             &plan.proxy_endpoints,
         ),
         proxies: relay_config::ranges(&settings.listening.proxies),
-        security: certificates::load(settings)?,
+        security: tls,
+        dtls: plan.dtls_endpoints.clone(),
+        secure_datagrams: dtls,
+        plain_datagrams: settings.listening.udp,
         guests,
         plain_streams: settings.listening.tcp,
         relay_addresses: plan.relay.relays.addresses.clone(),

@@ -106,6 +106,19 @@ fn describe() {
         "Requests refused and packets dropped by a limit"
     );
     describe_counter!("turnpike_tls_handshakes_total", "TLS handshakes completed");
+    describe_gauge!("turnpike_dtls_associations", "DTLS associations of clients");
+    describe_counter!(
+        "turnpike_dtls_handshakes_total",
+        "DTLS handshakes completed"
+    );
+    describe_counter!(
+        "turnpike_dtls_cookies_asked_total",
+        "Clients over DTLS asked to show that they receive"
+    );
+    describe_counter!(
+        "turnpike_dtls_closed_total",
+        "DTLS associations ended or not begun by the server, by reason"
+    );
     describe_counter!(
         "turnpike_https_connections_total",
         "Connections on the ports for TLS that speak HTTP"
@@ -165,6 +178,16 @@ fn allocations(stats: &Stats, shared: &Shared) {
     counter!("turnpike_https_connections_total").absolute(stats.io.streams_handed_over);
     gauge!("turnpike_streams").set(stats.io.streams_open as f64);
     let io = &stats.io;
+    gauge!("turnpike_dtls_associations").set(io.dtls_associations as f64);
+    counter!("turnpike_dtls_handshakes_total").absolute(io.dtls_handshakes);
+    counter!("turnpike_dtls_cookies_asked_total").absolute(io.dtls_asked);
+    for (reason, count) in [
+        ("refused", io.dtls_refused),
+        ("no_handshake", io.dtls_unopened),
+        ("no_allocation", io.dtls_idle),
+    ] {
+        counter!("turnpike_dtls_closed_total", "reason" => reason).absolute(count);
+    }
     for (reason, count) in [
         ("client_denied", io.streams_denied),
         ("too_many", io.streams_refused),
@@ -198,6 +221,7 @@ fn drops(stats: &Stats) {
         ("send_queue_full", io.datagrams_dropped_full),
         ("send_failed", io.datagrams_failed),
         ("stream_queue_full", io.stream_messages_dropped),
+        ("no_dtls_association", io.dtls_stray),
         ("event_queue_full", io.events_dropped),
     ] {
         counter!("turnpike_dropped_packets_total", "reason" => reason).absolute(count);

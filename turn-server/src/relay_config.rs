@@ -35,6 +35,8 @@ pub struct Plan {
     pub endpoints: Vec<SocketAddr>,
     /// Where clients over TLS are listened to, besides those.
     pub tls_endpoints: Vec<SocketAddr>,
+    /// Where clients over DTLS are listened to, besides where those over UDP are.
+    pub dtls_endpoints: Vec<SocketAddr>,
     /// Where proxies connect.
     pub proxy_endpoints: Vec<SocketAddr>,
 }
@@ -67,6 +69,7 @@ pub fn plan(
         }
     }
     let tls_endpoints = tls_endpoints(settings, &listening, &endpoints);
+    let dtls_endpoints = dtls_endpoints(settings, &listening, &endpoints);
     let proxy_endpoints = proxy_endpoints(settings, &listening);
     if settings.http.https {
         // Any of them leads to the control plane. (A port that the system chooses is not known yet; nobody serves on one.)
@@ -81,6 +84,7 @@ pub fn plan(
         relay: Arc::new(Config { discovery, ..relay }),
         shared,
         tls_endpoints,
+        dtls_endpoints,
         proxy_endpoints,
         listening,
         endpoints,
@@ -144,11 +148,31 @@ fn tls_endpoints(
     let Some(tls) = &settings.tls else {
         return Vec::new();
     };
-    let ports = [Some(tls.port), tls.alternate_port];
-    let at = (ports.into_iter().flatten())
-        .flat_map(|port| listening.iter().map(move |ip| SocketAddr::new(*ip, port)));
-    at.filter(|at| !settings.listening.tcp || tls.port == 0 || !plain.contains(at))
+    secure_ports(tls, listening)
+        .filter(|at| !settings.listening.tcp || tls.port == 0 || !plain.contains(at))
         .collect()
+}
+
+/// Where datagrams are listened to for DTLS: on the plain ports, if they are not open for plain clients already, and on the
+/// ports for TLS on each address.
+fn dtls_endpoints(
+    settings: &Settings,
+    listening: &[IpAddr],
+    plain: &[SocketAddr],
+) -> Vec<SocketAddr> {
+    let Some(dtls) = &settings.dtls else {
+        return Vec::new();
+    };
+    let secure = secure_ports(dtls, listening);
+    let secure = secure.filter(|at| dtls.port == 0 || !plain.contains(at));
+    let plain = plain.iter().copied().filter(|_| !settings.listening.udp);
+    plain.chain(secure).collect()
+}
+
+/// The ports for TLS and DTLS, on each address.
+fn secure_ports(tls: &settings::Tls, listening: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
+    let ports = [Some(tls.port), tls.alternate_port].into_iter().flatten();
+    ports.flat_map(|port| listening.iter().map(move |ip| SocketAddr::new(*ip, port)))
 }
 
 fn config(

@@ -145,6 +145,15 @@ impl Server {
         }
     }
 
+    /// The same for DTLS associations.
+    pub fn secure_datagrams_with(&self, dtls: &turn_io::Dtls) {
+        if let Drive::Workers(workers) = &self.drive
+            && let Some(workers) = lock(workers).as_ref()
+        {
+            workers.secure_datagrams_with(dtls);
+        }
+    }
+
     /// The ports and quotas of all workers; those of a server over conns are its conns' own, and not here.
     pub fn shared(&self) -> &Shared {
         &self.shared
@@ -341,6 +350,7 @@ impl Builder {
             listening: vec![ip],
             endpoints: vec![self.listen],
             tls_endpoints: Vec::new(),
+            dtls_endpoints: Vec::new(),
             proxy_endpoints: Vec::new(),
         })
     }

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Run(settings)) => run(*settings, &Mode::Configured),
         Ok(Invocation::CheckConfig(settings)) => {
             print!("{}", settings.explain());
-            ExitCode::SUCCESS
+            check(&settings)
         }
         Ok(Invocation::Help(text)) => {
             print!("{text}");
@@ -31,6 +31,16 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn check(settings: &Settings) -> ExitCode {
+    match daemon::check(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("turnserver: {error:#}");
+            ExitCode::FAILURE
         }
     }
 }

@@ -73,6 +73,7 @@ pub fn reread(
         }
         settings = rebuilt(&values, &fresh, environment, &restart)?;
         settings.tls.clone_from(&running.tls);
+        settings.dtls.clone_from(&running.dtls);
     }
     note_files(running, &settings, &mut changed);
     Ok(Reread {

@@ -2,8 +2,6 @@
 
 use crate::option::{Group, Kind, flag, number, option, port};
 
-const NEEDS_DTLS: &str = "DTLS is not served yet";
-
 pub(super) static GROUP: Group = Group {
     title: "Listening",
     options: &[
@@ -72,7 +70,8 @@ pub(super) static GROUP: Group = Group {
         port(
             "tls-listening-port",
             0,
-            "Port for clients over TLS; TLS and plain TCP are told apart on this port and on listening-port.",
+            "Port for clients over TLS and DTLS; TLS and plain TCP are told apart on this port and on listening-port, and so are DTLS and \
+             plain UDP.",
         )
         .default("5349")
         .example("5349"),
@@ -129,8 +128,12 @@ pub(super) static GROUP: Group = Group {
         )
         .no_effect("the kernel spreads clients over all workers on every port"),
         flag("no-tls", "Do not serve clients over TLS."),
-        flag("dtls", "Serve clients over DTLS.").not_yet(NEEDS_DTLS),
-        flag("no-dtls", "Do not serve clients over DTLS.").no_effect("DTLS is off unless asked for"),
+        flag(
+            "dtls",
+            "Serve clients over DTLS 1.2 as well, on tls-listening-port and on listening-port; it needs a certificate with an \
+             ECDSA key, and clients are shown the certificate without its chain.",
+        ),
+        flag("no-dtls", "Do not serve clients over DTLS, whatever dtls says."),
         flag(
             "rfc5780",
             "Answer NAT discovery (RFC 5780) with two addresses of one family and alt-listening-port; a bare Binding request of \

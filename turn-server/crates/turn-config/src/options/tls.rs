@@ -11,7 +11,7 @@ pub(super) static GROUP: Group = Group {
         option(
             "cert",
             Kind::Path,
-            "PEM file with the certificate and its chain; with pkey, clients are served over TLS.",
+            "PEM file with the certificate and its chain; with pkey, clients are served over TLS, and with dtls over DTLS.",
         )
         .unset("turn_server_cert.pem where configuration files are searched, else TLS is off")
         .example("/etc/letsencrypt/live/turn.example.org/fullchain.pem")
@@ -34,7 +34,7 @@ pub(super) static GROUP: Group = Group {
         option(
             "CA-file",
             Kind::Path,
-            "PEM file of authorities; every TLS client must show a certificate that one of them signed.",
+            "PEM file of authorities; every client over TLS or DTLS must show a certificate that one of them signed.",
         )
         .unset("no client is asked for a certificate")
         .example("/etc/turnserver/ca.pem")
@@ -47,7 +47,7 @@ pub(super) static GROUP: Group = Group {
             .not_yet("clients are shown the certificate and no bare key"),
         flag("tlsv1", "Offer TLS 1.0.").no_effect(OLD_TLS),
         flag("tlsv1_1", "Offer TLS 1.1.").no_effect(OLD_TLS),
-        flag("no-tlsv1_2", "Offer nothing below TLS 1.3.")
+        flag("no-tlsv1_2", "Offer nothing below TLS 1.3; dtls needs 1.2.")
             .reloads(),
         flag("no-tlsv1", "Do not offer TLS 1.0.").removed(OLD_TLS),
         flag("no-tlsv1_1", "Do not offer TLS 1.1.").removed(OLD_TLS),

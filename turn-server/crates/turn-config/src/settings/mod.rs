@@ -65,6 +65,8 @@ pub struct Settings {
     pub lifetimes: Lifetimes,
     /// TLS; `None` when it is not served.
     pub tls: Option<Tls>,
+    /// DTLS; `None` when it is not served.
+    pub dtls: Option<Tls>,
     /// What messages carry besides what the RFCs ask for.
     pub wire: Wire,
     /// Where clients are sent instead of being served.
@@ -120,7 +122,7 @@ impl Settings {
         let stun = Stun::build(values, report);
         let listening = Listening::build(values, report);
         let auth = Auth::build(values, stun, profile, environment, report);
-        let tls = Tls::build(values, &listening, profile, environment, report);
+        let (tls, dtls) = Tls::build(values, &listening, profile, environment, report);
         Settings {
             relay: Relay::build(values, &listening, report),
             quotas: Quotas::build(values, report),
@@ -134,6 +136,7 @@ impl Settings {
             metrics: Metrics::build(values, report),
             http: Http::build(values, &auth, tls.is_some(), profile, environment, report),
             tls,
+            dtls,
             listening,
             stun,
             auth,

@@ -1,4 +1,4 @@
-//! TLS: which files, and what is offered.
+//! TLS and DTLS: which files, and what is offered.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ const DEFAULTS: [(&str, &str); 2] = [
     ("pkey", "turn_server_pkey.pem"),
 ];
 
-/// Says how clients are served over TLS.
+/// Says how clients are served over TLS, or over DTLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// The port for it; 0: the system chooses.
@@ -36,25 +36,26 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// `None` when clients are not served over TLS: by the operator's word, or without a certificate.
+    /// For TLS, and for DTLS; `None` for what is not served: by the operator's word, or without a certificate.
     pub(super) fn build(
         values: &Values,
         listening: &Listening,
         profile: Profile,
         environment: &Environment<'_>,
         report: &mut Report,
-    ) -> Option<Tls> {
-        let files = if values.flag("no-tls") {
-            None
-        } else {
+    ) -> (Option<Tls>, Option<Tls>) {
+        let (streams, datagrams) = (!values.flag("no-tls"), wants_dtls(values, report));
+        let files = if streams || datagrams {
             files(values, profile, environment, report)
+        } else {
+            None
         };
         let Some([certificate, key]) = files else {
-            say_off(values, listening, report);
-            return None;
+            say_off(values, listening, datagrams, report);
+            return (None, None);
         };
         let file = |option| values.text(option).map(|name| located(&name, environment));
-        Some(Tls {
+        let served = Tls {
             port: values.port("tls-listening-port").unwrap_or_default(),
             alternate_port: alternate_port(values, report),
             certificate,
@@ -63,7 +64,16 @@ impl Tls {
             ciphers: values.text("cipher-list"),
             groups: values.text("ec-curve-name"),
             tls12: !values.flag("no-tlsv1_2"),
-        })
+        };
+        if datagrams && !served.tls12 {
+            report.problem(
+                values.origin("no-tlsv1_2"),
+                "dtls serves DTLS 1.2, which is TLS 1.2 over UDP, and no-tlsv1_2 forbids that",
+                "Remove one of them.",
+            );
+        }
+        let tls = streams.then(|| served.clone());
+        (tls, datagrams.then_some(served))
     }
 }
 
@@ -85,6 +95,17 @@ fn alternate_port(values: &Values, report: &mut Report) -> Option<u16> {
         0 => port.checked_add(1),
         given => Some(given).filter(|given| *given != port),
     }
+}
+
+fn wants_dtls(values: &Values, report: &mut Report) -> bool {
+    let (wanted, forbidden) = (values.flag("dtls"), values.flag("no-dtls"));
+    if wanted && forbidden {
+        report.warn(
+            values.origin("no-dtls"),
+            "DTLS is off: no-dtls is given, and it counts more than dtls",
+        );
+    }
+    wanted && !forbidden
 }
 
 /// Certificate and key, both or neither.
@@ -133,7 +154,14 @@ fn located(name: &str, environment: &Environment<'_>) -> PathBuf {
 }
 
 /// Says that TLS is off where somebody seems to count on it.
-fn say_off(values: &Values, listening: &Listening, report: &mut Report) {
+fn say_off(values: &Values, listening: &Listening, datagrams: bool, report: &mut Report) {
+    if datagrams {
+        return report.problem(
+            values.origin("dtls"),
+            "dtls is given, and there is no certificate",
+            "Add cert=FILE and pkey=FILE, or remove dtls.",
+        );
+    }
     let forbidden = values.flag("no-tls");
     let reason = if forbidden {
         "no-tls is given"

@@ -103,6 +103,16 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "no-tls = yes",
     ),
     (
+        "dtls",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--dtls"],
+        "dtls: Some(Tls { port: 5349",
+    ),
+    (
+        "no-dtls",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--dtls", "--no-dtls"],
+        "no-dtls = yes",
+    ),
+    (
         "CA-file",
         &["--cert=/c.pem", "--pkey=/k.pem", "--CA-file=/ca.pem"],
         "client_authorities: Some(\"/ca.pem\")",
@@ -619,7 +629,8 @@ fn picture_without_warnings(settings: &Settings) -> String {
     ));
     line(format!("{:?} {:?}", settings.quotas, settings.lifetimes));
     line(format!("{:?}", settings.caps));
-    line(format!("{:?}", settings.tls));
+    line(format!("tls: {:?}", settings.tls));
+    line(format!("dtls: {:?}", settings.dtls));
     line(format!("{:?}", settings.wire));
     line(format!("{:?}", settings.logging));
     line(format!("{:?} {:?}", settings.process, settings.metrics));

@@ -185,12 +185,11 @@ fn flags_that_coturn_lost_are_accepted() {
         "--no-tlsv1",
         "--no-tlsv1_1",
         "--no-cli",
-        "--no-dtls",
         "--no-loopback-peers",
         "--dh2066",
         "--prod",
     ]);
-    assert_eq!(settings.warnings.len(), 7);
+    assert_eq!(settings.warnings.len(), 6);
 }
 
 #[test]

@@ -54,6 +54,56 @@ fn a_certificate_without_a_key_ends_the_start_and_files_that_lie_there_by_chance
 }
 
 #[test]
+fn dtls_is_served_with_the_certificate_of_tls_and_without_tls_too() {
+    let base = ["-n", "--static-auth-secret=s", "--dtls"];
+    let with = |more: &[&str]| run_with_files(&[&base[..], more].concat(), &[]);
+    let files = ["--cert=/c.pem", "--pkey=/k.pem"];
+    let Ok(Invocation::Run(settings)) = with(&files) else {
+        panic!("refused")
+    };
+    assert!(settings.tls.is_some());
+    assert_eq!(settings.dtls, settings.tls);
+    let alone = [&files[..], &["--no-tls", "--no-udp", "--no-tcp"]].concat();
+    let Ok(Invocation::Run(settings)) = with(&alone) else {
+        panic!("refused")
+    };
+    assert_eq!(settings.tls, None);
+    assert!(settings.dtls.is_some());
+}
+
+#[test]
+fn dtls_that_cannot_be_served_ends_the_start() {
+    let base = ["-n", "--static-auth-secret=s", "--dtls"];
+    let refusal = |more: &[&str]| match run_with_files(&[&base[..], more].concat(), &[]) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("accepted"),
+    };
+    assert!(refusal(&[]).contains("Add cert=FILE and pkey=FILE, or remove dtls."));
+    let without_version = refusal(&["--cert=/c.pem", "--pkey=/k.pem", "--no-tlsv1_2"]);
+    assert!(without_version.contains("dtls serves DTLS 1.2"));
+    // It was needed for long to turn off what was on by itself.
+    let args = ["-n", "--static-auth-secret=s", "--no-dtls"];
+    let Ok(Invocation::Run(settings)) = run_with_files(&args, &[]) else {
+        panic!("refused")
+    };
+    assert_eq!(settings.dtls, None);
+    let says = |warning: &turn_config::Warning| warning.to_string().contains("dtls");
+    assert!(!settings.warnings.iter().any(says));
+}
+
+#[test]
+fn no_dtls_counts_more_than_dtls_and_says_so() {
+    let args = "-n --static-auth-secret=s --dtls --no-dtls --cert=/c.pem --pkey=/k.pem";
+    let args: Vec<&str> = args.split(' ').collect();
+    let Ok(Invocation::Run(settings)) = run_with_files(&args, &[]) else {
+        panic!("refused")
+    };
+    assert_eq!(settings.dtls, None);
+    let says = |warning: &turn_config::Warning| warning.to_string().contains("DTLS is off");
+    assert!(settings.warnings.iter().any(says));
+}
+
+#[test]
 fn tls_alone_is_a_way_to_reach_the_server() {
     let args = ["-n", "--static-auth-secret=s", "--no-udp", "--no-tcp"];
     let Err(error) = run_with_files(&args, &[]) else {
