@@ -11,7 +11,7 @@ use std::{
 
 use socket2::SockRef;
 use support::{Client, LOOPBACKS, PATIENCE, Server, Setup};
-use turn_proto::Transport;
+use turn_proto::{Caps, Good, Holder, Transport};
 use turn_wire::{Class, Method, attr};
 
 const ON: &str = LOOPBACKS[0];
@@ -95,6 +95,31 @@ fn bytes_go_both_ways_as_they_are() {
     let stats = server.workers.stats().relay;
     assert_eq!(stats.traffic.peer_sent_bytes, sent.len() as u64);
     assert_eq!(stats.traffic.client_sent_bytes, 12);
+}
+
+#[test]
+fn a_limited_session_is_slowed_down_and_loses_nothing() {
+    let server = Server::with(Setup {
+        adjust: |rules| {
+            let caps = Caps::default().with(Holder::Session, Good::BytesPerSecond, 100_000);
+            rules.guard.caps = caps;
+        },
+        ..Setup::default()
+    });
+    let (_control, mut data, mut peer) = joined(&server);
+    let sent = pattern(200_000, 7);
+    let (copy, mut writer) = (sent.clone(), data.try_clone().unwrap());
+    let writing = std::thread::spawn(move || writer.write_all(&copy).unwrap());
+    assert_eq!(receive(&mut peer, sent.len()), sent);
+    writing.join().unwrap();
+    // The other way has its own share.
+    peer.write_all(&sent[..50_000]).unwrap();
+    assert_eq!(receive(&mut data, 50_000), sent[..50_000]);
+    let stats = server.workers.stats().relay;
+    assert_eq!(stats.traffic.peer_sent_bytes, sent.len() as u64);
+    // A second's worth and a quarter may come at once; the rest has waited.
+    let waited = stats.limits.of(Holder::Session, Good::BytesPerSecond);
+    assert!(waited >= 3, "{waited}");
 }
 
 #[test]

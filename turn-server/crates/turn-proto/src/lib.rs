@@ -75,6 +75,7 @@ pub use handover::{Flow, RelayedRecord, SessionRecord};
 pub use multiplex::{Member, Multiplex};
 pub use neighbours::{Message, Parcel};
 pub use peer::{Nat64Prefix, PeerAddr, PeerIp};
+pub use peer_connection::Share;
 pub use peers::{IpRange, PeerDenied, PeerPolicy};
 pub use ports::{PortClaim, PortPool};
 pub use quota::{ConnectionTicket, Quotas};

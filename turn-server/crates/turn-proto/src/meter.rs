@@ -57,41 +57,102 @@ impl Meter {
         direction: Direction,
         length: usize,
     ) -> Result<(), Capped> {
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let bytes = u64::try_from(length).unwrap_or(u64::MAX);
-        let each = || {
-            self.paces.iter().flatten().flat_map(|(holder, pace)| {
-                let words = [
-                    (Good::BytesPerSecond, &pace.bytes, bytes),
-                    (Good::PacketsPerSecond, &pace.packets, 1),
-                ];
-                words.into_iter().filter_map(move |(good, words, amount)| {
-                    let limit = caps.of(*holder, good);
-                    let word = words.get(direction as usize)?;
-                    (limit > 0).then_some((*holder, good, word, limit, amount))
-                })
-            })
-        };
-        for (holder, good, word, ..) in each() {
-            if word.load(Ordering::Relaxed) > now.saturating_add(SECOND) {
-                return Err(Capped { holder, good });
+        let late = nanoseconds(now).saturating_add(SECOND);
+        for word in self.words(caps, direction) {
+            if word.held.load(Ordering::Relaxed) > late {
+                return Err(word.capped);
             }
         }
-        for (.., word, limit, amount) in each() {
-            let cost = amount.saturating_mul(SECOND).div_ceil(limit);
-            let charged = |held: u64| Some(held.max(now).saturating_add(cost));
-            // The closure always gives a value, so this cannot fail.
-            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged);
-        }
+        self.charge(caps, now, direction, length);
         Ok(())
     }
+
+    /// How many bytes of a stream may pass at once: a quarter of a second's worth, and none while a second's worth and more is
+    /// ahead of its time. Of a stream nothing can be dropped, so it waits where a packet would be.
+    pub(crate) fn share(
+        &self,
+        caps: &Caps,
+        now: Duration,
+        direction: Direction,
+    ) -> Result<usize, Wait> {
+        let late = nanoseconds(now).saturating_add(SECOND);
+        let mut share = u64::MAX;
+        let mut wait: Option<(u64, Capped)> = None;
+        for word in self.words(caps, direction) {
+            let held = word.held.load(Ordering::Relaxed);
+            if held > late && wait.is_none_or(|(latest, _)| held > latest) {
+                wait = Some((held, word.capped));
+            }
+            if word.capped.good == Good::BytesPerSecond {
+                share = share.min((word.limit / 4).max(1));
+            }
+        }
+        if let Some((held, capped)) = wait {
+            let until = Duration::from_nanos(held.saturating_sub(SECOND));
+            return Err(Wait { until, capped });
+        }
+        Ok(usize::try_from(share).unwrap_or(usize::MAX))
+    }
+
+    /// Counts what has passed, as one packet of so many bytes.
+    pub(crate) fn charge(&self, caps: &Caps, now: Duration, direction: Direction, length: usize) {
+        let now = nanoseconds(now);
+        let bytes = u64::try_from(length).unwrap_or(u64::MAX);
+        for word in self.words(caps, direction) {
+            let amount = match word.capped.good {
+                Good::BytesPerSecond => bytes,
+                _ => 1,
+            };
+            let cost = amount.saturating_mul(SECOND).div_ceil(word.limit);
+            let charged = |held: u64| Some(held.max(now).saturating_add(cost));
+            // The closure always gives a value, so this cannot fail.
+            let _ = (word.held).fetch_update(Ordering::Relaxed, Ordering::Relaxed, charged);
+        }
+    }
+
+    /// What is limited in a direction.
+    fn words(&self, caps: &Caps, direction: Direction) -> impl Iterator<Item = Word<'_>> {
+        self.paces.iter().flatten().flat_map(move |(holder, pace)| {
+            let words = [
+                (Good::BytesPerSecond, &pace.bytes),
+                (Good::PacketsPerSecond, &pace.packets),
+            ];
+            words.into_iter().filter_map(move |(good, words)| {
+                let (holder, limit) = (*holder, caps.of(*holder, good));
+                let held = words.get(direction as usize)?;
+                (limit > 0).then_some(Word {
+                    capped: Capped { holder, good },
+                    held,
+                    limit,
+                })
+            })
+        })
+    }
+}
+
+/// Until when a stream has to wait, and for which limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) until: Duration,
+    pub(crate) capped: Capped,
+}
+
+/// One limit, and how far ahead of its time it is used.
+struct Word<'m> {
+    capped: Capped,
+    held: &'m AtomicU64,
+    limit: u64,
+}
+
+fn nanoseconds(now: Duration) -> u64 {
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use super::{Direction, Meter, Pace};
+    use super::{Direction, Meter, Pace, Wait};
     use crate::{Capped, Caps, Good, Holder};
 
     fn meter() -> Meter {
@@ -177,5 +238,41 @@ mod tests {
             held.take(&least, Duration::from_secs(60), Direction::ToPeer, 1)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_stream_waits_where_packets_are_dropped_and_keeps_to_the_same_rate() {
+        for holder in Holder::ALL {
+            let caps = Caps::default().with(holder, Good::BytesPerSecond, 100_000);
+            let meter = meter();
+            let (mut now, mut passed) = (Duration::from_secs(7), 0);
+            let end = now + Duration::from_secs(10);
+            while now < end {
+                match meter.share(&caps, now, Direction::ToPeer) {
+                    Ok(share) => {
+                        assert_eq!(share, 25_000);
+                        meter.charge(&caps, now, Direction::ToPeer, share);
+                        passed += share;
+                    }
+                    Err(Wait { until, capped }) => {
+                        assert!(until > now);
+                        let good = Good::BytesPerSecond;
+                        assert_eq!(capped, Capped { holder, good });
+                        now = until;
+                    }
+                }
+                // The other way is free.
+                assert!(meter.share(&caps, now, Direction::ToClient).is_ok());
+            }
+            assert!(
+                (1_100_000..=1_150_000).contains(&passed),
+                "{holder:?}: {passed}"
+            );
+        }
+        let tiny = Caps::default().with(Holder::User, Good::BytesPerSecond, 1);
+        let share = meter().share(&tiny, Duration::MAX, Direction::ToPeer);
+        assert_eq!(share, Ok(1));
+        let share = meter().share(&Caps::default(), Duration::ZERO, Direction::ToPeer);
+        assert_eq!(share, Ok(usize::MAX));
     }
 }

@@ -1,13 +1,22 @@
 //! Connections from peers (RFC 6062 §5.3), the bytes on joined ones, and the ends of all (§5.5).
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use turn_wire::Method;
 
 use crate::{
-    Action, ConnectionId, Now, PeerAddr, RelayId, connections::Phase, external, relay::Relay,
-    slab::Key, timers::Due,
+    Action, ConnectionId, Now, PeerAddr, RelayId, connections::Phase, external, meter::Direction,
+    relay::Relay, slab::Key, timers::Due,
 };
+
+/// How much of one direction of a stream may pass, where the operator limits rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// At most so many bytes, then it is to be asked again.
+    Bytes(usize),
+    /// Nothing before this monotonic time.
+    After(Duration),
+}
 
 impl Relay {
     /// Takes a connection that a peer has made to a relayed address. `None`: it is to be closed at once, for the peer has no
@@ -25,17 +34,49 @@ impl Relay {
         connection
     }
 
+    /// How much of a joined connection may pass now, to the peer and to the client.
+    pub fn connection_shares(&mut self, now: Now, connection: ConnectionId) -> [Share; 2] {
+        let held = self.connections.get(&connection);
+        let allocation = held.and_then(|held| self.allocations.get(held.allocation));
+        let Some(meter) = allocation.and_then(|held| held.meter.as_ref()) else {
+            return [Share::Bytes(usize::MAX); 2];
+        };
+        let caps = &self.config.guard.caps;
+        [Direction::ToPeer, Direction::ToClient].map(|direction| {
+            match meter.share(caps, now.mono, direction) {
+                Ok(bytes) => Share::Bytes(bytes),
+                Err(wait) => {
+                    self.stats.limits.count(wait.capped);
+                    Share::After(wait.until)
+                }
+            }
+        })
+    }
+
     /// Takes the news that bytes have passed a joined connection.
     pub fn on_connection_data(
         &mut self,
+        now: Now,
         connection: ConnectionId,
         to_peer: usize,
         to_client: usize,
     ) {
         let held = self.connections.get(&connection);
-        let allocation = held.and_then(|held| self.allocations.get_mut(held.allocation));
-        let mut counted = allocation.map(|allocation| &mut allocation.traffic);
-        for traffic in [Some(&mut self.stats.traffic), counted.take()]
+        let mut allocation = held.and_then(|held| self.allocations.get_mut(held.allocation));
+        let caps = &self.config.guard.caps;
+        if let Some(meter) = allocation.as_ref().and_then(|held| held.meter.as_ref()) {
+            let ways = [
+                (Direction::ToPeer, to_peer),
+                (Direction::ToClient, to_client),
+            ];
+            for (direction, bytes) in ways.into_iter().filter(|(_, bytes)| *bytes > 0) {
+                meter.charge(caps, now.mono, direction, bytes);
+            }
+        }
+        let counted = allocation
+            .as_mut()
+            .map(|allocation| &mut allocation.traffic);
+        for traffic in [Some(&mut self.stats.traffic), counted]
             .into_iter()
             .flatten()
         {

@@ -12,7 +12,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use support::{Answer, Client, Got, World, address, config};
 use turn_proto::{
-    Admin, ConnectionId, Event, IpRange, Path, PeerPolicy, RelayId, Reply, Transport,
+    Admin, Caps, ConnectionId, Event, Good, Holder, IpRange, Path, PeerPolicy, RelayId, Reply,
+    Share, Transport,
 };
 use turn_wire::{Class, Family, MessageView, Method, Packet, RequestBuilder, attr};
 
@@ -505,8 +506,12 @@ fn a_stricter_policy_closes_connections() {
 fn bytes_that_pass_are_counted_for_the_session_and_for_all() {
     let (mut world, mut client, _) = allocated();
     let connection = connected(&mut world, &mut client, PEER);
-    world.relay.on_connection_data(connection, 1_000, 0);
-    world.relay.on_connection_data(connection, 0, 234);
+    world
+        .relay
+        .on_connection_data(world.now(), connection, 1_000, 0);
+    world
+        .relay
+        .on_connection_data(world.now(), connection, 0, 234);
     client.refresh(&mut world, 0);
     let traffic = world
         .events
@@ -525,6 +530,45 @@ fn bytes_that_pass_are_counted_for_the_session_and_for_all() {
         (234, 234)
     );
     assert_eq!(world.relay.stats().traffic, traffic);
+}
+
+#[test]
+fn connections_share_the_rates_of_their_session_and_wait_where_packets_are_dropped() {
+    let mut limited = config();
+    limited.guard.caps = Caps::default().with(Holder::Session, Good::BytesPerSecond, 40_000);
+    let mut world = World::new(limited);
+    let mut client = control();
+    request_allocation(&mut world, &mut client, |request| request).relayed();
+    let both = ["203.0.113.5:80", "203.0.113.5:81"];
+    let both = both.map(|peer| connected(&mut world, &mut client, peer));
+    let (mut passed, free) = (0, Share::Bytes(10_000));
+    for turn in 0.. {
+        let connection = both[turn % 2];
+        let now = world.now();
+        let [to_peer, to_client] = world.relay.connection_shares(now, connection);
+        assert_eq!(to_client, free, "the other way");
+        let Share::Bytes(bytes) = to_peer else { break };
+        world.relay.on_connection_data(now, connection, bytes, 0);
+        passed += bytes;
+    }
+    // A second's worth, and the share that goes over it.
+    assert_eq!(passed, 50_000);
+    let at = world.now + Duration::from_millis(250);
+    for connection in both {
+        let shares = world.relay.connection_shares(world.now(), connection);
+        assert_eq!(shares, [Share::After(at), free]);
+    }
+    let limits = world.relay.stats().limits;
+    assert_eq!(limits.of(Holder::Session, Good::BytesPerSecond), 3);
+    world.pass(Duration::from_millis(250));
+    let shares = world.relay.connection_shares(world.now(), both[0]);
+    assert_eq!(shares, [free; 2]);
+    // Where nothing is limited, nothing waits.
+    let now = world.now();
+    let unlimited = Admin::Configure(Arc::new(config()));
+    world.relay.on_command(now, unlimited);
+    let shares = world.relay.connection_shares(now, both[0]);
+    assert_eq!(shares, [Share::Bytes(usize::MAX); 2]);
 }
 
 #[test]

@@ -69,12 +69,12 @@ pub(super) static GROUP: Group = Group {
             .default("300")
             .example("300")
             .reloads(),
-        number("max-bps", 0, u64::MAX, "bytes per second", "Bytes per second of one session, each direction; more are dropped; 0 is unlimited.")
+        number("max-bps", 0, u64::MAX, "bytes per second", "Bytes per second of one session, each direction; more are dropped, and of TCP relaying delayed; 0 is unlimited.")
             .short('s')
             .default("0")
             .example("3000000")
             .reloads(),
-        number("bps-capacity", 0, u64::MAX, "bytes per second", "Bytes per second of all sessions, each direction; more are dropped; 0 is unlimited.")
+        number("bps-capacity", 0, u64::MAX, "bytes per second", "Bytes per second of all sessions, each direction; more are dropped, and of TCP relaying delayed; 0 is unlimited.")
             .short('B')
             .default("0")
             .example("100000000")

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use mio::net::TcpStream;
-use turn_proto::ConnectionId;
+use turn_proto::{ConnectionId, Share};
 
 use super::pump::Pump;
 use crate::streams::{Backlog, Bytes};
@@ -28,6 +28,8 @@ pub(crate) struct DataConnection {
     pub(crate) client: Option<Bytes>,
     pub(crate) to_peer: Pump,
     pub(crate) to_client: Pump,
+    /// When it is looked at again, if it waits because of a limit.
+    pub(super) rests_until: Option<Duration>,
     /// When bytes have last passed.
     pub(crate) moved_at: Duration,
     /// Whether one direction is at its end, which is noted once.
@@ -59,6 +61,7 @@ impl DataConnection {
             client: None,
             to_peer: Pump::default(),
             to_client: Pump::default(),
+            rests_until: None,
             moved_at: Duration::ZERO,
             half_closed: false,
         }
@@ -71,17 +74,27 @@ impl DataConnection {
         self.client = Some(client.bytes);
     }
 
-    /// Moves what can be moved, at most one read of each side.
+    /// Moves what can be moved, at most one read of each side, and no more than may pass to the peer and to the client.
     ///
     /// # Errors
     /// When either side is broken.
-    pub(crate) fn turn(&mut self, now: Duration, scratch: &mut [u8]) -> io::Result<Turn> {
+    pub(crate) fn turn(
+        &mut self,
+        now: Duration,
+        scratch: &mut [u8],
+        shares: [Share; 2],
+    ) -> io::Result<Turn> {
         let Some(client) = &mut self.client else {
             return Ok(Turn::default());
         };
         client.flush()?;
-        let to_peer = self.to_peer.step(client, &mut self.peer, scratch)?;
-        let to_client = self.to_client.step(&mut self.peer, client, scratch)?;
+        let [most_to_peer, most_to_client] = shares.map(|share| match share {
+            Share::Bytes(most) => most,
+            Share::After(_) => 0,
+        });
+        let (to_peer, to_client) = (&mut self.to_peer, &mut self.to_client);
+        let to_peer = to_peer.step(client, &mut self.peer, scratch, most_to_peer)?;
+        let to_client = to_client.step(&mut self.peer, client, scratch, most_to_client)?;
         if to_peer.moved + to_client.moved > 0 {
             self.moved_at = now;
         }

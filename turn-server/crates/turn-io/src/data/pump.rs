@@ -56,7 +56,7 @@ impl Pump {
         self.finished
     }
 
-    /// Writes what waits; if nothing does any more, reads once and writes that.
+    /// Writes what waits; if nothing does any more, reads once, at most so many bytes, and writes that.
     ///
     /// # Errors
     /// When either side is broken.
@@ -65,6 +65,7 @@ impl Pump {
         from: &mut impl Side,
         to: &mut impl Side,
         scratch: &mut [u8],
+        most: usize,
     ) -> io::Result<Step> {
         while !self.backlog.is_empty() {
             match to.write(self.backlog.as_slice())? {
@@ -74,7 +75,11 @@ impl Pump {
             }
         }
         let mut step = Step::default();
-        if self.readable && !self.ended {
+        let room = most.min(scratch.len());
+        if self.readable
+            && !self.ended
+            && let Some(scratch) = scratch.get_mut(..room).filter(|room| !room.is_empty())
+        {
             match from.read(scratch)? {
                 Incoming::Nothing { more } => {
                     self.readable = more;
@@ -195,19 +200,24 @@ mod tests {
         to.room = 2;
         let mut pump = pump();
         let mut scratch = [0; 16];
-        let step = pump.step(&mut from, &mut to, &mut scratch).unwrap();
+        let step = pump
+            .step(&mut from, &mut to, &mut scratch, usize::MAX)
+            .unwrap();
         let expected = Step {
             moved: 5,
             more: false,
         };
         assert_eq!(step, expected);
         for _ in 0..3 {
-            let step = pump.step(&mut from, &mut to, &mut scratch).unwrap();
+            let step = pump
+                .step(&mut from, &mut to, &mut scratch, usize::MAX)
+                .unwrap();
             assert_eq!(step, Step::default());
         }
         assert_eq!(from.reads.len(), 1, "read without room");
         to.room = 100;
-        pump.step(&mut from, &mut to, &mut scratch).unwrap();
+        pump.step(&mut from, &mut to, &mut scratch, usize::MAX)
+            .unwrap();
         assert_eq!(to.written, b"firstsecond");
     }
 
@@ -218,14 +228,17 @@ mod tests {
         let mut pump = pump();
         let mut scratch = [0; 16];
         for _ in 0..3 {
-            pump.step(&mut from, &mut to, &mut scratch).unwrap();
+            pump.step(&mut from, &mut to, &mut scratch, usize::MAX)
+                .unwrap();
             assert!(!to.finished && !pump.is_finished());
         }
         to.room = 3;
-        pump.step(&mut from, &mut to, &mut scratch).unwrap();
+        pump.step(&mut from, &mut to, &mut scratch, usize::MAX)
+            .unwrap();
         assert!(to.finished && pump.is_finished());
         assert_eq!(to.written, b"last");
-        pump.step(&mut from, &mut to, &mut scratch).unwrap();
+        pump.step(&mut from, &mut to, &mut scratch, usize::MAX)
+            .unwrap();
     }
 
     #[test]
@@ -235,15 +248,49 @@ mod tests {
         let mut pump = pump();
         let mut scratch = [0; 16];
         let mut steps = 0;
-        while pump.step(&mut from, &mut to, &mut scratch).unwrap().more {
+        while pump
+            .step(&mut from, &mut to, &mut scratch, usize::MAX)
+            .unwrap()
+            .more
+        {
             steps += 1;
         }
         assert_eq!((steps, pump.readable), (2, false));
         from.reads.push_back(b"c".to_vec());
-        pump.step(&mut from, &mut to, &mut scratch).unwrap();
+        pump.step(&mut from, &mut to, &mut scratch, usize::MAX)
+            .unwrap();
         assert_eq!(to.written, b"ab");
         pump.readable = true;
-        pump.step(&mut from, &mut to, &mut scratch).unwrap();
+        pump.step(&mut from, &mut to, &mut scratch, usize::MAX)
+            .unwrap();
         assert_eq!(to.written, b"abc");
+    }
+
+    #[test]
+    fn no_more_is_read_than_may_pass_and_nothing_while_nothing_may() {
+        /// Reads as much as it is let.
+        struct Endless(usize);
+        impl Side for Endless {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<Incoming> {
+                assert!(!into.is_empty());
+                self.0 += into.len();
+                let count = into.len();
+                Ok(Incoming::Bytes { count, more: true })
+            }
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Ok(0)
+            }
+            fn finish(&mut self) -> bool {
+                true
+            }
+        }
+        let (mut from, mut to) = (Endless(0), Script::default());
+        to.room = 1_000;
+        let (mut pump, mut scratch) = (pump(), [0; 16]);
+        for (most, expected) in [(3, 3), (0, 3), (100, 19)] {
+            let step = pump.step(&mut from, &mut to, &mut scratch, most).unwrap();
+            assert_eq!((from.0, to.written.len()), (expected, expected));
+            assert_eq!(step.more, most > 0);
+        }
     }
 }

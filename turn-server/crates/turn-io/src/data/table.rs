@@ -1,7 +1,8 @@
 //! All connections with peers of one worker, by place and by name.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
     time::Duration,
 };
 
@@ -33,6 +34,8 @@ pub(crate) struct DataConnections {
     names: HashMap<ConnectionId, u32, RandomState>,
     /// Connections with one direction at its end, soonest first.
     lingering: VecDeque<(Duration, ConnectionId)>,
+    /// Connections that wait because of a limit, each at most once.
+    resting: BinaryHeap<Reverse<(Duration, ConnectionId)>>,
     limit: usize,
 }
 
@@ -44,6 +47,7 @@ impl DataConnections {
             free: Vec::new(),
             names: HashMap::default(),
             lingering: VecDeque::new(),
+            resting: BinaryHeap::new(),
             limit,
         }
     }
@@ -103,9 +107,42 @@ impl DataConnections {
         self.lingering.push_back((now + LAST_WORDS, id));
     }
 
-    /// When [`DataConnections::overdue`] is to be asked next.
+    /// A connection is to be looked at again at this time, when more of it may pass.
+    pub(crate) fn rest(&mut self, id: ConnectionId, until: Duration) {
+        let held = self.place_of(id).and_then(|place| self.at_mut(place));
+        if let Some(connection) = held.filter(|held| held.rests_until.is_none()) {
+            connection.rests_until = Some(until);
+            self.resting.push(Reverse((until, id)));
+        }
+    }
+
+    /// The place of a connection that has waited long enough.
+    pub(crate) fn rested(&mut self, now: Duration) -> Option<u32> {
+        while let Some(Reverse((at, id))) = self.resting.peek().copied() {
+            if at > now {
+                return None;
+            }
+            self.resting.pop();
+            let Some(place) = self.place_of(id) else {
+                continue;
+            };
+            // Names are used again: only the one that is waiting.
+            if let Some(held) = self
+                .at_mut(place)
+                .filter(|held| held.rests_until == Some(at))
+            {
+                held.rests_until = None;
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// When [`DataConnections::overdue`] and [`DataConnections::rested`] are to be asked next.
     pub(crate) fn next_look(&self) -> Option<Duration> {
-        self.lingering.front().map(|(at, _)| *at)
+        let lingering = self.lingering.front().map(|(at, _)| *at);
+        let resting = self.resting.peek().map(|Reverse((at, _))| *at);
+        lingering.into_iter().chain(resting).min()
     }
 
     /// A connection whose other direction has been silent for too long.
@@ -170,5 +207,28 @@ mod tests {
         assert_eq!(table.overdue(LAST_WORDS), None);
         assert_eq!(table.overdue(LAST_WORDS * 2), Some(speaker));
         assert_eq!(table.next_look(), None);
+    }
+
+    #[test]
+    fn who_waits_for_a_limit_is_looked_at_once_when_it_is_time() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut table = DataConnections::new(3);
+        let second = Duration::from_secs;
+        for (id, until) in [(1, 9), (2, 5), (3, 7)] {
+            table.insert(connection(&server, id));
+            table.rest(ConnectionId(id), second(until));
+            table.rest(ConnectionId(id), second(until + 1));
+        }
+        table.remove(ConnectionId(3));
+        assert_eq!(table.next_look(), Some(second(5)));
+        assert_eq!(table.rested(second(4)), None);
+        assert_eq!(table.rested(second(8)), Some(1));
+        assert_eq!(table.rested(second(8)), None);
+        table.rest(ConnectionId(2), second(12));
+        assert_eq!(
+            (table.rested(second(12)), table.rested(second(12))),
+            (Some(0), Some(1))
+        );
+        assert_eq!((table.rested(second(99)), table.next_look()), (None, None));
     }
 }

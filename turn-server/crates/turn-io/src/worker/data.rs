@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use mio::{Interest, event::Event as Readiness, net::TcpStream};
-use turn_proto::{ConnectionId, LinkId, RelayId, Reply};
+use turn_proto::{ConnectionId, LinkId, RelayId, Reply, Share};
 
 use super::{
     Served, Worker,
@@ -94,14 +94,20 @@ impl Worker {
             return Served::NOTHING;
         };
         let (id, now) = (connection.id, self.now.mono);
-        let Ok(turn) = connection.turn(now, scratch) else {
+        let shares = self.relay.connection_shares(self.now, id);
+        let Ok(turn) = connection.turn(now, scratch, shares) else {
             self.lose_data(id);
             return Served::NOTHING;
         };
+        for share in shares {
+            if let Share::After(until) = share {
+                self.sockets.data.rest(id, until);
+            }
+        }
         let moved = turn.to_peer + turn.to_client;
         if moved > 0 {
             self.relay
-                .on_connection_data(id, turn.to_peer, turn.to_client);
+                .on_connection_data(self.now, id, turn.to_peer, turn.to_client);
         }
         if turn.over {
             self.lose_data(id);
@@ -114,8 +120,12 @@ impl Worker {
         }
     }
 
-    /// Closes connections whose one direction is at its end while the other stays silent.
+    /// Goes on with connections that have waited because of a limit, and closes those whose one direction is at its end while
+    /// the other stays silent.
     pub(super) fn serve_silent_data(&mut self) {
+        while let Some(place) = self.sockets.data.rested(self.now.mono) {
+            self.sockets.enlist(Source::Data(place, Half::Peer));
+        }
         while let Some(id) = self.sockets.data.overdue(self.now.mono) {
             self.lose_data(id);
         }
