@@ -8,6 +8,7 @@
 mod adapters;
 mod chance;
 mod clock;
+mod doors;
 mod gate;
 pub mod hub;
 mod ice;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use ice_api::ApiState;
 
+pub use doors::{Doors, PeerJsDoor};
 pub use gate::Gate;
 pub use ice::{Asker, IceFuture, IceSource, IceUnavailable};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub gate: Gate,
     /// Where members get their ICE servers.
     pub ice: Arc<dyn IceSource>,
+    /// Which protocols are spoken.
+    pub doors: Doors,
     /// Served at `/v1/ice` and `/?service=turn`, if there is one.
     pub api: Option<ApiState>,
 }
@@ -52,6 +56,7 @@ pub(crate) struct Shared {
     gate: Gate,
     ice: Arc<dyn IceSource>,
     api: Option<ApiState>,
+    doors: Doors,
 }
 
 impl Signaling {
@@ -62,12 +67,14 @@ impl Signaling {
             gate,
             ice,
             api,
+            doors,
         } = config;
         Signaling(Arc::new(Shared {
             board: Switchboard::start(limits),
             gate,
             ice,
             api,
+            doors,
         }))
     }
 

@@ -15,6 +15,7 @@ use axum::routing::{any, get};
 use ice_api::Host;
 use serde::Deserialize;
 
+use crate::adapters::peerjs;
 use crate::session::{Profile, Visitor};
 use crate::{Shared, pages, session};
 
@@ -26,10 +27,18 @@ const MAX_WRITE_BUFFER: usize = 256 * 1024;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let api = shared.api.clone().map(ice_api::router).unwrap_or_default();
-    Router::new()
-        .route("/", any(root))
-        .route("/ws", get(native))
-        .route("/ws/stream", get(stream))
+    let doors = &shared.doors;
+    let mut routes = Router::new().route("/", any(root));
+    if doors.native {
+        routes = routes.route("/ws", get(native));
+    }
+    if doors.stream {
+        routes = routes.route("/ws/stream", get(stream));
+    }
+    if let Some(door) = &doors.peerjs {
+        routes = routes.merge(peerjs::http::routes(door));
+    }
+    routes
         .route("/call", get(page))
         .route("/send", get(page))
         .route("/receive", get(page))
@@ -57,17 +66,17 @@ async fn root(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     }
     if request.headers().contains_key(header::UPGRADE) {
         let (parts, _) = request.into_parts();
-        return upgrade(shared, parts, Profile::FirstMessage).await;
+        return welcome(shared, parts, Profile::FirstMessage).await;
     }
     pages::serve("index.html", request.headers())
 }
 
 async fn native(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    upgrade(shared, request.into_parts().0, Profile::Native).await
+    welcome(shared, request.into_parts().0, Profile::Native).await
 }
 
 async fn stream(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    upgrade(shared, request.into_parts().0, Profile::Stream).await
+    welcome(shared, request.into_parts().0, Profile::Stream).await
 }
 
 async fn page(uri: Uri, headers: HeaderMap) -> Response {
@@ -85,14 +94,8 @@ struct Shown {
     key: Option<String>,
 }
 
-async fn upgrade(shared: Arc<Shared>, mut parts: Parts, profile: Profile) -> Response {
-    if !shared.gate.admits_origin(&parts.headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            "This origin is not allowed; see --allowed-origin.\n",
-        )
-            .into_response();
-    }
+/// Lets in who says in the query or in the first message who it is.
+async fn welcome(shared: Arc<Shared>, parts: Parts, profile: Profile) -> Response {
     let Ok(Query(shown)) = Query::<Shown>::try_from_uri(&parts.uri) else {
         return (StatusCode::BAD_REQUEST, "The query is malformed.\n").into_response();
     };
@@ -100,22 +103,42 @@ async fn upgrade(shared: Arc<Shared>, mut parts: Parts, profile: Profile) -> Res
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip());
+    // Clients of the call service name their user at the upgrade; nothing else does.
+    let named = shown.token.is_some();
+    let profile = match (profile, shared.doors.native, shared.doors.stream) {
+        (Profile::FirstMessage, true, _) if named => Profile::Native,
+        (Profile::FirstMessage, true, false) => Profile::Native,
+        (Profile::FirstMessage, false, true) => Profile::Stream,
+        (Profile::FirstMessage, false, false) => return StatusCode::NOT_FOUND.into_response(),
+        (profile, _, _) => profile,
+    };
+    let visitor = Visitor {
+        token: shown.token,
+        key: shown.key,
+        wants_key: shared.gate.wants_key(source, &parts.headers),
+        ..Visitor::new(profile)
+    };
+    upgrade(shared, parts, visitor).await
+}
+
+/// Makes a WebSocket of a request, if it comes from a page that may connect.
+pub(crate) async fn upgrade(
+    shared: Arc<Shared>,
+    mut parts: Parts,
+    mut visitor: Visitor,
+) -> Response {
+    if !shared.gate.admits_origin(&parts.headers) {
+        return (
+            StatusCode::FORBIDDEN,
+            "This origin is not allowed; see --allowed-origin.\n",
+        )
+            .into_response();
+    }
     let host = parts
         .headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let visitor = Visitor {
-        // Clients of the call service name their user at the upgrade; nothing else does.
-        profile: if profile == Profile::FirstMessage && shown.token.is_some() {
-            Profile::Native
-        } else {
-            profile
-        },
-        host: host.and_then(|host| Host::from_authority(host).ok()),
-        token: shown.token,
-        key: shown.key,
-        wants_key: shared.gate.wants_key(source, &parts.headers),
-    };
+    visitor.host = host.and_then(|host| Host::from_authority(host).ok());
     let socket = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(socket) => socket,
         Err(rejection) => return rejection.into_response(),

@@ -13,10 +13,11 @@ use tokio_tungstenite::tungstenite;
 use tracing::{debug, warn};
 
 use crate::adapters::native::Native;
+use crate::adapters::peerjs::{Claim, PeerJs};
 use crate::adapters::stream::Stream;
-use crate::adapters::{Adapter, Opening, Request};
+use crate::adapters::{Adapter, Opening, Request, Unwelcome};
 use crate::hub::{
-    CloseReason, ConnectionId, Departure, Event, Identity, Name, Pace, Refusal, UserId,
+    CloseReason, Command, ConnectionId, Departure, Event, Identity, Name, Pace, Refusal, UserId,
 };
 use crate::ice::Asker;
 use crate::outbox::Outbox;
@@ -41,6 +42,8 @@ pub(crate) enum Profile {
     Stream,
     /// The first message tells.
     FirstMessage,
+    /// Peers; everything is said at the upgrade.
+    PeerJs,
 }
 
 /// What the upgrade said about its client.
@@ -51,6 +54,22 @@ pub(crate) struct Visitor {
     pub(crate) key: Option<String>,
     /// Has to show the run's key.
     pub(crate) wants_key: bool,
+    /// The id that a peer asks for.
+    pub(crate) claim: Option<Claim>,
+}
+
+impl Visitor {
+    /// One of whom nothing else is known.
+    pub(crate) fn new(profile: Profile) -> Visitor {
+        Visitor {
+            profile,
+            host: None,
+            token: None,
+            key: None,
+            wants_key: true,
+            claim: None,
+        }
+    }
 }
 
 /// A close frame: a code (RFC 6455 §7.4, IANA's registry) and words.
@@ -72,18 +91,7 @@ type Step = Result<(), Ending>;
 pub(crate) async fn run(mut socket: WebSocket, shared: Arc<Shared>, visitor: Visitor) {
     let stopping = shared.board.stopping();
     let farewell = match introduce(&mut socket, &shared, &visitor).await {
-        Ok((identity, adapter, first)) => {
-            converse(
-                &mut socket,
-                &shared,
-                &visitor,
-                identity,
-                adapter,
-                first,
-                stopping,
-            )
-            .await
-        }
+        Ok(introduced) => converse(&mut socket, &shared, &visitor, introduced, stopping).await,
         Err(Ending(_, farewell)) => farewell,
     };
     if let Some(farewell) = farewell {
@@ -91,16 +99,33 @@ pub(crate) async fn run(mut socket: WebSocket, shared: Arc<Shared>, visitor: Vis
     }
 }
 
+/// Somebody who may come in.
+struct Introduced {
+    identity: Identity,
+    adapter: Box<dyn Adapter>,
+    first: First,
+}
+
+/// What is done first, once the client is greeted.
+enum First {
+    Nothing,
+    /// What the client said to introduce itself.
+    Said(Utf8Bytes),
+    /// What its upgrade asked for.
+    Asked(Command),
+}
+
 /// Learns who is there, from the upgrade if that said enough, else from the first message.
 async fn introduce(
     socket: &mut WebSocket,
     shared: &Shared,
     visitor: &Visitor,
-) -> Result<(Identity, Box<dyn Adapter>, Option<Utf8Bytes>), Ending> {
+) -> Result<Introduced, Ending> {
     let complete = visitor.token.is_some() && (visitor.key.is_some() || !visitor.wants_key);
-    let first = match complete && visitor.profile != Profile::FirstMessage {
-        true => None,
-        false => match timeout(shared.board.limits().hello, first_message(socket)).await {
+    let first = match visitor.profile {
+        Profile::PeerJs => None,
+        Profile::Native | Profile::Stream if complete => None,
+        _ => match timeout(shared.board.limits().hello, first_message(socket)).await {
             Ok(first) => Some(first?),
             Err(_) => return Err(Ending(Departure::Lost, Some(NO_HELLO))),
         },
@@ -109,10 +134,41 @@ async fn introduce(
         .as_ref()
         .map(|text| Opening::read(text))
         .unwrap_or_default();
+    let mut adapter: Box<dyn Adapter> = match visitor.profile {
+        Profile::FirstMessage if opening.kind == "register" => Box::new(Stream::default()),
+        Profile::Native | Profile::FirstMessage => Box::new(Native),
+        Profile::Stream => Box::new(Stream::default()),
+        Profile::PeerJs => Box::new(PeerJs::default()),
+    };
+    let identity = match identify(shared, visitor, &opening) {
+        Ok(identity) => identity,
+        Err(unwelcome) => {
+            if let Some(text) = adapter.write_unwelcome(unwelcome) {
+                // Whoever does not take it is closed all the same.
+                let _ = timeout(WRITE_LIMIT, socket.send(Message::Text(text.into()))).await;
+            }
+            return Err(Ending(Departure::Closed, Some(AUTHENTICATION_FAILED)));
+        }
+    };
+    let asked = visitor
+        .claim
+        .as_ref()
+        .map(|claim| First::Asked(claim.command()));
+    Ok(Introduced {
+        identity,
+        adapter,
+        first: asked.unwrap_or_else(|| first.map_or(First::Nothing, First::Said)),
+    })
+}
+
+/// Says who is there, if whoever it is may come in.
+fn identify(shared: &Shared, visitor: &Visitor, opening: &Opening) -> Result<Identity, Unwelcome> {
+    if visitor.profile == Profile::PeerJs && visitor.claim.is_none() {
+        return Err(Unwelcome::NoName);
+    }
     let key = visitor.key.as_deref().or(opening.key.as_deref());
-    let refused = Ending(Departure::Closed, Some(AUTHENTICATION_FAILED));
     if visitor.wants_key && !shared.gate.is_key(key) {
-        return Err(refused);
+        return Err(Unwelcome::BadKey);
     }
     let named = visitor.token.as_deref().or(opening.token.as_deref());
     // Guests are known to others by their names, and nobody else may have them.
@@ -121,22 +177,10 @@ async fn introduce(
         Some(named) => Name::parse(named),
         None => chance::guest(),
     };
-    let Some(name) = name else {
-        return Err(refused);
-    };
-    let adapter: Box<dyn Adapter> = match visitor.profile {
-        Profile::FirstMessage if opening.kind == "register" => Box::new(Stream::default()),
-        Profile::Native | Profile::FirstMessage => Box::new(Native),
-        Profile::Stream => Box::new(Stream::default()),
-    };
-    Ok((
-        Identity {
-            user: UserId(name),
-            listed: named.is_some(),
-        },
-        adapter,
-        first,
-    ))
+    Ok(Identity {
+        user: UserId(name.ok_or(Unwelcome::NoName)?),
+        listed: named.is_some(),
+    })
 }
 
 async fn first_message(socket: &mut WebSocket) -> Result<Utf8Bytes, Ending> {
@@ -153,11 +197,14 @@ async fn converse(
     socket: &mut WebSocket,
     shared: &Shared,
     visitor: &Visitor,
-    identity: Identity,
-    adapter: Box<dyn Adapter>,
-    first: Option<Utf8Bytes>,
+    introduced: Introduced,
     mut stopping: watch::Receiver<bool>,
 ) -> Option<Farewell> {
+    let Introduced {
+        identity,
+        adapter,
+        first,
+    } = introduced;
     let id = chance::connection_id();
     let user = identity.user.clone();
     let outbox = shared.board.connect(id, identity);
@@ -196,12 +243,16 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Greets, and only then does what the first message asks for.
-    async fn begin(&mut self, first: Option<Utf8Bytes>) -> Step {
+    async fn begin(&mut self, first: First) -> Step {
         let greeting = self.outbox.next().await;
         self.tell(greeting).await?;
         match first {
-            Some(text) => self.hear(&text).await,
-            None => Ok(()),
+            First::Said(text) => self.hear(&text).await,
+            First::Asked(command) => {
+                self.shared.board.handle(self.id, command);
+                Ok(())
+            }
+            First::Nothing => Ok(()),
         }
     }
 
@@ -261,7 +312,20 @@ impl Session<'_> {
     /// Writes an event to the client.
     async fn tell(&mut self, event: Event) -> Step {
         match event {
-            Event::Closed(reason) => Err(Ending(Departure::Closed, Some(farewell(reason)))),
+            Event::Closed(reason) => {
+                if reason != CloseReason::TooSlow {
+                    let text = self.adapter.write(&event, None);
+                    self.send_text(text).await?;
+                }
+                Err(Ending(Departure::Closed, Some(farewell(reason))))
+            }
+            Event::PeerBacklog(messages) => {
+                for message in messages {
+                    let text = self.adapter.write(&Event::Peer(message), None);
+                    self.send_text(text).await?;
+                }
+                Ok(())
+            }
             Event::Joined(_) => {
                 let ice = self.ice().await;
                 let text = self.adapter.write(&event, ice.as_ref());
@@ -381,6 +445,7 @@ fn farewell(reason: CloseReason) -> Farewell {
     match reason {
         CloseReason::Bye => (close_code::NORMAL, ""),
         CloseReason::Resumed => (4001, "Resumed on another connection"),
+        CloseReason::Refused => (close_code::POLICY, "Refused"),
         CloseReason::Full => (close_code::AGAIN, "Too many connections"),
         CloseReason::TooSlow => (close_code::AGAIN, "Too slow"),
     }

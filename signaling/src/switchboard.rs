@@ -15,6 +15,7 @@ use tokio::time::sleep_until;
 use crate::clock::Clock;
 use crate::hub::{
     Census, CloseReason, Command, ConnectionId, Departure, Event, Hub, Identity, Limits, Outbound,
+    PeerId,
 };
 use crate::outbox::Outbox;
 
@@ -96,6 +97,11 @@ impl Switchboard {
             state.outboxes.remove(&id);
             state.hub.disconnect(now, id, departure)
         });
+    }
+
+    /// The ids of the peers that are there, `most` of them.
+    pub(crate) fn peer_ids(&self, most: usize) -> Vec<PeerId> {
+        self.0.lock().hub.peer_ids(most)
     }
 
     /// Counts what the hub holds.

@@ -11,13 +11,18 @@ fn read(path: &str) -> String {
 
 /// The words in front of `=>` or behind it that look like `"a-word"`.
 fn quoted_words(code: &str, behind_arrow: bool) -> Vec<String> {
+    quoted(code, behind_arrow)
+        .filter(|word| is_word(word))
+        .collect()
+}
+
+/// What stands in quotes in front of `=>` or behind it.
+fn quoted(code: &str, behind_arrow: bool) -> impl Iterator<Item = String> {
     let arms = code.lines().filter_map(|line| line.split_once("=>"));
-    let sides = arms.map(|(pattern, value)| if behind_arrow { value } else { pattern });
+    let sides = arms.map(move |(pattern, value)| if behind_arrow { value } else { pattern });
     sides
         .flat_map(|side| side.split('"').skip(1).step_by(2))
         .map(str::to_owned)
-        .filter(|word| is_word(word))
-        .collect()
 }
 
 fn is_word(text: &str) -> bool {
@@ -30,7 +35,7 @@ fn is_word(text: &str) -> bool {
 /// The variants of `enum Outgoing`, as they are written on the wire.
 fn outgoing(code: &str) -> Vec<String> {
     let body = code
-        .split_once("enum Outgoing<'a> {")
+        .split_once("\nenum Outgoing<'a> {")
         .unwrap()
         .1
         .split_once("\n}")
@@ -41,7 +46,8 @@ fn outgoing(code: &str) -> Vec<String> {
         .filter_map(|line| line.strip_prefix("    "))
         .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
     variants
-        .map(|line| kebab(line.trim_end_matches([' ', '{', ','])))
+        .map(|line| line.split([' ', '(', ',']).next().unwrap_or_default())
+        .map(kebab)
         .collect()
 }
 
@@ -67,6 +73,10 @@ fn every_message_and_every_error_is_on_the_page() {
     words.extend(quoted_words(&stream, false));
     words.extend(outgoing(&read("src/adapters/native/outgoing.rs")));
     words.extend(outgoing(&stream));
+    let peerjs = read("src/adapters/peerjs/mod.rs");
+    let said = quoted(&peerjs, false);
+    words.extend(said.filter(|word| word.bytes().all(|byte| byte.is_ascii_uppercase())));
+    words.extend(outgoing(&peerjs).iter().map(|word| word.to_uppercase()));
     words.extend(quoted_words(&read("src/hub/refusal.rs"), true));
     assert!(words.len() > 50, "the source is not read right: {words:?}");
     for word in words {

@@ -192,6 +192,7 @@ fn http_routes(
         limits: signaling::hub::Limits::default(),
         gate: Gate::new(origins.clone()).with_join_key(Secret::new(made.token)),
         ice: Arc::<Issuer>::clone(&issuer),
+        doors: signaling::Doors::default(),
         api: Some(ApiState::new(issuer, admission, origins)),
     });
     Ok((

@@ -4,6 +4,7 @@
 //! A further protocol is one more file here.
 
 pub(crate) mod native;
+pub(crate) mod peerjs;
 pub(crate) mod stream;
 
 use std::borrow::Cow;
@@ -27,6 +28,20 @@ pub(crate) trait Adapter: Send {
 
     /// Answers [`Request::Ping`].
     fn write_pong(&mut self) -> Option<String>;
+
+    /// Says before the close frame why a client may not come in, where the protocol has words for it.
+    fn write_unwelcome(&mut self, _: Unwelcome) -> Option<String> {
+        None
+    }
+}
+
+/// Why a client may not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unwelcome {
+    /// It has shown no key, or not the right one.
+    BadKey,
+    /// It has not said who it is, or what it said cannot be a name.
+    NoName,
 }
 
 /// What a message asks for.
@@ -131,14 +146,15 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn nothing_that_clients_send_breaks_an_adapter(
-            kind in "[a-z-]{0,14}|join|signal|offer|answer|ice-candidate|register|call-initiate|presence",
-            rest in r#"(,"(room|name|to|data|sdp|role|callId|recipientId|recipientIds|receiverId|watch)":("[^"]{0,20}"|[0-9]{1,30}|null|\[\]|\{\}|true)){0,4}"#,
+            kind in "[a-z-]{0,14}|join|signal|offer|answer|ice-candidate|register|call-initiate|presence|OFFER|LEAVE",
+            rest in r#"(,"(room|name|to|dst|payload|data|sdp|role|callId|recipientId|recipientIds|receiverId|watch)":("[^"]{0,20}"|[0-9]{1,30}|null|\[\]|\{\}|true)){0,4}"#,
             noise in ".{0,40}",
         ) {
             for text in [format!(r#"{{"type":"{kind}"{rest}}}"#), noise] {
                 Opening::read(&text);
                 let _ = native::Native.read(&text);
                 let _ = stream::Stream::default().read(&text);
+                let _ = peerjs::PeerJs::default().read(&text);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{CallId, MemberId, Name, ResumeKey, RoomId, UserId};
+use super::{CallId, MemberId, Name, PeerId, PeerKind, PeerToken, ResumeKey, RoomId, UserId};
 
 /// A request of one connection.
 pub enum Command {
@@ -43,6 +43,22 @@ pub enum Command {
     CallEnd(CallId),
     /// Tells something to another member of a call.
     CallSignal(CallSignal),
+    /// Takes an id among the peers, or takes it over from an older connection.
+    Claim {
+        /// Which one.
+        peer: PeerId,
+        /// The proof that it is one's own.
+        token: PeerToken,
+    },
+    /// Tells another peer something.
+    PeerTell {
+        /// To whom.
+        to: PeerId,
+        /// What it is.
+        kind: PeerKind,
+        /// The hub never looks into it.
+        data: Option<Payload>,
+    },
     /// Asks who is online.
     Presence {
         /// Whether to be told about changes from now on; `None` leaves that as it is.

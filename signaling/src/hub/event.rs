@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{
-    CallId, CallType, ConnectionId, MemberId, Name, Payload, Refusal, ResumeKey, Role, RoomId,
-    SignalKind, UserId,
+    CallId, CallType, ConnectionId, MemberId, Name, Payload, PeerId, PeerMessage, Refusal,
+    ResumeKey, Role, RoomId, SignalKind, UserId,
 };
 
 /// Events and to whom they go, in order.
@@ -108,6 +108,12 @@ pub enum Event {
         /// Who went.
         offline: Arc<[UserId]>,
     },
+    /// The connection has the id that it claimed.
+    PeerClaimed(PeerId),
+    /// Another peer says something.
+    Peer(PeerMessage),
+    /// What others said while nobody had the id.
+    PeerBacklog(Vec<PeerMessage>),
     /// What was asked for is refused.
     Refused(Refusal),
     /// The connection is to be closed; nothing comes after this.
@@ -172,8 +178,10 @@ pub enum EndReason {
 pub enum CloseReason {
     /// It said goodbye.
     Bye,
-    /// Another connection took its place in the room.
+    /// Another connection took its place.
     Resumed,
+    /// What it came for is refused, and there is nothing else for it here.
+    Refused,
     /// There are too many connections.
     Full,
     /// It does not take what is sent to it.

@@ -34,6 +34,12 @@ pub struct Limits {
     pub repeat: Duration,
     /// Signals kept for a member that lost its connection, and messages waiting for a connection to take them.
     pub outbox: usize,
+    /// How long messages to an absent peer wait for it; peerjs-server's own limit, to which its clients are used.
+    pub peer_wait: Duration,
+    /// Bytes that one sender may have waiting for absent peers: two offers of the largest size.
+    pub peer_bytes_each: usize,
+    /// Bytes that wait for absent peers in all.
+    pub peer_bytes: usize,
     /// Bytes of one message.
     pub message: usize,
     /// Messages per second that a connection may send.
@@ -63,6 +69,9 @@ impl Default for Limits {
             held_bytes: 65_536,
             repeat: Duration::from_secs(20),
             outbox: 64,
+            peer_wait: Duration::from_secs(5),
+            peer_bytes_each: 131_072,
+            peer_bytes: 16 * 1_048_576,
             message: 65_536,
             rate: 20,
             burst: 100,

@@ -13,6 +13,7 @@ mod event;
 mod limits;
 mod names;
 mod pace;
+mod peers;
 mod presence;
 mod refusal;
 mod rooms;
@@ -29,12 +30,15 @@ pub use command::{CallSignal, CallType, Command, Join, Payload, Role, Seat, Sign
 pub use event::{CloseReason, EndReason, Event, Joined, LeaveReason, Member, Outbound};
 pub use limits::Limits;
 pub use names::{
-    CallId, ConnectionId, MAX_NAME, MemberId, Name, ResumeKey, RoomId, RoomKind, UserId,
+    CallId, ConnectionId, MAX_NAME, MemberId, Name, PeerId, PeerToken, ResumeKey, RoomId, RoomKind,
+    UserId,
 };
 pub use pace::Pace;
+pub use peers::{PeerKind, PeerMessage};
 pub use refusal::Refusal;
 
 use call::Call;
+use peers::Peers;
 use presence::Presence;
 use rooms::Room;
 use timers::Timers;
@@ -68,6 +72,10 @@ pub struct Census {
     pub rooms: usize,
     /// Calls, ringing ones included.
     pub calls: usize,
+    /// Ids of peers, those that wait for their connection included.
+    pub peers: usize,
+    /// Bytes that wait for absent peers.
+    pub peer_bytes: usize,
     /// Deadlines.
     pub timers: usize,
 }
@@ -80,12 +88,14 @@ pub struct Hub {
     rooms: HashMap<RoomId, Room>,
     calls: HashMap<CallId, Call>,
     presence: Presence,
+    peers: Peers,
     timers: Timers<Deadline>,
 }
 
 struct Connection {
     user: UserId,
     place: Option<(RoomId, MemberId)>,
+    peer: Option<PeerId>,
 }
 
 #[derive(Default)]
@@ -110,6 +120,10 @@ enum Deadline {
     RoomGrace(RoomId, MemberId),
     /// Gathered presence changes are to be told.
     Presence,
+    /// The peer did not come back to its id.
+    PeerGrace(PeerId),
+    /// Nobody came for what was told to the first by the second.
+    PeerExpiry(PeerId, PeerId),
 }
 
 impl Hub {
@@ -122,6 +136,7 @@ impl Hub {
             rooms: HashMap::new(),
             calls: HashMap::new(),
             presence: Presence::default(),
+            peers: Peers::default(),
             timers: Timers::new(),
         }
     }
@@ -144,6 +159,7 @@ impl Hub {
             Connection {
                 user: user.clone(),
                 place: None,
+                peer: None,
             },
         );
         let entry = self.users.entry(user.clone()).or_default();
@@ -165,7 +181,7 @@ impl Hub {
         departure: Departure,
     ) -> Outbound {
         let mut out = Outbound::new();
-        let Some(Connection { user, place }) = self.connections.remove(&id) else {
+        let Some(Connection { user, place, peer }) = self.connections.remove(&id) else {
             return out;
         };
         self.presence.unwatch(id);
@@ -174,6 +190,9 @@ impl Hub {
                 Departure::Closed => self.remove_member(&room, member, LeaveReason::Left, &mut out),
                 Departure::Lost => self.member_lost(now, &room, member, &mut out),
             }
+        }
+        if let Some(peer) = peer {
+            self.peer_gone(now, peer, departure);
         }
         if let Some(entry) = self.users.get_mut(&user) {
             entry.connections.retain(|connection| *connection != id);
@@ -217,6 +236,10 @@ impl Hub {
                 Ok(())
             }
             Command::CallSignal(signal) => self.call_signal(now, from, &user, signal, &mut out),
+            Command::Claim { peer, token } => self.claim(from, peer, token, &mut out),
+            Command::PeerTell { to, kind, data } => {
+                self.peer_tell(now, from, to, kind, data, &mut out)
+            }
             Command::Presence { watch } => {
                 self.presence(from, watch, &mut out);
                 Ok(())
@@ -248,6 +271,8 @@ impl Hub {
                     self.remove_member(&room, member, LeaveReason::Lost, &mut out)
                 }
                 Deadline::Presence => self.tell_presence(&mut out),
+                Deadline::PeerGrace(peer) => self.release_peer(&peer),
+                Deadline::PeerExpiry(to, from) => self.peer_expired(&to, &from, &mut out),
             }
         }
         out
@@ -260,6 +285,8 @@ impl Hub {
             users: self.users.len(),
             rooms: self.rooms.len(),
             calls: self.calls.len(),
+            peers: self.peers.len(),
+            peer_bytes: self.peers.waiting_bytes(),
             timers: self.timers.len(),
         }
     }

@@ -51,6 +51,23 @@ pub struct UserId(pub Name);
 #[serde(transparent)]
 pub struct CallId(pub Name);
 
+/// A peer; it makes the name up or is given one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct PeerId(pub Name);
+
+/// The secret by which a peer shows that an id is its own; it has no `Debug`.
+#[derive(Clone)]
+pub struct PeerToken(pub Name);
+
+impl PeerToken {
+    /// Compares in constant time.
+    pub fn matches(&self, other: &PeerToken) -> bool {
+        let (own, shown) = (self.0.as_str().as_bytes(), other.0.as_str().as_bytes());
+        own.ct_eq(shown).into()
+    }
+}
+
 /// A room, within its kind: the mesh `x` and the stream `x` are different rooms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomId {

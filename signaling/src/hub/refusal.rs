@@ -83,6 +83,9 @@ pub enum Refusal {
     /// The counterpart is not there (yet).
     #[error("Nobody is connected at the other end")]
     NoCounterpart,
+    /// Somebody else has the id.
+    #[error("ID is taken")]
+    IdTaken,
     /// The source of ICE servers failed.
     #[error("ICE servers are not available right now")]
     IceUnavailable,
@@ -108,6 +111,7 @@ impl Refusal {
             Refusal::SenderExists(_) => "sender-exists",
             Refusal::OnlySenderOffers | Refusal::OnlyReceiverAnswers => "not-allowed",
             Refusal::NoCounterpart => "no-counterpart",
+            Refusal::IdTaken => "id-taken",
             Refusal::IceUnavailable => "ice-unavailable",
         }
     }

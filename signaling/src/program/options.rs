@@ -10,7 +10,7 @@ pub static SIGNALING: Registry = Registry {
     program: "signaling",
     about: "Brings WebRTC clients together: rooms, calls and presence over WebSockets.",
     synopsis: "signaling [-c FILE] [FLAGS]",
-    groups: &[&SERVICE, &ICE, &PROCESS],
+    groups: &[&SERVICE, &PROTOCOLS, &ICE, &PROCESS],
 };
 
 static SERVICE: Group = Group {
@@ -69,6 +69,38 @@ static SERVICE: Group = Group {
         )
         .default("6")
         .example("6"),
+    ],
+};
+
+static PROTOCOLS: Group = Group {
+    title: "Protocols",
+    options: &[
+        option(
+            "without",
+            Kind::Choice(&["native", "stream", "peerjs"]),
+            "A protocol that is not spoken; repeatable. The pages need native and stream.",
+        )
+        .list()
+        .unset("all are spoken")
+        .example("peerjs"),
+        option(
+            "peerjs-path",
+            Kind::UrlPath,
+            "What is in front of the paths for PeerJS: the client's option path.",
+        )
+        .default("/")
+        .example("/myapp"),
+        option(
+            "peerjs-key",
+            Kind::Text,
+            "The client's option key; it tells applications apart and is no secret.",
+        )
+        .default("peerjs")
+        .example("peerjs"),
+        flag(
+            "peerjs-discovery",
+            "Let PeerJS clients list the ids of all who are there.",
+        ),
     ],
 };
 

@@ -38,6 +38,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         origins,
         join_key,
         room_size,
+        doors,
         ice,
         ..
     } = settings;
@@ -67,6 +68,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         gate,
         ice: source,
         api,
+        doors,
     });
     serve(listeners, &signaling, ending)
         .await

@@ -14,6 +14,7 @@ use turn_config::{
 
 use super::endpoint::EndpointUrl;
 use super::options::SIGNALING;
+use crate::{Doors, PeerJsDoor};
 
 /// What the command line asks for.
 pub enum Invocation {
@@ -35,6 +36,8 @@ pub struct Settings {
     pub join_key: Option<Secret<String>>,
     /// Members of a room, and of a call.
     pub room_size: usize,
+    /// Which protocols are spoken.
+    pub doors: Doors,
     /// Where ICE servers come from.
     pub ice: IceSettings,
     /// Whether connections are logged.
@@ -139,9 +142,44 @@ impl Reader<'_> {
                 .number("room-size")
                 .and_then(|size| size.try_into().ok())
                 .unwrap_or(6),
+            doors: self.doors(),
             ice: self.ice(),
             verbose: self.values.flag("verbose"),
             warnings: Vec::new(),
+        }
+    }
+
+    fn doors(&mut self) -> Doors {
+        let closed = self.values.texts("without");
+        let is_open = |name: &str| !closed.iter().any(|closed| closed == name);
+        Doors {
+            native: is_open("native"),
+            stream: is_open("stream"),
+            peerjs: is_open("peerjs").then(|| self.peerjs()),
+        }
+    }
+
+    fn peerjs(&mut self) -> PeerJsDoor {
+        let path = self.values.text("peerjs-path").unwrap_or_default();
+        let key = self.values.text("peerjs-key").unwrap_or_default();
+        if path == "/web" || path.starts_with("/web/") {
+            let remedy = "Choose another path.";
+            self.problem("peerjs-path", "the pages' own files are there", remedy);
+        }
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.~".contains(letter);
+        if key.is_empty() || !key.chars().all(is_plain) {
+            let remedy = "Write letters, digits and dashes, as in the client's option `key`.";
+            self.problem("peerjs-key", format!("{key:?} cannot be used"), remedy);
+        }
+        let path = path.trim_matches('/');
+        PeerJsDoor {
+            path: if path.is_empty() {
+                "/".to_owned()
+            } else {
+                format!("/{path}/")
+            },
+            key,
+            discovery: self.values.flag("peerjs-discovery"),
         }
     }
 
@@ -305,6 +343,7 @@ mod tests {
         let settings = settings(&[]);
         assert_eq!(settings.listen, ["0.0.0.0:8080".parse().unwrap()]);
         assert_eq!(settings.room_size, 6);
+        assert_eq!(settings.doors, Doors::default());
         assert!(settings.join_key.is_none());
         assert!(
             settings
@@ -329,6 +368,10 @@ mod tests {
             "--allowed-origin=https://app.example.org",
             "--join-key-file=key",
             "--room-size=3",
+            "--without=stream",
+            "--peerjs-path=/myapp/",
+            "--peerjs-key=k",
+            "--peerjs-discovery",
             "--ice-url=stun:s.example.org",
             "--ice-url=turn:t.example.org:3478?transport=tcp",
             "--ice-secret-file=secret",
@@ -342,6 +385,19 @@ mod tests {
         );
         assert_eq!(settings.room_size, 3);
         assert!(settings.verbose);
+        let peerjs = PeerJsDoor {
+            path: "/myapp/".to_owned(),
+            key: "k".to_owned(),
+            discovery: true,
+        };
+        assert_eq!(
+            settings.doors,
+            Doors {
+                stream: false,
+                peerjs: Some(peerjs),
+                ..Doors::default()
+            }
+        );
         let IceSettings::Fixed { urls, secrets } = settings.ice else {
             panic!("not fixed")
         };
@@ -364,6 +420,15 @@ mod tests {
         };
         assert_eq!(url.to_string(), "http://127.0.0.1:8081/v1/ice");
         assert!(key.is_some());
+    }
+
+    #[test]
+    fn each_protocol_can_be_turned_off() {
+        let doors = settings(&["--without=native", "--without=peerjs"]).doors;
+        assert_eq!(
+            (doors.native, doors.stream, doors.peerjs),
+            (false, true, None)
+        );
     }
 
     #[test]
@@ -403,6 +468,10 @@ mod tests {
                 "http://127.0.0.1:8081/v1/ice",
             ),
             (&["--join-key-file=missing"], "cannot be read"),
+            (&["--peerjs-path=/web"], "Choose another path"),
+            (&["--peerjs-path=/{x}"], "begins with a slash"),
+            (&["--peerjs-key=a/b"], "client's option `key`"),
+            (&["--without=rooms"], "without"),
             (&["--join-key-file=empty"], "openssl rand -hex 32"),
             (
                 &["--allowed-origin=app.example.org"],

@@ -16,7 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use ice_api::{Admission, ApiState, Endpoint, Issuer, Origins};
 use serde_json::{Value, json};
 use signaling::hub::Limits;
-use signaling::{Config, Gate, Signaling};
+use signaling::{Config, Doors, Gate, Signaling};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -48,6 +48,7 @@ pub fn config() -> Config {
         limits: Limits::default(),
         gate: Gate::default(),
         ice: issuer(),
+        doors: Doors::default(),
         api: None,
     }
 }
@@ -161,6 +162,14 @@ impl Client {
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 other => panic!("instead of a message: {other:?}"),
             }
+        }
+    }
+
+    /// The next message's text.
+    pub async fn socket_text(&mut self) -> String {
+        match self.next().await {
+            Some(Ok(Message::Text(text))) => text.to_string(),
+            other => panic!("instead of a message: {other:?}"),
         }
     }
 

@@ -179,6 +179,8 @@ fn outgoing<'a>(event: &'a Event, ice: Option<&'a IceConfig>) -> Option<Outgoing
         Event::Refused(refusal) => error(refusal),
         // A close frame says it.
         Event::Closed(_) => return None,
+        // Peers have a protocol of their own.
+        Event::PeerClaimed(_) | Event::Peer(_) | Event::PeerBacklog(_) => return None,
     })
 }
 

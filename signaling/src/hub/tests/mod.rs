@@ -1,6 +1,7 @@
 //! The hub in virtual time: a lab in which users send commands and look into their inboxes.
 
 mod calls;
+mod peers;
 mod presence;
 mod resume;
 mod rooms;
@@ -229,6 +230,17 @@ pub(super) fn payload(text: &str) -> Payload {
         .into()
 }
 
+fn peer_line(message: &PeerMessage) -> String {
+    let data = message
+        .data
+        .as_ref()
+        .map(|data| data.as_str().trim_matches('"'));
+    let (kind, from) = (message.kind, &message.from.0);
+    format!("{kind:?} {from} {}", data.unwrap_or_default())
+        .trim_end()
+        .to_owned()
+}
+
 /// An event as a short line.
 pub(super) fn line(event: &Event) -> String {
     let text = |payload: &Payload| serde_json::from_str::<String>(payload.as_str()).unwrap();
@@ -316,6 +328,12 @@ pub(super) fn line(event: &Event) -> String {
         Event::Presence { users, total } => format!("presence [{}] of {total}", list(users)),
         Event::PresenceChanged { online, offline } => {
             format!("presence +[{}] -[{}]", list(online), list(offline))
+        }
+        Event::PeerClaimed(id) => format!("claimed {}", id.0),
+        Event::Peer(message) => peer_line(message),
+        Event::PeerBacklog(messages) => {
+            let lines: Vec<String> = messages.iter().map(peer_line).collect();
+            format!("backlog [{}]", lines.join(", "))
         }
         Event::Refused(refusal) => format!("refused {}", refusal.code()),
         Event::Closed(reason) => format!("closed {reason:?}"),
