@@ -102,12 +102,13 @@ fn append(source: &mut Unstructured<'_>) -> Result<()> {
             attacked.send(&twin.path, &longer),
         );
         // Wrong checksums and checksums that are not last make the whole message unreadable, and a MESSAGE-INTEGRITY-SHA256 behind
-        // MESSAGE-INTEGRITY is the one that has to be right (RFC 8489 §9.2.4).
+        // MESSAGE-INTEGRITY is the one that has to be right (RFC 8489 §9.2.4). One of a wrong length is none, and a request without is
+        // told 437 where there is no allocation (any more).
         let forged = matches!(turn_wire::parse(&longer), Ok(Packet::Stun(view)) if view.integrity() != Some(Integrity::Sha1));
         let refused = |got: &Got| {
             Answer::of(got.clone())
                 .code()
-                .is_some_and(|code| matches!(code, 400 | 401 | 438))
+                .is_some_and(|code| matches!(code, 400 | 401 | 437 | 438))
         };
         assert!(
             ours == theirs || theirs == Got::Nothing || (forged && refused(&theirs)),
