@@ -108,7 +108,11 @@ impl Relay {
         };
         let caps = &self.config.guard.caps;
         let client = record.path.client.ip();
-        let ticket = self.shared.quotas.claim(caps, &counted, client).ok()?;
+        let ticket = self
+            .shared
+            .quotas
+            .claim(caps, &counted, client, now.mono)
+            .ok()?;
         relays.iter().for_each(|relayed| relayed.claim.go_live());
         let mut allocation = Allocation {
             session: record.session,

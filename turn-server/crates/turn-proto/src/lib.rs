@@ -53,6 +53,7 @@ mod relayed;
 mod reply_limit;
 mod reservation;
 mod respond;
+mod resting;
 mod room;
 mod scope;
 mod session_key;

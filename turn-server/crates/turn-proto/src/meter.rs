@@ -31,6 +31,15 @@ pub(crate) struct Pace {
     packets: [AtomicU64; 2],
 }
 
+impl Pace {
+    /// When all that has been relayed would have been within the limits; zero if nothing has.
+    pub(crate) fn rests_at(&self) -> Duration {
+        let words = self.bytes.iter().chain(&self.packets);
+        let latest = words.map(|word| word.load(Ordering::Relaxed)).max();
+        Duration::from_nanos(latest.unwrap_or(0))
+    }
+}
+
 /// The paces that a session has to keep to.
 #[derive(Debug)]
 pub(crate) struct Meter {

@@ -10,12 +10,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use crate::{
     Capped, Caps, Good, Holder,
     meter::{Meter, Pace},
     network::network,
+    resting::{Resting, Whose},
 };
 
 /// Counts what is held, and by whom.
@@ -31,6 +33,8 @@ struct State {
     fixed: Caps,
     users: HashMap<Arc<str>, Arc<Account>>,
     networks: HashMap<u64, Arc<Account>>,
+    /// The rates of those who have just left.
+    resting: Resting,
     connections: HashMap<u64, u64>,
     all_connections: u64,
 }
@@ -99,14 +103,21 @@ impl Quotas {
         caps: &Caps,
         user: &Arc<str>,
         client: IpAddr,
+        now: Duration,
     ) -> Result<Ticket, Capped> {
         self.with(|state| {
-            let known = state.users.get(user);
-            let account = known.map_or_else(Arc::default, Arc::clone);
+            state.resting.forget(now);
+            let resting = &state.resting;
+            let returning = |whose| Account::of_pace(resting.of(&whose).unwrap_or_default());
+            let known = state.users.get(user).map(Arc::clone);
+            let account = known.unwrap_or_else(|| returning(Whose::User(Arc::clone(user))));
             let network = caps.has_networks().then(|| {
                 let number = network(client);
-                let known = state.networks.get(&number);
-                (number, known.map_or_else(Arc::default, Arc::clone))
+                let known = state.networks.get(&number).map(Arc::clone);
+                (
+                    number,
+                    known.unwrap_or_else(|| returning(Whose::Network(number))),
+                )
             });
             let concerned = concerned(&self.total, (user, &account), network.as_ref());
             for (holder, account) in concerned.into_iter().flatten() {
@@ -173,6 +184,13 @@ impl Quotas {
 }
 
 impl Account {
+    fn of_pace(pace: Arc<Pace>) -> Arc<Self> {
+        Arc::new(Self {
+            pace,
+            ..Self::default()
+        })
+    }
+
     fn held(&self, good: Good) -> &AtomicU64 {
         match good {
             Good::Permissions => &self.permissions,
@@ -266,10 +284,13 @@ impl Drop for Ticket {
                 });
             }
             if last[1] {
-                state.users.remove(&self.user.0);
+                let (name, account) = &self.user;
+                state.users.remove(name);
+                (state.resting).keep(Whose::User(Arc::clone(name)), &account.pace);
             }
-            if let (true, Some((number, _))) = (last[2], &self.network) {
+            if let (true, Some((number, account))) = (last[2], &self.network) {
                 state.networks.remove(number);
+                (state.resting).keep(Whose::Network(*number), &account.pace);
             }
         });
     }
@@ -291,11 +312,12 @@ impl Drop for ConnectionTicket {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, sync::Arc};
+    use std::{net::IpAddr, sync::Arc, time::Duration};
 
     use super::Quotas;
     use crate::{Capped, Caps, Good, Holder};
 
+    const NOW: Duration = Duration::from_secs(1);
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn capped(holder: Holder, good: Good) -> Capped {
@@ -310,7 +332,7 @@ mod tests {
     fn limits_hold_and_tickets_come_back() {
         let quotas = Quotas::new(2, 3);
         let [ann, bob] = names();
-        let claim = |user| quotas.claim(&Caps::default(), user, HERE);
+        let claim = |user| quotas.claim(&Caps::default(), user, HERE, NOW);
         let first = claim(&ann).unwrap();
         let _second = claim(&ann).unwrap();
         let user = capped(Holder::User, Good::Allocations);
@@ -328,7 +350,7 @@ mod tests {
         let quotas = Quotas::new(0, 0);
         let [ann, bob] = names();
         let caps = Caps::default().with(Holder::Network, Good::Allocations, 1);
-        let claim = |user, from: &str| quotas.claim(&caps, user, from.parse().unwrap());
+        let claim = |user, from: &str| quotas.claim(&caps, user, from.parse().unwrap(), NOW);
         let first = claim(&ann, "192.0.2.1").unwrap();
         let network = capped(Holder::Network, Good::Allocations);
         assert_eq!(claim(&bob, "192.0.2.200").unwrap_err(), network);
@@ -346,9 +368,9 @@ mod tests {
             let caps = Caps::default()
                 .with(Holder::User, good, 5)
                 .with(Holder::Total, good, 8);
-            let mut first = quotas.claim(&caps, &ann, HERE).unwrap();
-            let mut second = quotas.claim(&caps, &ann, HERE).unwrap();
-            let mut other = quotas.claim(&caps, &bob, HERE).unwrap();
+            let mut first = quotas.claim(&caps, &ann, HERE, NOW).unwrap();
+            let mut second = quotas.claim(&caps, &ann, HERE, NOW).unwrap();
+            let mut other = quotas.claim(&caps, &bob, HERE, NOW).unwrap();
             assert_eq!(first.grow(&caps, good, 3), Ok(()));
             let user = capped(Holder::User, good);
             assert_eq!(second.grow(&caps, good, 3), Err(user));
@@ -397,7 +419,7 @@ mod tests {
                     for turn in 0..2_000_u16 {
                         let user = &users[usize::from(turn) % 2];
                         let client = [192, 0, 2, thread].into();
-                        let Ok(mut ticket) = quotas.claim(caps, user, client) else {
+                        let Ok(mut ticket) = quotas.claim(caps, user, client, NOW) else {
                             continue;
                         };
                         let _ = ticket.grow(caps, Good::Permissions, usize::from(turn % 90));
@@ -412,7 +434,7 @@ mod tests {
     #[test]
     fn users_without_a_name_share_no_limit_but_the_total() {
         let quotas = Quotas::new(1, 3);
-        let claim = || quotas.claim(&Caps::default(), &"".into(), HERE);
+        let claim = || quotas.claim(&Caps::default(), &"".into(), HERE, NOW);
         let held: Vec<_> = (0..3).map(|_| claim().unwrap()).collect();
         let total = capped(Holder::Total, Good::Allocations);
         assert_eq!(claim().unwrap_err(), total);

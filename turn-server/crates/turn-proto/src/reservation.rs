@@ -80,7 +80,7 @@ mod tests {
         for token in [[1; 8], [2; 8]] {
             let (claim, ticket) = (
                 pool.claim(ip, Want::Any, 0).unwrap().0,
-                quotas.claim(&Caps::default(), &ann, ip).unwrap(),
+                quotas.claim(&Caps::default(), &ann, ip, at(0)).unwrap(),
             );
             let reservation = Reservation {
                 user: ann.clone(),

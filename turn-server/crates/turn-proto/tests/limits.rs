@@ -201,6 +201,28 @@ fn users_share_a_rate_between_their_sessions_and_nobody_elses() {
 }
 
 #[test]
+fn who_ends_and_begins_anew_has_used_up_what_it_had() {
+    for holder in [Holder::User, Holder::Network, Holder::Total] {
+        let mut world = world(limited(holder, Good::PacketsPerSecond, 10));
+        let mut ann = Client::ann("192.0.2.10:40000");
+        let mut through = |world: &mut World| {
+            ann.allocate(world);
+            ann.bind(world, 0x4001, PEER);
+            let sent = (0..100)
+                .filter(|_| ann.channel_data(world, 0x4001, b"x") != Got::Nothing)
+                .count();
+            ann.refresh(world, 0);
+            sent
+        };
+        let sent: Vec<usize> = (0..3).map(|_| through(&mut world)).collect();
+        assert_eq!(sent, [11, 0, 0], "{holder:?}");
+        assert!(world.shared.quotas.is_clear());
+        world.pass(Duration::from_secs(2));
+        assert_eq!(through(&mut world), 11, "{holder:?}");
+    }
+}
+
+#[test]
 fn a_rate_that_is_set_later_holds_for_sessions_that_are_there() {
     let mut world = world(config());
     let mut ann = Client::ann("192.0.2.10:40000");

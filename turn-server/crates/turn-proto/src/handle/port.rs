@@ -61,7 +61,7 @@ impl Relay {
         }
         let version = self.choose_version(path, family)?;
         // Step 10, before the range is searched: somebody over quota is not worth it.
-        let ticket = self.ticket(path, requester)?;
+        let ticket = self.ticket(now, path, requester)?;
         // Step 8: EVEN-PORT, and whether the next port is reserved.
         let shares = self.shares_ports(request)?;
         let (want, second) = match even {
@@ -71,7 +71,7 @@ impl Relay {
             None if shares => (Want::Shared, None),
             None => (Want::Any, None),
             Some(false) => (Want::Even, None),
-            Some(true) => (Want::Pair, Some(self.ticket(path, requester)?)),
+            Some(true) => (Want::Pair, Some(self.ticket(now, path, requester)?)),
         };
         let (claims, next, lacking) = if additional.is_some() {
             let (claims, lacking) = self.dual_ports(path, want)?;
@@ -171,11 +171,11 @@ impl Relay {
         token
     }
 
-    fn ticket(&self, path: &Path, requester: &Requester) -> Result<Ticket, Reject> {
+    fn ticket(&self, now: Now, path: &Path, requester: &Requester) -> Result<Ticket, Reject> {
         let (caps, client) = (&self.config.guard.caps, path.client.ip());
         self.shared
             .quotas
-            .claim(caps, &requester.counted_user(), client)
+            .claim(caps, &requester.counted_user(), client, now.mono)
             .map_err(Reject::QuotaReached)
     }
 
