@@ -353,6 +353,25 @@ fn connections_with_peers_are_limited_in_number() {
 }
 
 #[test]
+fn data_connections_are_connections_of_their_network_too() {
+    let server = Server::with(Setup {
+        adjust: |rules| {
+            let caps = Caps::default().with(Holder::Network, Good::Connections, 2);
+            rules.guard.caps = caps;
+        },
+        ..Setup::default()
+    });
+    let (control, data, peer) = joined(&server);
+    server.client(Transport::Tcp, ON).tcp().wait_for_end();
+    drop((data, peer));
+    server.wait_for("it has ended", |stats| stats.relay.peer_connections == 0);
+    server.client(Transport::Tcp, ON).binding();
+    drop(control);
+    server.wait_for("all are gone", |stats| stats.io.streams_open == 0);
+    assert!(server.shared.quotas.is_clear());
+}
+
+#[test]
 fn a_port_held_by_another_program_is_passed_over() {
     let taken = TcpListener::bind(ON).unwrap();
     let port = taken.local_addr().unwrap().port();

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use mio::net::TcpStream;
-use turn_proto::{ConnectionId, Share};
+use turn_proto::{ConnectionId, ConnectionTicket, Share};
 
 use super::pump::Pump;
 use crate::streams::{Backlog, Bytes};
@@ -15,6 +15,8 @@ pub(crate) struct ClientSide {
     pub(crate) unsent: Backlog,
     /// What the client has sent behind its ConnectionBind.
     pub(crate) ahead: Backlog,
+    /// Its place among the connections that its network may have.
+    pub(crate) ticket: Option<ConnectionTicket>,
 }
 
 /// A connection with a peer.
@@ -26,6 +28,8 @@ pub(crate) struct DataConnection {
     pub(crate) connecting: bool,
     pub(crate) peer: TcpStream,
     pub(crate) client: Option<Bytes>,
+    /// Kept as long as the client's half.
+    ticket: Option<ConnectionTicket>,
     pub(crate) to_peer: Pump,
     pub(crate) to_client: Pump,
     /// When it is looked at again, if it waits because of a limit.
@@ -59,6 +63,7 @@ impl DataConnection {
             connecting,
             peer,
             client: None,
+            ticket: None,
             to_peer: Pump::default(),
             to_client: Pump::default(),
             rests_until: None,
@@ -72,6 +77,7 @@ impl DataConnection {
         self.to_peer = Pump::with_backlog(client.ahead);
         self.to_client = Pump::with_backlog(client.unsent);
         self.client = Some(client.bytes);
+        self.ticket = client.ticket;
     }
 
     /// Moves what can be moved, at most one read of each side, and no more than may pass to the peer and to the client.

@@ -224,6 +224,7 @@ impl Connection {
             bytes: self.bytes,
             unsent: self.backlog,
             ahead: Backlog::default(),
+            ticket: self.ticket,
         }
     }
 
