@@ -6,6 +6,7 @@
 
 pub mod addresses;
 mod certificates;
+pub mod check;
 pub mod control;
 pub mod daemon;
 mod descriptors;

@@ -6,8 +6,12 @@ use std::{
     process::ExitCode,
 };
 
+use anyhow::Context as _;
 use turn_config::{Environment, Invocation, settings::Settings};
-use turn_server::daemon::{self, Mode};
+use turn_server::{
+    check,
+    daemon::{self, Mode},
+};
 
 fn main() -> ExitCode {
     let resolve =
@@ -16,10 +20,7 @@ fn main() -> ExitCode {
     match turn_config::parse(std::env::args_os().skip(1), &environment) {
         Ok(Invocation::Quickstart(settings)) => run(*settings, &Mode::Quickstart),
         Ok(Invocation::Run(settings)) => run(*settings, &Mode::Configured),
-        Ok(Invocation::CheckConfig(settings)) => {
-            print!("{}", settings.explain());
-            check(&settings)
-        }
+        Ok(Invocation::CheckConfig(settings)) => check(&settings),
         Ok(Invocation::Help(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
@@ -35,8 +36,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// Explains the settings and what will hurt. Fails where a start would.
 fn check(settings: &Settings) -> ExitCode {
-    match daemon::check(settings) {
+    let outcome = check::report(settings)
+        .context("cannot list this machine's addresses")
+        .and_then(|text| {
+            print!("{text}");
+            daemon::check(settings)
+        });
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("turnserver: {error:#}");

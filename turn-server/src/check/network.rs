@@ -1,0 +1,104 @@
+//! What clients can reach: ports, addresses, and how much arrives at once.
+
+use std::net::IpAddr;
+
+use super::{Machine, Said};
+use crate::addresses;
+
+/// Ports below 1024 to which Chrome connects for TURN (`AllowedTurnPort` in WebRTC's `turn_port.cc`).
+const CHROME_ALLOWS: [u16; 3] = [53, 80, 443];
+
+/// Names ports that a browser refuses.
+pub(super) fn ports(said: &mut Said<'_>) {
+    let settings = said.settings;
+    let listening = &settings.listening;
+    let mut ports = vec![("listening-port", listening.port)];
+    ports.extend(
+        settings
+            .tls
+            .iter()
+            .map(|tls| ("tls-listening-port", tls.port)),
+    );
+    ports.extend(listening.proxy_port.map(|port| ("tcp-proxy-port", port)));
+    ports.extend(listening.aux.iter().map(|at| ("aux-server", at.port())));
+    for (option, port) in ports {
+        // 0 is any port that is free.
+        if (1..1024).contains(&port) && !CHROME_ALLOWS.contains(&port) {
+            said.of(
+                option,
+                format!(
+                    "Chrome uses no TURN server on port {port}; take 443, 80, 53, or one from 1024 on"
+                ),
+            );
+        }
+    }
+}
+
+/// Tells when clients would be sent to an address that they cannot reach.
+pub(super) fn external_address(machine: &Machine, said: &mut Said<'_>) {
+    let settings = said.settings;
+    if !settings.stun.relaying {
+        return;
+    }
+    for external in &settings.relay.external {
+        if let Some(kind) = unreachable(external.public) {
+            let public = external.public;
+            said.of(
+                "external-ip",
+                format!("{public} is {kind}, which clients elsewhere cannot reach; write the public address"),
+            );
+        }
+    }
+    let listening = addresses::to_listen_on(&settings.listening, &machine.addresses);
+    let relays = addresses::to_relay_from(settings, &listening).addresses;
+    // Without IPv4, nobody expects an address behind a NAT.
+    let of_ipv4: Vec<IpAddr> = relays.into_iter().filter(IpAddr::is_ipv4).collect();
+    let known = settings.relay.external.iter().any(|it| it.public.is_ipv4());
+    let Some(first) = of_ipv4.first().filter(|_| !known) else {
+        return;
+    };
+    if of_ipv4.iter().all(|ip| unreachable(*ip).is_some()) {
+        said.at(
+            settings.origin("relay-ip"),
+            format!(
+                "external-ip is not set, and clients are told {first}, which those elsewhere cannot reach; behind a NAT write \
+                 external-ip=PUBLIC/{first}"
+            ),
+        );
+    }
+}
+
+/// Why an address is no good outside its own network.
+fn unreachable(ip: IpAddr) -> Option<&'static str> {
+    match ip {
+        _ if ip.is_loopback() => Some("a loopback address"),
+        _ if ip.is_unspecified() => Some("no address"),
+        IpAddr::V4(ip) if ip.is_private() => Some("a private address (RFC 1918)"),
+        IpAddr::V4(ip) if ip.is_link_local() => Some("a link-local address"),
+        // RFC 6598: between a provider and its customers.
+        IpAddr::V4(ip) if ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64 => {
+            Some("a carrier's shared address (RFC 6598)")
+        }
+        IpAddr::V6(ip) if ip.is_unique_local() => Some("a private address (RFC 4193)"),
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("a link-local address"),
+        _ => None,
+    }
+}
+
+/// Tells when the kernel gives less room than is asked for.
+pub(super) fn receive_buffer(machine: &Machine, said: &mut Said<'_>) {
+    let wanted = said.settings.listening.socket_buffer as u64;
+    let Some(given) = machine
+        .largest_receive_buffer
+        .filter(|given| *given < wanted)
+    else {
+        return;
+    };
+    said.of(
+        "sock-buf-size",
+        format!(
+            "the system gives receive buffers of {given} bytes and not of {wanted}, so bursts are lost; write \
+             net.core.rmem_max={wanted} into /etc/sysctl.d/turnpike.conf"
+        ),
+    );
+}
