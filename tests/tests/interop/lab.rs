@@ -19,12 +19,11 @@ pub(crate) enum Transport {
     Udp,
     Tcp,
     Tls,
-    #[expect(dead_code, reason = "the server does not serve it yet")]
     Dtls,
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 3] = [Self::Udp, Self::Tcp, Self::Tls];
+    pub(crate) const ALL: [Self; 4] = [Self::Udp, Self::Tcp, Self::Tls, Self::Dtls];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -145,7 +144,7 @@ fn only(maker: Maker, transport: Transport) -> &'static [&'static str] {
         (Maker::Ours, Transport::Udp) => &["--no-tcp"],
         (Maker::Ours, Transport::Tcp) => &["--no-udp"],
         (Maker::Ours, Transport::Tls) => &["--no-udp", "--no-tcp", "--no-tls=no"],
-        (Maker::Ours, Transport::Dtls) => &["--no-udp", "--no-tcp", "--dtls"],
+        (Maker::Ours, Transport::Dtls) => &["--no-udp", "--no-tcp", "--dtls", "--no-dtls=no"],
         (Maker::Coturn, Transport::Udp) => &["--no-tcp", "--no-tls", "--no-dtls"],
         (Maker::Coturn, Transport::Tcp) => &["--no-udp", "--no-tls", "--no-dtls"],
         (Maker::Coturn, Transport::Tls) => &["--no-udp", "--no-tcp", "--no-dtls"],

@@ -47,6 +47,8 @@ const MODES: &[Mode] = &[
     ("TCP, Send indications", "-y -c -t -s", Judge::All),
     ("TLS", "-y -c -t -S", Judge::Most),
     ("TLS, Send indications", "-y -c -t -S -s", Judge::Most),
+    ("DTLS", "-y -c -S", Judge::Most),
+    ("DTLS, Send indications", "-y -c -S -s", Judge::Most),
     ("TCP relay", "-T", Judge::All),
     ("TCP relay, passive", "-T -P", Judge::Half),
     ("TCP relay over TLS", "-T -S", Judge::Most),
@@ -61,6 +63,7 @@ const MODES: &[Mode] = &[
     ("mobility, ends that wait", "-y -c -M", Judge::Half),
     ("mobility over TCP", "-y -c -M -t", Judge::All),
     ("mobility over TLS", "-y -c -M -t -S", Judge::Most),
+    ("mobility over DTLS", "-y -c -M -S", Judge::Most),
     ("extra requests", "-y -c -G", Judge::All),
     ("ORIGIN", "-y -c -o http://example.org", Judge::All),
     ("bandwidth", "-y -c -a 100000", Judge::All),
@@ -109,7 +112,8 @@ fn everything(maker: Maker) -> Result<Everything> {
         format!("--user={USERNAME}:{PASSWORD}"),
     ]);
     if maker == Maker::Ours {
-        flags.push("--no-tls=no".to_owned());
+        let secure = ["--no-tls=no", "--dtls", "--no-dtls=no"];
+        flags.extend(secure.map(str::to_owned));
     }
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let _server = match maker {

@@ -97,6 +97,7 @@ impl Default for Config {
             socket_buffer: 2 << 20,
             backend: Backend::detect(),
             max_streams: 65_536,
+            // With 10 KiB each, 160 MiB.
             max_associations: 16_384,
             max_peer_connections: 16_384,
             // Long enough for a person to type a password in between.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use dimpl::Output;
-use turn_proto::{ConnectionTicket, Path};
+use turn_proto::Path;
 
 use super::{
     hello::{HELLO_VERIFY_REQUEST, Hello, earlier_hello},
@@ -30,6 +30,9 @@ const PAYLOAD: usize = 1 << 14;
 /// Bytes that a record is longer than its payload: header, nonce and tag.
 const OVERHEAD: usize = 13 + 8 + 16;
 
+/// Whatever is given back when an association ends.
+pub(crate) type Ticket = Box<dyn Send>;
+
 /// An association with a client, from its verified hello on.
 pub(crate) struct Association {
     pub(crate) path: Path,
@@ -38,7 +41,7 @@ pub(crate) struct Association {
     /// Whether the client has an allocation.
     pub(crate) allocated: bool,
     /// Its place among the connections that its network may have.
-    pub(crate) ticket: Option<ConnectionTicket>,
+    pub(super) ticket: Option<Ticket>,
     /// When it is to be woken; nothing wakes it once it is open.
     pub(super) wake_at: Option<Duration>,
     settings: Dtls,

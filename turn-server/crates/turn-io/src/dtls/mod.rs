@@ -19,13 +19,15 @@ mod hello;
 mod provider;
 #[cfg(test)]
 mod provider_tests;
+#[cfg(test)]
+mod random_tests;
 mod records;
 #[cfg(test)]
 mod records_tests;
 mod settings;
 mod table;
 
-pub(crate) use association::{Broken, Polled, Stage};
+pub(crate) use association::{Broken, Polled, Stage, Ticket};
 pub(crate) use cookie::Cookies;
 pub(crate) use records::is_dtls;
 pub use settings::Dtls;

@@ -9,10 +9,10 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use turn_proto::{ConnectionTicket, LinkId, Now, Path, Transport};
+use turn_proto::{LinkId, Now, Path, Transport};
 
 use super::{
-    association::{Association, Broken, Polled, Stage},
+    association::{Association, Broken, Polled, Stage, Ticket},
     cookie::{Cookies, Ends},
     hello::{Alert, CLIENT_HELLO, Hello, REFUSAL, VERIFY},
     records::{DTLS_1_2, HANDSHAKE, Record},
@@ -173,7 +173,7 @@ impl Associations {
         now: Now,
         (path, place): (&Path, u32),
         datagram: &[u8],
-        ticket: impl FnOnce() -> Option<ConnectionTicket>,
+        ticket: impl FnOnce() -> Option<Ticket>,
     ) -> Result<LinkId, Refused> {
         let record = Record::first(datagram);
         let hello = record.and_then(|record| Hello::read(&record));

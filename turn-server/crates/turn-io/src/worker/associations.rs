@@ -7,7 +7,7 @@ use turn_proto::{LinkId, Path};
 
 use super::{Worker, sockets::Sockets};
 use crate::{
-    dtls::{Broken, Polled, Refused, Routed, Stage, is_dtls},
+    dtls::{Broken, Polled, Refused, Routed, Stage, Ticket, is_dtls},
     outbox::{Exit, IpHeader},
 };
 
@@ -130,7 +130,7 @@ impl Worker {
     ) -> Option<LinkId> {
         let datagram = self.arena.slot_mut(index)?.buf.get(payload)?;
         let (relay, associations) = (&mut self.relay, &mut self.sockets.associations);
-        let ticket = || relay.admit_connection(path.client.ip());
+        let ticket = || Some(Box::new(relay.admit_connection(path.client.ip())?) as Ticket);
         self.handshakes_begun += 1;
         match associations.begin(self.now, (path, place), datagram, ticket) {
             Ok(link) => Some(link),
