@@ -360,3 +360,35 @@ fn error_code_is_read_without_its_reserved_bits_and_not_from_a_short_value() {
     assert_eq!(code(&[0, 0, 4]), None);
     assert_eq!(code(&[]), None);
 }
+
+#[test]
+fn what_no_longer_fits_a_message_is_left_out_and_what_does_is_not() {
+    let lifetime = |length: usize| {
+        let builder = RequestBuilder::new(Method::ALLOCATE, ID).data(&vec![7; length]);
+        let bytes = builder.lifetime(600).finish(None, true);
+        Request::decode(&view(&bytes)).unwrap().lifetime()
+    };
+    assert_eq!(lifetime(5_000), Ok(Some(600)));
+    assert_eq!(lifetime(65_000), Ok(Some(600)));
+    assert_eq!(lifetime(65_452), Ok(None));
+}
+
+#[test]
+fn methods_are_named_as_in_their_rfcs() {
+    for (method, name) in [
+        (Method::BINDING, "Binding"),
+        (Method::ALLOCATE, "Allocate"),
+        (Method::REFRESH, "Refresh"),
+        (Method::SEND, "Send"),
+        (Method::DATA, "Data"),
+        (Method::CREATE_PERMISSION, "CreatePermission"),
+        (Method::CHANNEL_BIND, "ChannelBind"),
+        (Method::CONNECT, "Connect"),
+        (Method::CONNECTION_BIND, "ConnectionBind"),
+        (Method::CONNECTION_ATTEMPT, "ConnectionAttempt"),
+    ] {
+        assert_eq!(method.to_string(), name);
+    }
+    let unknown = Method::from_number(0x0123).unwrap();
+    assert_eq!(unknown.to_string(), "method 0x123");
+}
