@@ -6,15 +6,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use stun::attributes::{ATTR_NONCE, ATTR_REALM, ATTR_USERNAME};
+use stun::attributes::{ATTR_NONCE, ATTR_REALM, ATTR_USERNAME, AttrType, RawAttribute};
 use stun::error_code::ErrorCodeAttribute;
 use stun::integrity::MessageIntegrity;
 use stun::message::{
     BINDING_REQUEST, CLASS_REQUEST, CLASS_SUCCESS_RESPONSE, Getter, METHOD_ALLOCATE,
-    METHOD_REFRESH, Message, MessageType, Method, Setter,
+    METHOD_CHANNEL_BIND, METHOD_CREATE_PERMISSION, METHOD_REFRESH, Message, MessageType, Method,
+    Setter,
 };
 use stun::textattrs::TextAttribute;
+use turn::proto::channum::ChannelNumber;
 use turn::proto::lifetime::Lifetime;
+use turn::proto::peeraddr::PeerAddress;
 use turn::proto::relayaddr::RelayedAddress;
 use turn::proto::reqtrans::RequestedTransport;
 
@@ -139,6 +142,61 @@ impl TurnClient {
         }
     }
 
+    /// Asks for a relay of the other family than is given by default.
+    ///
+    /// # Errors
+    /// When the socket fails or the answer is not STUN.
+    pub fn allocate_v6(&mut self) -> Result<Answer> {
+        let transport = RequestedTransport {
+            protocol: turn::proto::PROTO_UDP,
+        };
+        // REQUESTED-ADDRESS-FAMILY (RFC 8656 §18.8): 2 is IPv6.
+        let family = RawAttribute {
+            typ: AttrType(0x0017),
+            length: 4,
+            value: vec![2, 0, 0, 0],
+        };
+        self.authenticated(METHOD_ALLOCATE, &[&transport, &Raw(family)])
+    }
+
+    /// Asks for a permission.
+    ///
+    /// # Errors
+    /// When the socket fails or the answer is not STUN.
+    pub fn permit(&mut self, peer: SocketAddr) -> Result<Answer> {
+        self.authenticated(METHOD_CREATE_PERMISSION, &[&address(peer)])
+    }
+
+    /// Asks for a channel.
+    ///
+    /// # Errors
+    /// When the socket fails or the answer is not STUN.
+    pub fn bind(&mut self, number: u16, peer: SocketAddr) -> Result<Answer> {
+        self.authenticated(
+            METHOD_CHANNEL_BIND,
+            &[&ChannelNumber(number), &address(peer)],
+        )
+    }
+
+    /// Asks for a relay with the nonce that is known by then, and returns what a refusal says besides the nonce: each
+    /// attribute with its value.
+    ///
+    /// # Errors
+    /// When the socket fails, or when it is not refused.
+    pub fn refusal(&mut self) -> Result<Vec<(u16, Vec<u8>)>> {
+        let answer = self.allocate(None)?;
+        if !matches!(answer, Answer::Refused(_)) {
+            bail!("not refused: {answer:?}");
+        }
+        let transport = RequestedTransport {
+            protocol: turn::proto::PROTO_UDP,
+        };
+        let answer = self.exchange(&self.request(METHOD_ALLOCATE, &[&transport])?)?;
+        let attributes = answer.context("no answer")?.attributes.0;
+        let values = attributes.into_iter().map(|held| (held.typ.0, held.value));
+        Ok(values.filter(|(kind, _)| *kind != ATTR_NONCE.0).collect())
+    }
+
     /// Refreshes the allocation; zero seconds end it.
     ///
     /// # Errors
@@ -208,6 +266,23 @@ impl TurnClient {
             bail!("an answer to another request: {answer}");
         }
         Ok(Some(answer))
+    }
+}
+
+/// An attribute that the codec has no type for.
+struct Raw(RawAttribute);
+
+impl Setter for Raw {
+    fn add_to(&self, message: &mut Message) -> Result<(), stun::Error> {
+        message.add(self.0.typ, &self.0.value);
+        Ok(())
+    }
+}
+
+fn address(peer: SocketAddr) -> PeerAddress {
+    PeerAddress {
+        ip: peer.ip(),
+        port: peer.port(),
     }
 }
 

@@ -21,6 +21,11 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// How many did not come back.
+    pub fn lost(self) -> u64 {
+        self.sent.saturating_sub(self.received)
+    }
+
     /// Checks that something was sent and that all of it came back.
     pub fn all_returned(self) -> bool {
         self.sent > 0 && self.sent == self.received

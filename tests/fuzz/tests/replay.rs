@@ -22,11 +22,15 @@ fn replay(name: &str) {
         inputs.len(),
         folder.display()
     );
+    let count = inputs.len();
     for input in inputs {
         let bytes = fs::read(&input).unwrap();
         let run = std::panic::catch_unwind(|| fuzz::run(name, &bytes));
         assert!(run.is_ok(), "{} breaks its promise", input.display());
     }
+    println!(
+        "\npromise: committed inputs of the fuzz target {name} | none breaks it | 0 of {count} | -"
+    );
 }
 
 #[test]

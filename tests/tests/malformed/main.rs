@@ -31,17 +31,19 @@ const METRICS: SocketAddr = SocketAddr::new(HERE, 9641);
 
 #[test]
 fn datagrams_meet_silence_or_the_right_code() {
-    try_all(Carrier::Datagram, |_| Ok(Box::new(|| Wire::udp(TURN))));
+    try_all("UDP", Carrier::Datagram, |_| {
+        Ok(Box::new(|| Wire::udp(TURN)))
+    });
 }
 
 #[test]
 fn tcp_streams_meet_silence_or_the_right_code() {
-    try_all(Carrier::Stream, |_| Ok(Box::new(|| Wire::tcp(TURN))));
+    try_all("TCP", Carrier::Stream, |_| Ok(Box::new(|| Wire::tcp(TURN))));
 }
 
 #[test]
 fn tls_streams_meet_silence_or_the_right_code() {
-    try_all(Carrier::Stream, |certificate| {
+    try_all("TLS", Carrier::Stream, |certificate| {
         let config = wire::trusting(&certificate.certificate)?;
         Ok(Box::new(move || Wire::tls(TURN, &config)))
     });
@@ -49,7 +51,7 @@ fn tls_streams_meet_silence_or_the_right_code() {
 
 type Connect = Box<dyn Fn() -> Result<Wire> + Send>;
 
-fn try_all(carrier: Carrier, connector: fn(&Certificate) -> Result<Connect>) {
+fn try_all(transport: &str, carrier: Carrier, connector: fn(&Certificate) -> Result<Connect>) {
     let space = Namespace::new("malformed").unwrap();
     let certificate = Certificate::make(Algorithm::Ecdsa, HERE).unwrap();
     let connect = connector(&certificate).unwrap();
@@ -84,6 +86,12 @@ fn try_all(carrier: Carrier, connector: fn(&Certificate) -> Result<Connect>) {
     let metrics = space.inside(|| Metrics::scrape(METRICS)).unwrap();
     assert_eq!(metrics.sum("turn_total_allocations"), Some(0.0));
     assert!(server.output().lines().all(|line| !line.contains("panick")));
+    let classes = classes().len();
+    println!(
+        "\npromise: {classes} malformed classes over {transport}, {MEMBERS} members each | silence or the right code | {} of {} | -",
+        classes as u64 * MEMBERS,
+        classes as u64 * MEMBERS,
+    );
 }
 
 fn try_member(class: &Class, seed: u64, carrier: Carrier, mut wire: Wire) -> Result<()> {

@@ -455,6 +455,9 @@ fn policy_and_oracle_agree_about_every_address() {
         }
     }
     println!("{judged} addresses judged: {outcomes:?}");
+    println!(
+        "\npromise: random peers, the policy against an oracle | no difference | 0 of {judged} | -"
+    );
     // Every outcome was met often enough to be believed.
     assert_eq!(outcomes.len(), 6, "{outcomes:?}");
     assert!(
