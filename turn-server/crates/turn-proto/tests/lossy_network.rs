@@ -395,7 +395,10 @@ impl Network {
         assert!(until.is_some_and(|until| until > self.world.now));
         if self.world.relay.on_join(self.world.now(), connection) {
             self.joined += 1;
-            self.world.relay.on_connection_data(connection, 100, 100);
+            let now = self.world.now();
+            self.world
+                .relay
+                .on_connection_data(now, connection, 100, 100);
         }
     }
 
