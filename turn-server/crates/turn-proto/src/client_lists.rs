@@ -137,6 +137,17 @@ mod tests {
     }
 
     #[test]
+    fn a_deny_list_of_one_family_leaves_the_rest_alone() {
+        for (range, denied) in [(("10.0.0.1", "10.0.0.1"), 0), (("2a00::", "2a00::1"), 1)] {
+            let lists = ClientLists::new(&[], &ranges(&[range]));
+            let clients = ["10.0.0.1", "2a00::1", "10.0.0.2", "2a00::2"];
+            let mut expected = [true; 4];
+            expected[denied] = false;
+            assert_eq!(admitted(&lists, &clients), expected);
+        }
+    }
+
+    #[test]
     fn an_allow_list_alone_keeps_everybody_else_out() {
         let lists = ClientLists::new(&ranges(&[("10.0.0.0", "10.255.255.255")]), &[]);
         let clients = ["10.9.8.7", "11.0.0.0", "::1", "::ffff:10.0.0.1"];

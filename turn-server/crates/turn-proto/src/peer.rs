@@ -235,5 +235,6 @@ mod tests {
         assert_eq!(PeerAddr::of("[::ffff:8.8.8.8]:53".parse().unwrap()), None);
         let scoped = PeerAddr::of("[fe80::1%3]:53".parse().unwrap());
         assert_eq!(scoped, PeerAddr::of("[fe80::1]:53".parse().unwrap()));
+        assert_eq!(scoped.unwrap().to_string(), "[fe80::1]:53");
     }
 }

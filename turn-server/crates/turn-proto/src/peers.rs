@@ -353,15 +353,18 @@ mod tests {
         assert_eq!(relaying.judge(peer.ip()), Ok(Standing::ByPort));
         assert!(!relaying.admits(peer, false));
         assert!(relaying.admits(peer, true));
-        let wide = vec![range("198.51.100.0", "198.51.100.255")];
-        assert_eq!(
-            PeerPolicy {
-                allow: wide,
+        for wide in [
+            range("198.51.100.0", "198.51.100.255"),
+            range("198.51.100.1", "198.51.100.255"),
+            range("198.51.100.0", "198.51.100.1"),
+        ] {
+            let allow = vec![wide];
+            let policy = PeerPolicy {
+                allow,
                 ..own.clone()
-            }
-            .judge(peer.ip()),
-            Err(PeerDenied::Own)
-        );
+            };
+            assert_eq!(policy.judge(peer.ip()), Err(PeerDenied::Own), "{wide:?}");
+        }
         let exact = PeerPolicy {
             allow: vec![range("198.51.100.1", "198.51.100.1")],
             ..own
@@ -394,6 +397,10 @@ mod tests {
         assert!(new("1.1.1.2", "1.1.1.1").is_none());
         assert!(!range("1.1.1.1", "1.1.1.3").contains("::ffff:1.1.1.2".parse().unwrap()));
         assert_eq!(Scope::of("198.19.0.1".parse().unwrap()), Scope::Private);
+        assert_eq!(
+            format!("{:?}", range("1.1.1.1", "1.1.1.3")),
+            "1.1.1.1-1.1.1.3"
+        );
         let mapped = range("::ffff:10.0.0.0", "::ffff:10.255.255.255");
         assert!(mapped.contains("10.9.8.7".parse().unwrap()));
     }
