@@ -1,85 +1,185 @@
-//! Hours of ordinary use in a few minutes: many clients come, talk and go, round after round, and nothing stays behind.
+//! Many clients come, talk and go, round after round, over every transport and method: between rounds nothing of them is left.
 //!
-//! Part of `tests/run --deep`. `SOAK_ROUNDS` makes it longer.
+//! Part of `tests/run --deep`, for 20 minutes. `SOAK_MINUTES` makes it longer; each round's figures are printed as it ends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a panic is how a test fails"
+)]
 
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
+use e2e::certificate::{Algorithm, Certificate};
 use e2e::http::Metrics;
 use e2e::netns::Namespace;
 use e2e::process::until;
 use e2e::server::Server;
-use e2e::uclient::{Peer, uclient};
+use e2e::strangers::{HERE, TURN, anonymous_bytes};
+use e2e::turn_client::{Answer, TurnClient};
+use e2e::uclient::{Peer, uclient_within};
 
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const METRICS: SocketAddr = SocketAddr::new(HERE, 9641);
 
 /// An allocation lives for 60 seconds here, so that even those that nobody gives back are gone by then.
-const EXPIRED: Duration = Duration::from_secs(120);
+const EXPIRED: Duration = Duration::from_secs(180);
 
-fn resident_kib(process: u32) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
+/// Clients of a round, on each of two transports, and those that ask for a relay and are never heard of again.
+const CLIENTS: &str = "200";
+const VANISHING: u32 = 300;
+
+/// What a server holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    kib: u64,
+    descriptors: usize,
+    ports: usize,
+}
+
+impl Held {
+    fn by(process: u32) -> Result<Self> {
+        Ok(Self {
+            kib: anonymous_bytes(process)? / 1024,
+            descriptors: fs::read_dir(format!("/proc/{process}/fd"))?.count(),
+            ports: relay_ports(process)?,
+        })
+    }
+}
+
+/// The sockets on relay ports in the namespace of a process.
+fn relay_ports(process: u32) -> Result<usize> {
+    let mut count = 0;
+    for table in ["udp", "udp6", "tcp", "tcp6"] {
+        let lines = match fs::read_to_string(format!("/proc/{process}/net/{table}")) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            lines => lines?,
+        };
+        // "sl local_address rem_address": the port is hexadecimal, behind the last colon.
+        let ports = lines.lines().skip(1).filter_map(|line| {
+            let (_, port) = line.split_whitespace().nth(1)?.rsplit_once(':')?;
+            u16::from_str_radix(port, 16).ok()
+        });
+        count += ports
+            .filter(|port| (20_000..=30_000).contains(port))
+            .count();
+    }
+    Ok(count)
+}
+
+/// The slope of the line that lies best between samples that were taken at these hours (least squares).
+fn slope(samples: &[(f64, f64)]) -> f64 {
+    let count = samples.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / count;
+    let (x, y) = (mean(|sample| sample.0), mean(|sample| sample.1));
+    let above: f64 = samples.iter().map(|(at, held)| (at - x) * (held - y)).sum();
+    let below: f64 = samples.iter().map(|(at, _)| (at - x) * (at - x)).sum();
+    above / below
+}
+
+/// One load of coturn's client.
+fn load(space: &Namespace, peer_port: &str, options: &[&str]) -> Result<()> {
+    let mut arguments = vec!["-c", "-m", CLIENTS, "-n", "200", "-z", "20"];
+    arguments.extend(["-u", "guest", "-w", "secret"]);
+    arguments.extend(["-e", "127.0.0.1", "-r", peer_port]);
+    arguments.extend(options);
+    arguments.push("127.0.0.1");
+    let totals = uclient_within(Some(space), &arguments, Duration::from_secs(180))?;
+    // Datagrams may be lost on a busy machine, but that is rare.
+    ensure!(
+        totals.received > 0 && totals.lost() <= totals.sent / 1_000,
+        "{options:?}: {totals:?}"
+    );
+    Ok(())
+}
+
+/// Clients with a password that make an allocation, with a permission and a channel, and vanish.
+fn vanish(space: &Namespace) -> Result<()> {
+    for number in 0..VANISHING {
+        let mut client = space.inside(|| TurnClient::new(TURN, "guest", "secret"))?;
+        let allocated = client.allocate(None)?;
+        ensure!(matches!(allocated, Answer::Success { .. }), "{allocated:?}");
+        client.permit(SocketAddr::new(HERE, 9))?;
+        client.bind(0x4000, SocketAddr::new(HERE, 10))?;
+        if number % 3 == 0 {
+            client.refresh(0)?;
+        }
+    }
+    Ok(())
+}
+
+/// Clients over two transports at once, by channels and by indications in turn, and those that vanish.
+fn round(space: &Namespace, peer_port: &str, number: usize) -> Result<()> {
+    let streams = [&["-t"][..], &["-t", "-S"]][number % 2];
+    let method: &[&str] = [&[][..], &["-s"]][number / 2 % 2];
+    thread::scope(|scope| {
+        let datagrams = scope.spawn(|| load(space, peer_port, method));
+        let vanishing = scope.spawn(|| vanish(space));
+        load(space, peer_port, &[streams, method].concat())?;
+        vanishing.join().expect("no panic")?;
+        datagrams.join().expect("no panic")
+    })
 }
 
 #[test]
-fn clients_that_come_and_go_leave_neither_allocations_nor_memory_behind() {
-    let rounds: u32 = std::env::var("SOAK_ROUNDS").map_or(10, |rounds| rounds.parse().unwrap());
+fn clients_that_come_and_go_leave_nothing_behind() {
+    let minutes: u64 = std::env::var("SOAK_MINUTES").map_or(20, |all| all.parse().unwrap());
     let space = Namespace::new("soak").unwrap();
+    // What clients bind is away from relay ports.
+    space
+        .sysctl("net.ipv4.ip_local_port_range=32768 65535")
+        .unwrap();
+    let certificate = Certificate::make(Algorithm::Ecdsa, HERE).unwrap();
+    let files = certificate.flags();
     let mut flags = vec![
         "--listening-ip=127.0.0.1",
         "--relay-ip=127.0.0.1",
         "--allow-loopback-peers",
         "--prometheus",
-    ];
-    // Away from the ports that the clients' own sockets get.
-    flags.extend(["--min-port=20000", "--max-port=30000"]);
-    flags.extend([
+        "--no-tls=no",
+        "--min-port=20000",
+        "--max-port=30000",
         "--realm=example.org",
         "--lt-cred-mech",
         "--user=guest:secret",
         "--max-allocate-lifetime=60",
-    ]);
+    ];
+    flags.extend(files.iter().map(String::as_str));
     let server = Server::start(Some(&space), &flags).unwrap();
     let peer = Peer::start(Some(&space), HERE).unwrap();
-    let peer_port = peer.port.to_string();
-    let allocations = || {
-        space
-            .inside(|| Metrics::scrape(METRICS))
-            .unwrap()
-            .sum("turn_total_allocations")
+    let empty = || {
+        let metrics = space.inside(|| Metrics::scrape(METRICS)).unwrap();
+        let held = Held::by(server.id()).unwrap();
+        (metrics.sum("turn_total_allocations") == Some(0.0) && held.ports == 0).then_some(held)
     };
 
-    let mut resident = Vec::new();
-    for round in 0..rounds {
-        let transport: &[&str] = if round % 2 == 0 { &[] } else { &["-t"] };
-        let method: &[&str] = if round / 2 % 2 == 0 { &[] } else { &["-s"] };
-        let mut arguments = vec!["-c", "-m", "200", "-n", "200", "-z", "20"];
-        arguments.extend(["-u", "guest", "-w", "secret"]);
-        arguments.extend(["-e", "127.0.0.1", "-r", &peer_port]);
-        arguments.extend(transport.iter().chain(method));
-        arguments.push("127.0.0.1");
-        let totals = uclient(Some(&space), &arguments).unwrap();
-        assert!(totals.all_returned(), "round {round}: {totals:?}");
-        until("all allocations are gone", EXPIRED, || {
-            (allocations() == Some(0.0)).then_some(())
-        })
-        .unwrap();
-        resident.push(resident_kib(server.id()).unwrap());
+    let begun = Instant::now();
+    let mut samples: Vec<(f64, Held)> = Vec::new();
+    while begun.elapsed() < Duration::from_secs(minutes * 60) || samples.len() < 5 {
+        round(&space, &peer.port.to_string(), samples.len()).unwrap();
+        let held = until("all allocations and their ports are gone", EXPIRED, empty).unwrap();
+        let hours = begun.elapsed().as_secs_f64() / 3600.0;
+        println!(
+            "\nround {}: after {hours:.3} hours {held:?}",
+            samples.len() + 1
+        );
+        samples.push((hours, held));
     }
     // The first rounds, one of each kind, bring every buffer to its size.
-    let (settled, last) = (
-        resident[resident.len().min(4) - 1],
-        resident[resident.len() - 1],
+    let settled = &samples[3..];
+    let of = |what: fn(&Held) -> f64| settled.iter().map(move |(at, held)| (*at, what(held)));
+    let memory = slope(&of(|held| held.kib as f64).collect::<Vec<_>>());
+    let descriptors = slope(&of(|held| held.descriptors as f64).collect::<Vec<_>>());
+    let ports = slope(&of(|held| held.ports as f64).collect::<Vec<_>>());
+    println!(
+        "\nsay: {} rounds in {} minutes; an hour adds {memory:.0} KiB, {descriptors:.1} descriptors, {ports:.1} ports",
+        samples.len(),
+        begun.elapsed().as_secs() / 60
     );
-    assert!(
-        last < settled + settled / 10 + 1024,
-        "resident KiB, round by round: {resident:?}"
-    );
+    let (first, last) = (settled[0].1, samples[samples.len() - 1].1);
+    assert_eq!(first.descriptors, last.descriptors, "{samples:?}");
+    assert!(last.kib < first.kib + first.kib / 10 + 1024, "{samples:?}");
 }
