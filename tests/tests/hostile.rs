@@ -1,9 +1,11 @@
-//! What strangers can do to a running server: nothing is kept of them, and their flood hurts nobody.
+//! What strangers can do to a running server: nothing is kept of them, their flood hurts nobody, and what clients were given is
+//! all given back.
 //!
 //! Every server is alone in a namespace of its own, where all of 10.0.0.0/8 is this machine's: as many clients as are needed, each
 //! with an address of its own. Needs root.
 
 use std::collections::HashSet;
+use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,9 +14,10 @@ use anyhow::Result;
 use e2e::flood::{NEWCOMERS, live_through, load};
 use e2e::http::Metrics;
 use e2e::netns::Namespace;
-use e2e::process::Process;
+use e2e::process::{Process, until};
 use e2e::server::Server;
 use e2e::strangers::{FLAGS, HERE, TURN, median, space};
+use e2e::turn_client::{Answer, TurnClient};
 use e2e::uclient::Totals;
 
 const METRICS: SocketAddr = SocketAddr::new(HERE, 9641);
@@ -138,4 +141,56 @@ fn a_flood_of_strangers_hurts_neither_relays_nor_newcomers() {
         "{loud:?}, without the flood {quiet:?}"
     );
     assert_eq!(flooded.newcomers, NEWCOMERS);
+}
+
+/// Conservation: whatever clients were given is back to the last piece when they give it up, and can be given again.
+#[test]
+fn what_a_hundred_clients_give_back_is_all_there_again() {
+    let space = space().unwrap();
+    let server = server(&space, &["--user-quota=100"]).unwrap();
+    let gauge = |name| {
+        let metrics = space.inside(|| Metrics::scrape(METRICS)).unwrap();
+        metrics.sum(name).unwrap_or(0.0)
+    };
+    let held = || {
+        let gauges = ["turn_total_allocations", "turnpike_relay_ports_used"];
+        let gauges = gauges
+            .into_iter()
+            .chain(["turnpike_permissions", "turnpike_channels"]);
+        let gauges: Vec<f64> = gauges.map(gauge).collect();
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", server.id()));
+        (gauges, descriptors.unwrap().count())
+    };
+    let comes_to = |gauges: [f64; 4], descriptors: usize| {
+        let wanted = (gauges.to_vec(), descriptors);
+        let equal = || (held() == wanted).then_some(());
+        let waited = until("it holds what it should", Duration::from_secs(20), equal);
+        assert!(waited.is_ok(), "{:?} and not {wanted:?}", held());
+    };
+    let (_, idle) = held();
+    comes_to([0.0; 4], idle);
+    for _ in 0..3 {
+        let mut clients: Vec<TurnClient> = (0..100)
+            .map(|_| {
+                space
+                    .inside(|| TurnClient::new(TURN, "guest", "secret"))
+                    .unwrap()
+            })
+            .collect();
+        for client in &mut clients {
+            let success = |answer: Result<Answer>| matches!(answer, Ok(Answer::Success { .. }));
+            assert!(success(client.allocate(None)));
+            assert!(success(client.permit(SocketAddr::new(HERE, 9))));
+            assert!(success(client.bind(0x4000, SocketAddr::new(HERE, 10))));
+        }
+        comes_to([100.0; 4], idle + 100);
+        let mut one_more = space
+            .inside(|| TurnClient::new(TURN, "guest", "secret"))
+            .unwrap();
+        assert_eq!(one_more.allocate(None).unwrap(), Answer::Refused(486));
+        for client in &mut clients {
+            client.refresh(0).unwrap();
+        }
+        comes_to([0.0; 4], idle);
+    }
 }
