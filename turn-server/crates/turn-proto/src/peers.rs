@@ -388,6 +388,9 @@ mod tests {
         assert_eq!(judge(&policy, "9.9.9.9"), Ok(Standing::ByPort));
         assert!(!policy.admits(at("9.9.9.9:6379"), false));
         assert!(policy.admits(at("9.9.9.9:80"), false));
+        // Each port is closed where it is: a backend's is not ours, and ours is not everybody's.
+        assert!(policy.admits(at("127.0.0.1:6379"), false));
+        assert!(policy.admits(at("9.9.9.9:8080"), false));
     }
 
     #[test]

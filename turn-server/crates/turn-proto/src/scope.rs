@@ -86,3 +86,19 @@ fn scope_v6(ip: Ipv6Addr) -> Scope {
         _ => Scope::Private,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Scope;
+
+    /// The policy knows this machine by other means as well; a log or a message has to name the place right.
+    #[test]
+    fn loopback_addresses_are_this_machine() {
+        for ip in ["127.0.0.1", "127.255.255.255", "::1"] {
+            assert_eq!(Scope::of(ip.parse().unwrap()), Scope::Loopback, "{ip}");
+        }
+        for ip in ["126.255.255.255", "128.0.0.0"] {
+            assert_eq!(Scope::of(ip.parse().unwrap()), Scope::Public, "{ip}");
+        }
+    }
+}
