@@ -17,9 +17,10 @@ mutants() {
   sed 's/^/say: not noticed: /' "$out/$name"/mutants.out/{missed,timeout}.txt
 }
 
-mutants authentication -p turn-auth -- --lib --tests
+# An argument given by -C is for the build as well, so that tests that are not run are not built.
+mutants authentication -p turn-auth -C=--lib -C=--tests
 policy=turn-server/crates/turn-proto/src
 mutants policy -p turn-proto -f "$policy/peer.rs" -f "$policy/peers.rs" -f "$policy/scope.rs" -f "$policy/client_lists.rs" \
-  -- --lib --test peers --test peer_oracle
-mutants codec -p turn-wire -- --lib --tests
+  -C=--lib -C=--test=peers -C=--test=peer_oracle
+mutants codec -p turn-wire -C=--lib -C=--tests
 [ "$survivors" = 0 ]
