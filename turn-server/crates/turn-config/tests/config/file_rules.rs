@@ -361,3 +361,49 @@ fn flags_override_the_file_and_extend_its_lists() {
     );
     assert_eq!(settings.origin("max-port").to_string(), "default");
 }
+
+/// coturn looks for a certificate of that name, and tells clients a realm of that name.
+#[test]
+fn a_comment_behind_a_path_or_a_name_is_left_out_with_a_warning() {
+    let settings = run_file(&with(
+        "pidfile=/run/t.pid # here\nserver-name=turn.example.org\t# and there\nno-cli",
+    ));
+    assert_eq!(
+        settings.process.pid_file.as_deref(),
+        Some(std::path::Path::new("/run/t.pid"))
+    );
+    assert_warns(&settings, &["turnserver.conf:4: pidfile: the comment"]);
+    assert_warns(&settings, &["turnserver.conf:5: server-name: the comment"]);
+    // No blank before it, no comment.
+    let settings = run_file(&with("pidfile=/run/a#b"));
+    assert_eq!(
+        settings.process.pid_file.as_deref(),
+        Some(std::path::Path::new("/run/a#b"))
+    );
+    assert_eq!(settings.warnings, []);
+}
+
+#[test]
+fn docker_and_others_write_ranges_as_prefixes() {
+    let settings = run_file(&with(
+        "denied-peer-ip=10.0.0.0/8\nallowed-peer-ip=2001:db8::/32",
+    ));
+    let last = settings.relay.peers.denied[0].last().to_string();
+    assert_eq!(last, "10.255.255.255");
+    assert_eq!(
+        settings.relay.peers.allowed[0].first().to_string(),
+        "2001:db8::"
+    );
+}
+
+#[test]
+fn multicast_peers_cannot_be_allowed() {
+    let settings = run_file(&with("no-multicast-peers=no"));
+    assert_warns(
+        &settings,
+        &[
+            "turnserver.conf:4",
+            "no-multicast-peers cannot be turned off",
+        ],
+    );
+}

@@ -57,11 +57,12 @@ const SUITES: [(CipherSuite, &str, &[&str]); 9] = [
 ];
 
 /// Words that choose every suite of TLS 1.2 here: all of them are strong, ephemeral and authenticated.
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "ALL",
     "DEFAULT",
     "COMPLEMENTOFDEFAULT",
     "HIGH",
+    "ECDH",
     "ECDHE",
     "EECDH",
     "KEECDH",
@@ -204,6 +205,8 @@ mod tests {
                 "ECDHE-ECDSA-AES256-GCM-SHA384"
             ])
         );
+        // Nextcloud's: the old key exchange stands for the new one too, and the other half is not offered.
+        assert_eq!(chosen("ECDH+AESGCM:DH+AESGCM").len(), 7);
         assert_eq!(
             chosen("EECDH+AESGCM+RSA:!AES128"),
             with_tls13(&["ECDHE-RSA-AES256-GCM-SHA384"])
