@@ -81,6 +81,7 @@ struct Started {
     runtime: Runtime,
     pid_file: Option<PidFile>,
     control: Option<ControlSocket>,
+    realm: String,
     signals: Signals,
     renewal: Renewal,
 }
@@ -147,6 +148,7 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         runtime,
         pid_file,
         control,
+        realm: settings.auth.realm.clone(),
         signals,
         renewal,
     })
@@ -323,6 +325,7 @@ impl Started {
             runtime,
             pid_file,
             control,
+            realm,
             mut signals,
             mut renewal,
         } = self;
@@ -330,7 +333,7 @@ impl Started {
             let (stop, stopping) = watch::channel(false);
             let mut tasks = JoinSet::new();
             sites.serve(&mut tasks, &stopping);
-            let (desk, mut orders) = Desk::new(Arc::clone(&server));
+            let (desk, mut orders) = Desk::new(Arc::clone(&server), &realm);
             if let Some(control) = control {
                 tasks.spawn(control::serve(control, Arc::clone(&desk), stopping.clone()));
             }

@@ -77,8 +77,8 @@ pub(crate) fn health_routes() -> Router {
 }
 
 /// The Prometheus page, where coturn has it.
-pub(crate) fn metrics_routes(path: &str, server: Arc<Server>) -> Router {
-    let page = Arc::new(MetricsPage::default());
+pub(crate) fn metrics_routes(path: &str, realm: &str, server: Arc<Server>) -> Router {
+    let page = Arc::new(MetricsPage::new(realm));
     let show = move || {
         let (page, server) = (Arc::clone(&page), Arc::clone(&server));
         async move {

@@ -157,7 +157,8 @@ impl Listeners {
             signaling = service;
         }
         if let Some(metrics) = &settings.metrics {
-            let routes = http::metrics_routes(&metrics.path, Arc::clone(server));
+            let routes =
+                http::metrics_routes(&metrics.path, &settings.auth.realm, Arc::clone(server));
             sites.push(Doors {
                 routes,
                 listeners: self.metrics,

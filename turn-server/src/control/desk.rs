@@ -18,7 +18,10 @@ use super::{
     protocol::{Level, Request, Which},
     sessions,
 };
-use crate::{Server, logging, metrics_page::MetricsPage};
+use crate::{
+    Server, logging,
+    metrics_page::{self, MetricsPage},
+};
 
 /// How long the daemon may take to obey.
 const OBEDIENCE: Duration = Duration::from_secs(30);
@@ -52,11 +55,11 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Makes the desk of a server; orders go to the daemon.
-    pub(crate) fn new(server: Arc<Server>) -> (Arc<Self>, mpsc::Receiver<Order>) {
+    pub(crate) fn new(server: Arc<Server>, realm: &str) -> (Arc<Self>, mpsc::Receiver<Order>) {
         let (orders, ordered) = mpsc::channel(1);
         let desk = Self {
             server,
-            page: MetricsPage::default(),
+            page: MetricsPage::new(realm),
             orders,
             started: Instant::now(),
         };
@@ -166,12 +169,10 @@ impl Desk {
             relay_ports_used: shared.ports.claimed() as u64,
             relay_ports: shared.ports.capacity() as u64,
             traffic: sessions::traffic(&relay.traffic),
-            dropped: relay.dropped_client
-                + relay.dropped_peer
-                + relay.dropped_policy
-                + io.datagrams_dropped_full
-                + io.datagrams_failed
-                + io.stream_messages_dropped,
+            dropped: metrics_page::dropped(&stats)
+                .iter()
+                .map(|(_, count)| count)
+                .sum(),
             log_level: logging::level(),
         }
     }

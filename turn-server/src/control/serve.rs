@@ -160,7 +160,7 @@ mod tests {
     impl Fixture {
         fn start(name: &str) -> Self {
             let server = Server::builder().user("ann", "secret").start().unwrap();
-            let (desk, _) = Desk::new(Arc::new(server));
+            let (desk, _) = Desk::new(Arc::new(server), "example.org");
             let path = std::env::temp_dir().join(format!("turnpike-{name}-{}", std::process::id()));
             let wanted = Control::At(path.clone());
             let socket = ControlSocket::bind(&wanted).unwrap().unwrap();

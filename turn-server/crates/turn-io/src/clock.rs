@@ -1,6 +1,6 @@
 //! The one place that reads clocks.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use turn_proto::Now;
 
@@ -20,6 +20,11 @@ impl Clock {
     /// The instant that monotonic time is counted from.
     pub(crate) fn origin(self) -> Instant {
         self.origin
+    }
+
+    /// The monotonic one alone.
+    pub(crate) fn mono(self) -> Duration {
+        self.origin.elapsed()
     }
 
     pub(crate) fn read(self) -> Now {

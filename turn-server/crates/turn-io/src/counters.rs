@@ -2,6 +2,16 @@
 
 use std::ops::AddAssign;
 
+use turn_proto::{Bounds, Histogram};
+
+/// How long a turn of a worker takes, in microseconds: a packet or two take 50, a full turn a few thousand.
+pub const TURN_TIMES: Bounds = [
+    50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 500_000,
+];
+
+/// How many things wait in a queue.
+pub const DEPTHS: Bounds = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 2_048];
+
 /// What the workers have counted: the state machines' side and the drivers' side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -23,10 +33,25 @@ macro_rules! counters {
         /// What the drivers have counted since their start, and a gauge.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Counters {
+            /// How long turns have taken, of every sixteenth: [`TURN_TIMES`].
+            pub turn_times: Histogram,
+            /// How many packets waited to be sent, each time that they were: [`DEPTHS`].
+            pub outbox_depths: Histogram,
+            /// How many letters waited in the mailbox, each time that it was opened: [`DEPTHS`].
+            pub mailbox_depths: Histogram,
             $($(#[$doc])* pub $name: u64,)*
+        }
+        impl Counters {
+            /// Each of its plain numbers by its name, so that whoever shows them can test that none is left out.
+            pub fn numbers(&mut self) -> Vec<(&'static str, &mut u64)> {
+                vec![$((stringify!($name), &mut self.$name),)*]
+            }
         }
         impl AddAssign for Counters {
             fn add_assign(&mut self, other: Self) {
+                self.turn_times += other.turn_times;
+                self.outbox_depths += other.outbox_depths;
+                self.mailbox_depths += other.mailbox_depths;
                 $(self.$name += other.$name;)*
             }
         }
@@ -36,8 +61,12 @@ macro_rules! counters {
 counters! {
     /// Times that a worker woke up.
     turns,
+    /// Batches of datagrams asked for, empty ones and errors among them.
+    receive_calls,
     /// Datagrams received on all sockets.
     datagrams_received,
+    /// Batches of datagrams sent, one for each socket.
+    send_calls,
     /// Datagrams that the kernel took for sending.
     datagrams_sent,
     /// Datagrams dropped because a socket's send buffer was full.

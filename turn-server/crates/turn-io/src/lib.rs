@@ -45,7 +45,7 @@ mod tls;
 mod worker;
 
 pub use config::{Config, FailureHook, Listening};
-pub use counters::{Counters, Stats};
+pub use counters::{Counters, DEPTHS, Stats, TURN_TIMES};
 pub use dtls::Dtls;
 pub use error::StartError;
 pub use guest::{Guest, GuestHook};

@@ -117,6 +117,11 @@ impl Outbox {
         self.push(pending, exit, to, header, body);
     }
 
+    /// How many packets wait.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// How many sockets have packets here.
     pub(crate) fn chains(&self) -> usize {
         self.chains.len()

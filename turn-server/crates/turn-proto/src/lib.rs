@@ -30,6 +30,7 @@ mod external;
 mod guard;
 mod handle;
 mod handover;
+mod histogram;
 mod icmp;
 mod identify;
 mod limits;
@@ -73,6 +74,7 @@ pub use discovery::{DiscoveryAddress, NatDiscovery};
 pub use external::External;
 pub use guard::{CredentialExpiry, Guard};
 pub use handover::{Flow, RelayedRecord, SessionRecord};
+pub use histogram::{Bounds, Histogram, Tally};
 pub use multiplex::{Member, Multiplex};
 pub use neighbours::{Message, Parcel};
 pub use peer::{Nat64Prefix, PeerAddr, PeerIp};
@@ -87,7 +89,7 @@ pub use scope::Scope;
 pub use session_key::{KeyOrigin, SessionSecret};
 pub use sessions::{At, PeerView, Piece, Selection, SessionView};
 pub use shared::Shared;
-pub use stats::{Stats, Traffic};
+pub use stats::{ERROR_CODES, METHODS, SESSION_BYTES, SESSION_TIMES, Stats, Traffic};
 pub use types::{
     Action, Admin, BindFailure, ConnectionId, EndReason, Event, IcmpReport, LinkId, Now, Output,
     Passed, Path, RelayId, Reply, SessionId, ToClient, Transport,

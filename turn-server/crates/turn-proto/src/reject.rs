@@ -116,3 +116,39 @@ impl From<Malformed> for Reject {
         Self::BadRequest
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Reject;
+    use crate::{Capped, ERROR_CODES, Good, Holder, PeerDenied};
+
+    #[test]
+    fn every_code_is_counted_and_every_counted_code_is_some_reason() {
+        let capped = Capped {
+            holder: Holder::User,
+            good: Good::Allocations,
+        };
+        let all = [
+            Reject::TryAlternate,
+            Reject::BadRequest,
+            Reject::Unauthorized,
+            Reject::Forbidden(PeerDenied::Own),
+            Reject::MobilityForbidden,
+            Reject::UnknownAttributes(Vec::new()),
+            Reject::AllocationMismatch,
+            Reject::StaleNonce,
+            Reject::UnsupportedFamily,
+            Reject::WrongCredentials,
+            Reject::UnsupportedTransport,
+            Reject::PeerFamilyMismatch,
+            Reject::ConnectionExists,
+            Reject::ConnectFailed,
+            Reject::QuotaReached(capped),
+            Reject::LimitReached(capped),
+            Reject::InsufficientCapacity,
+        ];
+        let mut codes: Vec<u16> = all.iter().map(Reject::code).collect();
+        codes.dedup();
+        assert_eq!(codes, ERROR_CODES);
+    }
+}

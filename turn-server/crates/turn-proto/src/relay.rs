@@ -234,33 +234,33 @@ impl Relay {
         match self.streams.get(&link).copied() {
             None => self.leave_neighbour(link),
             Some(key) if self.outlive_link(now, key, link) => {}
-            Some(key) => self.end(key, EndReason::LinkClosed),
+            Some(key) => self.end(now, key, EndReason::LinkClosed),
         }
     }
 
     /// Takes the news that a relay socket was closed by others: its allocation is of no use any more, and its client learns that
     /// from the answer to its next request.
-    pub fn on_relay_closed(&mut self, _now: Now, relay: RelayId) {
+    pub fn on_relay_closed(&mut self, now: Now, relay: RelayId) {
         let key = self.by_relay(relay).is_some();
         if let Some(key) = self.allocations.key_at(relay.index()).filter(|_| key) {
-            self.end(key, EndReason::RelayClosed);
+            self.end(now, key, EndReason::RelayClosed);
         }
     }
 
     /// Takes an operator's command.
-    pub fn on_command(&mut self, _now: Now, command: Admin) {
+    pub fn on_command(&mut self, now: Now, command: Admin) {
         match command {
             Admin::Configure(config) => {
                 self.config = config;
                 self.limit_rates();
-                self.purge_denied_clients();
+                self.purge_denied_clients(now);
                 self.purge_denied_peers();
             }
             Admin::EndUser { username } => {
                 for key in self.allocations.keys() {
                     let held = self.allocations.get(key);
                     if held.is_some_and(|held| held.username == username) {
-                        self.end(key, EndReason::Commanded);
+                        self.end(now, key, EndReason::Commanded);
                     }
                 }
             }
@@ -388,7 +388,7 @@ impl Relay {
     }
 
     /// Ends an allocation for good.
-    pub(crate) fn end(&mut self, key: Key, reason: EndReason) {
+    pub(crate) fn end(&mut self, now: Now, key: Key, reason: EndReason) {
         self.disconnect(key, |_, _| true);
         let Some(allocation) = self.abandon(key) else {
             return;
@@ -398,6 +398,8 @@ impl Relay {
                 self.act(Action::Unbind { relay });
             }
         }
+        let lasted = now.mono.saturating_sub(allocation.started_at);
+        self.stats.count_end(reason, lasted, &allocation.traffic);
         self.act(Action::Event(Event::Ended {
             session: allocation.session,
             path: allocation.path,
@@ -457,7 +459,7 @@ impl Relay {
             } else {
                 EndReason::Expired
             };
-            return self.end(key, reason);
+            return self.end(now, key, reason);
         }
         for version in gone {
             self.end_relayed(key, version, EndReason::Expired);
@@ -486,13 +488,13 @@ impl Relay {
     }
 
     /// Ends the allocations of clients that the lists keep out by now.
-    fn purge_denied_clients(&mut self) {
+    fn purge_denied_clients(&mut self, now: Now) {
         for key in self.allocations.keys() {
             let path = self.allocations.get(key).map(|allocation| allocation.path);
             let Some(path) = path.filter(|path| !self.admits_client(path.client.ip())) else {
                 continue;
             };
-            self.end(key, EndReason::Denied);
+            self.end(now, key, EndReason::Denied);
             if path.transport.is_connection() {
                 self.act(Action::CloseLink { link: path.link });
             }

@@ -38,6 +38,9 @@ impl Relay {
         view: &MessageView<'_>,
         lookup: Lookup<'_>,
     ) -> Output<'_> {
+        if matches!(lookup, Lookup::NotAsked) {
+            self.stats.count_request(view.method());
+        }
         let requester = match self.authenticate(now, path, view, lookup) {
             Ok(requester) => requester,
             Err(Unproven::NeedsKey(username)) => return Output::NeedsKey { username },
@@ -192,6 +195,7 @@ impl Relay {
 
     pub(crate) fn count(&mut self, reject: &Reject) {
         self.stats.errors += 1;
+        self.stats.count_error(reject.code());
         match reject {
             Reject::Unauthorized => self.stats.unauthorized += 1,
             Reject::StaleNonce => self.stats.stale_nonces += 1,

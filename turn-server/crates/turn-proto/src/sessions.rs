@@ -132,6 +132,7 @@ impl Relay {
     /// Ends selected sessions, looking at `most` places from `first` on.
     pub fn end_sessions(
         &mut self,
+        now: Now,
         selection: &Selection,
         first: u32,
         most: u32,
@@ -145,7 +146,7 @@ impl Relay {
             let held = self.allocations.get(key);
             if let Some(held) = held.filter(|held| held.is_active() && selection.has(held)) {
                 found.push(held.session);
-                self.end(key, EndReason::Commanded);
+                self.end(now, key, EndReason::Commanded);
             }
         }
         Piece {

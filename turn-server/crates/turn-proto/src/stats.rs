@@ -2,7 +2,62 @@
 
 use std::ops::AddAssign;
 
-use crate::CapCounters;
+use std::time::Duration;
+
+use turn_wire::Method;
+
+use crate::{Bounds, CapCounters, EndReason, Histogram, Tally};
+
+/// The error codes that requests are answered with.
+pub const ERROR_CODES: [u16; 16] = [
+    300, 400, 401, 403, 405, 420, 437, 438, 440, 441, 442, 443, 446, 447, 486, 508,
+];
+
+/// The methods of requests besides Binding; the last is any other.
+pub const METHODS: [&str; 7] = [
+    "allocate",
+    "refresh",
+    "create_permission",
+    "channel_bind",
+    "connect",
+    "connection_bind",
+    "other",
+];
+
+const SECOND: u64 = 1_000_000;
+const HOUR: u64 = 3_600 * SECOND;
+
+/// How long sessions last, in microseconds: from a call that failed to a day.
+pub const SESSION_TIMES: Bounds = [
+    SECOND,
+    5 * SECOND,
+    15 * SECOND,
+    60 * SECOND,
+    300 * SECOND,
+    900 * SECOND,
+    1_800 * SECOND,
+    HOUR,
+    2 * HOUR,
+    4 * HOUR,
+    12 * HOUR,
+    24 * HOUR,
+];
+
+/// How many bytes sessions receive from and send to their clients: from a call without media to a day of video.
+pub const SESSION_BYTES: Bounds = [
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    3_000_000,
+    10_000_000,
+    30_000_000,
+    100_000_000,
+    300_000_000,
+    1_000_000_000,
+    10_000_000_000,
+    100_000_000_000,
+];
 
 /// Packets and payload bytes of one session or of all, seen from the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,12 +89,33 @@ macro_rules! stats {
             pub traffic: Traffic,
             /// How often each limit was reached: requests refused, packets dropped.
             pub limits: CapCounters,
+            /// Requests answered with an error, by code: [`ERROR_CODES`].
+            pub errors_by_code: Tally<{ ERROR_CODES.len() }>,
+            /// Requests received besides Binding, by method: [`METHODS`].
+            pub requests: Tally<{ METHODS.len() }>,
+            /// Sessions ended, by reason: [`EndReason::ALL`].
+            pub ended: Tally<{ EndReason::ALL.len() }>,
+            /// How long sessions have lasted that have ended: [`SESSION_TIMES`].
+            pub session_times: Histogram,
+            /// How many bytes they have received from and sent to their clients: [`SESSION_BYTES`].
+            pub session_bytes: Histogram,
             $($(#[$doc])* pub $name: u64,)*
+        }
+        impl Stats {
+            /// Each of its plain numbers by its name, so that whoever shows them can test that none is left out.
+            pub fn numbers(&mut self) -> Vec<(&'static str, &mut u64)> {
+                vec![$((stringify!($name), &mut self.$name),)*]
+            }
         }
         impl AddAssign for Stats {
             fn add_assign(&mut self, other: Self) {
                 self.traffic += other.traffic;
                 self.limits += other.limits;
+                self.errors_by_code += other.errors_by_code;
+                self.requests += other.requests;
+                self.ended += other.ended;
+                self.session_times += other.session_times;
+                self.session_bytes += other.session_bytes;
                 $(self.$name += other.$name;)*
             }
         }
@@ -93,6 +169,33 @@ stats! {
     dropped_denied_client,
     /// Packets to a peer that the policy denies.
     dropped_policy,
+}
+
+impl Stats {
+    pub(crate) fn count_error(&mut self, code: u16) {
+        if let Some(place) = ERROR_CODES.iter().position(|known| *known == code) {
+            self.errors_by_code.count(place);
+        }
+    }
+
+    pub(crate) fn count_request(&mut self, method: Method) {
+        self.requests.count(match method {
+            Method::ALLOCATE => 0,
+            Method::REFRESH => 1,
+            Method::CREATE_PERMISSION => 2,
+            Method::CHANNEL_BIND => 3,
+            Method::CONNECT => 4,
+            Method::CONNECTION_BIND => 5,
+            _ => METHODS.len() - 1,
+        });
+    }
+
+    pub(crate) fn count_end(&mut self, reason: EndReason, lasted: Duration, traffic: &Traffic) {
+        self.ended.count(reason as usize);
+        self.session_times.record_time(&SESSION_TIMES, lasted);
+        let bytes = traffic.client_received_bytes + traffic.client_sent_bytes;
+        self.session_bytes.record(&SESSION_BYTES, bytes);
+    }
 }
 
 impl AddAssign for Traffic {

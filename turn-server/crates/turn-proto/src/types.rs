@@ -438,6 +438,32 @@ pub enum EndReason {
     Denied,
 }
 
+impl EndReason {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Deleted,
+        Self::Expired,
+        Self::LinkClosed,
+        Self::RelayClosed,
+        Self::Commanded,
+        Self::CredentialExpired,
+        Self::Denied,
+    ];
+
+    /// Its name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+            Self::LinkClosed => "link_closed",
+            Self::RelayClosed => "relay_closed",
+            Self::Commanded => "commanded",
+            Self::CredentialExpired => "credential_expired",
+            Self::Denied => "client_denied",
+        }
+    }
+}
+
 impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -11,7 +11,9 @@ mod support;
 use std::time::Duration;
 
 use support::{Client, World, address, config};
-use turn_proto::{At, PeerView, Selection, SessionId, SessionView, Transport};
+use turn_proto::{
+    At, ERROR_CODES, EndReason, METHODS, PeerView, Selection, SessionId, SessionView, Transport,
+};
 
 /// Places that a call looks at: fewer than there are sessions.
 const MOST: u32 = 2;
@@ -35,9 +37,9 @@ fn list(world: &World, selection: &Selection) -> Vec<SessionView> {
 }
 
 fn end(world: &mut World, selection: &Selection) -> Vec<SessionId> {
-    let (mut all, mut next) = (Vec::new(), Some(0));
+    let (mut all, mut next, now) = (Vec::new(), Some(0), world.now());
     while let Some(first) = next {
-        let piece = world.relay.end_sessions(selection, first, MOST);
+        let piece = world.relay.end_sessions(now, selection, first, MOST);
         all.extend(piece.found);
         next = piece.next;
     }
@@ -164,6 +166,83 @@ fn exactly_the_selected_sessions_end() {
     assert_eq!(world.bound.len(), 2, "sockets go with their sessions");
     assert_eq!(world.shared.quotas.count(), 2);
     assert!(end(&mut world, &selection).is_empty());
+}
+
+#[test]
+fn what_has_ended_is_counted_by_reason_length_and_bytes() {
+    let (mut world, mut clients) = crowd();
+    clients[0].bind(&mut world, 0x4001, "203.0.113.5:9");
+    clients[0].channel_data(&mut world, 0x4001, &[0; 4996]);
+    world.pass(Duration::from_secs(100));
+    clients[0].refresh(&mut world, 0);
+    let id = list(&world, &Selection::default())[0].session;
+    let session = Some(id);
+    end(
+        &mut world,
+        &Selection {
+            session,
+            ..Selection::default()
+        },
+    );
+    world.pass(Duration::from_secs(1_000));
+    let stats = world.relay.stats();
+    let ended: Vec<(&str, u64)> = EndReason::ALL
+        .map(EndReason::name)
+        .into_iter()
+        .zip(stats.ended.iter())
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(ended, [("deleted", 1), ("expired", 3), ("commanded", 1)]);
+    let times: Vec<u64> = stats.session_times.buckets().collect();
+    // Two of 100 seconds, three of 600.
+    assert_eq!(times, [0, 0, 0, 0, 2, 3, 0, 0, 0, 0, 0, 0, 0]);
+    let bytes: Vec<u64> = stats.session_bytes.buckets().collect();
+    assert_eq!(&bytes[..3], [4, 1, 0]);
+    assert_eq!(stats.session_bytes.sum(), 5_000);
+}
+
+#[test]
+fn requests_and_errors_are_counted_by_kind() {
+    let (mut world, mut clients) = crowd();
+    let before = world.relay.stats();
+    clients[0].permit(&mut world, "203.0.113.6:1");
+    clients[0].permit(&mut world, "203.0.113.6:1");
+    clients[0].permit(&mut world, "127.0.0.1:1");
+    clients[0].refresh(&mut world, 0);
+    clients[0].refresh(&mut world, 600);
+    let stats = world.relay.stats();
+    let grown = |after: Vec<u64>, before: Vec<u64>| -> Vec<u64> {
+        after
+            .iter()
+            .zip(before)
+            .map(|(after, before)| after - before)
+            .collect()
+    };
+    let requests = grown(
+        stats.requests.iter().collect(),
+        before.requests.iter().collect(),
+    );
+    assert_eq!(
+        METHODS.into_iter().zip(requests).collect::<Vec<_>>()[..4],
+        [
+            ("allocate", 0),
+            ("refresh", 2),
+            ("create_permission", 3),
+            ("channel_bind", 0),
+        ]
+    );
+    let errors = grown(
+        stats.errors_by_code.iter().collect(),
+        before.errors_by_code.iter().collect(),
+    );
+    let errors: Vec<(u16, u64)> = ERROR_CODES
+        .into_iter()
+        .zip(errors)
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(errors, [(403, 1), (437, 1)]);
+    let by_code: u64 = stats.errors_by_code.iter().sum();
+    assert_eq!(by_code, stats.errors, "every error has its code");
 }
 
 #[test]

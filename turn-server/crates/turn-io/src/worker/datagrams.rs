@@ -37,6 +37,7 @@ impl Worker {
         received: io::Result<usize>,
         mut serve: impl FnMut(&mut Self, usize) -> Option<()>,
     ) -> Served {
+        self.sockets.counters.receive_calls += 1;
         let Ok(packets) = received else {
             // ICMP about an earlier packet, or the like: it is taken off the socket by being reported, and packets may wait
             // behind it. No such error closes a socket: peers come and go.

@@ -6,11 +6,20 @@ use turn_proto::LinkId;
 use udp_batch::SendReport;
 
 use super::Worker;
-use crate::outbox::{Chain, Exit, Pending};
+use crate::{
+    DEPTHS,
+    outbox::{Chain, Exit, Pending},
+};
 
 impl Worker {
     /// Sends all that is queued. The slots it lay in are free afterwards, except those of a batch still being served.
     pub(super) fn flush(&mut self) {
+        let waiting = self.sockets.outbox.len();
+        if waiting == 0 {
+            return;
+        }
+        let depths = &mut self.sockets.counters.outbox_depths;
+        depths.record(&DEPTHS, waiting as u64);
         for index in 0..self.sockets.outbox.chains() {
             let Some(chain) = self.sockets.outbox.chain(index) else {
                 break;
@@ -74,6 +83,7 @@ impl Worker {
                 dropped_full,
                 failed,
             }) => {
+                counters.send_calls += 1;
                 counters.datagrams_sent += sent as u64;
                 counters.datagrams_dropped_full += dropped_full as u64;
                 counters.datagrams_failed += failed as u64;

@@ -34,7 +34,7 @@ use udp_batch::Arena;
 pub(crate) use self::sockets::Acceptor;
 use self::{data::Leaving, moving::Returned, sockets::Sockets};
 use crate::{
-    Config, Counters, Dtls, GuestHook, Stats, Tls,
+    Config, Counters, DEPTHS, Dtls, GuestHook, Stats, TURN_TIMES, Tls,
     clock::Clock,
     colleagues::Colleagues,
     data::DataConnections,
@@ -57,6 +57,9 @@ const SLOTS: usize = 2 * BATCH;
 /// Packets after which a turn ends, whatever is still ready: at 3 µs each, commands, timers and the clock are late by a few
 /// milliseconds at most.
 const TURN: usize = 1024;
+
+/// Of how many turns one is measured.
+const MEASURED: u64 = 16;
 
 /// Places of sessions that an operator's question looks at in one turn: a few hundred microseconds.
 const PIECE: u32 = 512;
@@ -216,8 +219,18 @@ impl Worker {
             }
             self.serve_ready();
             self.finish_turn();
+            self.measure_turn();
         }
         Ok(())
+    }
+
+    /// Measures some turns, the first among them: the clock is read once more, and by no packet.
+    fn measure_turn(&mut self) {
+        let counters = &mut self.sockets.counters;
+        if counters.turns % MEASURED == 1 {
+            let took = self.clock.mono().saturating_sub(self.now.mono);
+            counters.turn_times.record_time(&TURN_TIMES, took);
+        }
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
@@ -315,7 +328,9 @@ impl Worker {
     }
 
     fn serve_commands(&mut self) {
+        let mut letters = 0;
         while let Ok(command) = self.commands.try_recv() {
+            letters += 1;
             match command {
                 Command::Stats(asker) => {
                     let streams_open = self.sockets.streams.len() as u64;
@@ -339,7 +354,7 @@ impl Worker {
                     let _ = asker.send(piece);
                 }
                 Command::End(selection, first, asker) => {
-                    let _ = asker.send(self.relay.end_sessions(&selection, first, PIECE));
+                    let _ = asker.send(self.relay.end_sessions(self.now, &selection, first, PIECE));
                     self.serve_actions();
                 }
                 Command::Admin(command) => {
@@ -367,6 +382,10 @@ impl Worker {
                 }
                 Command::Stop => self.stopping = true,
             }
+        }
+        if letters > 0 {
+            let depths = &mut self.sockets.counters.mailbox_depths;
+            depths.record(&DEPTHS, letters);
         }
         self.serve_passed();
     }

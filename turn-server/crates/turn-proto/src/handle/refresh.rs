@@ -42,7 +42,7 @@ impl Relay {
             .ok_or(Reject::AllocationMismatch)?;
         let chosen = chosen(&allocation.relays, family)?;
         if asked == Some(0) {
-            self.delete(key, &chosen);
+            self.delete(now, key, &chosen);
             return Ok(Done::Refreshed(0));
         }
         if self.config.guard.expiry != CredentialExpiry::Ignored
@@ -84,11 +84,11 @@ impl Relay {
     }
 
     /// Deletes an allocation, or one of its two relayed addresses.
-    fn delete(&mut self, key: Key, chosen: &[Version]) {
+    fn delete(&mut self, now: Now, key: Key, chosen: &[Version]) {
         let held = self.allocations.get(key);
         let all = held.is_none_or(|held| held.relays.versions().count() == chosen.len());
         if all {
-            return self.end(key, EndReason::Deleted);
+            return self.end(now, key, EndReason::Deleted);
         }
         for version in chosen {
             self.end_relayed(key, *version, EndReason::Deleted);
