@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     Registry,
-    filter::LevelFilter,
+    filter::{LevelFilter, filter_fn},
     fmt::{
         FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::Writer,
@@ -56,6 +56,8 @@ pub(crate) fn init(logging: &Logging) -> anyhow::Result<()> {
     // A second server in one process keeps the first one's log.
     let initialized = tracing_subscriber::registry()
         .with(filter)
+        // The engine of DTLS writes a line for what strangers send.
+        .with(filter_fn(|about| !about.target().starts_with("dimpl")))
         .with(lines)
         .try_init();
     if initialized.is_ok() {

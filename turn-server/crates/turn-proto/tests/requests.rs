@@ -569,19 +569,25 @@ fn switches_for_stun_and_turn_are_obeyed() {
 }
 
 #[test]
-fn a_closed_stream_ends_its_allocation() {
-    let mut world = World::new(config());
-    let mut client = Client::ann(CLIENT).over(Transport::Tcp, 77);
-    client.allocate(&mut world);
-    assert_eq!(world.relay.stats().allocations_tcp, 1);
-    world.relay.on_link_closed(world.now(), client.path.link);
-    world.drain();
-    assert_eq!(
-        (
-            world.bound.len(),
-            world.shared.ports.claimed(),
-            world.relay.stats().allocations_tcp
-        ),
-        (0, 0, 0)
-    );
+fn a_closed_stream_or_association_ends_its_allocation() {
+    for transport in [Transport::Tcp, Transport::Tls, Transport::Dtls] {
+        let mut world = World::new(config());
+        let mut client = Client::ann(CLIENT).over(transport, 77);
+        client.allocate(&mut world);
+        assert_eq!(world.bound.len(), 1);
+        world.relay.on_link_closed(world.now(), client.path.link);
+        world.drain();
+        assert_eq!(
+            (world.bound.len(), world.shared.ports.claimed()),
+            (0, 0),
+            "{transport}"
+        );
+        let stats = world.relay.stats();
+        let alive = [
+            stats.allocations_tcp,
+            stats.allocations_tls,
+            stats.allocations_dtls,
+        ];
+        assert_eq!(alive, [0; 3]);
+    }
 }

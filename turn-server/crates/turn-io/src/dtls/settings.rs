@@ -203,3 +203,63 @@ fn certificate(
         private_key,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Dtls;
+    use crate::{TlsError, TlsMaterial, TlsPart};
+
+    fn material(algorithm: &'static rcgen::SignatureAlgorithm) -> TlsMaterial {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let made = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        TlsMaterial {
+            certificates: made.self_signed(&key).unwrap().pem().into_bytes(),
+            key: key.serialize_pem().into_bytes(),
+            tls12: true,
+            ..TlsMaterial::default()
+        }
+    }
+
+    #[test]
+    fn keys_on_either_curve_serve_and_others_are_refused_by_name() {
+        for algorithm in [
+            &rcgen::PKCS_ECDSA_P256_SHA256,
+            &rcgen::PKCS_ECDSA_P384_SHA384,
+        ] {
+            assert!(Dtls::new(&material(algorithm)).is_ok());
+        }
+        let error = Dtls::new(&material(&rcgen::PKCS_ED25519)).unwrap_err();
+        assert_eq!(
+            (&error, error.part()),
+            (&TlsError::NotForDtls, TlsPart::Key)
+        );
+    }
+
+    #[test]
+    fn what_the_operator_chooses_counts_as_over_tls() {
+        let with = |change: fn(&mut TlsMaterial)| {
+            let mut material = material(&rcgen::PKCS_ECDSA_P256_SHA256);
+            change(&mut material);
+            Dtls::new(&material)
+        };
+        let chosen = with(|it| it.ciphers = Some("ECDHE+CHACHA20".to_owned())).unwrap();
+        assert!(chosen.suite([0xC02B, 0xC02C].into_iter()).is_none());
+        assert!(chosen.suite([0xC02B, 0xCCA9].into_iter()).is_some());
+        let part = |made: Result<Dtls, TlsError>| made.unwrap_err().part();
+        let rsa = with(|it| it.ciphers = Some("ECDHE-RSA-AES128-GCM-SHA256".to_owned()));
+        assert_eq!(part(rsa), TlsPart::Ciphers);
+        assert_eq!(part(with(|it| it.tls12 = false)), TlsPart::Versions);
+        let other_key = with(|it| it.key = material(&rcgen::PKCS_ECDSA_P256_SHA256).key);
+        assert_eq!(other_key.unwrap_err(), TlsError::KeyMismatch);
+    }
+
+    #[test]
+    fn the_client_has_the_choice_among_what_is_common() {
+        let served = Dtls::new(&material(&rcgen::PKCS_ECDSA_P256_SHA256)).unwrap();
+        let chosen = served.suite([0x1301, 0xCCA9, 0xC02C].into_iter()).unwrap();
+        assert_eq!(
+            (chosen.name.as_u16(), chosen.explicit_nonce),
+            (0xCCA9, false)
+        );
+    }
+}
