@@ -117,7 +117,9 @@ impl Relay {
         if verdict == NonceVerdict::Stale {
             return Err(Reject::StaleNonce.into());
         }
-        if realm != self.config.credentials.realm {
+        // Sessions go on in the realm that they were made in when the operator has changed it since.
+        let is_other_realm = realm != self.config.credentials.realm;
+        if is_other_realm && !self.is_signed_by_owner(view, allocation) {
             return Err(Reject::Unauthorized.into());
         }
         let claimed = Claimed {

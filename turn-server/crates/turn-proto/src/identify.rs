@@ -47,7 +47,7 @@ impl Relay {
                 allocation,
             });
         }
-        let own = (held.as_ref()).filter(|held| self.is_name_of(claimed.claim.user, held));
+        let own = (held.as_ref()).filter(|held| is_name_of(claimed.claim.user, held, view));
         // The key that made the allocation is good as long as it lives, even if the credential has expired since:
         // a call outlives its credential (coturn does the same).
         if let Some(own) = own
@@ -150,11 +150,16 @@ impl Relay {
         key.ok_or(Reject::Unauthorized)
     }
 
-    fn is_name_of(&self, user: User<'_>, held: &Owner) -> bool {
-        match user {
-            User::Name(name) => *held.username == *name,
-            User::Hash(hash) => userhash(&held.username, &self.config.credentials.realm) == *hash,
-        }
+    /// Whether the key that made what a request is about has signed the request.
+    pub(crate) fn is_signed_by_owner(
+        &self,
+        view: &MessageView<'_>,
+        allocation: Option<Key>,
+    ) -> bool {
+        let key = self
+            .owner(view, allocation)
+            .and_then(|held| held.key.clone());
+        key.is_some_and(|key| key.verifies(view))
     }
 
     fn credential_until(&self, allocation: Option<Key>) -> Option<u64> {
@@ -176,6 +181,14 @@ impl Relay {
         let id = view.attribute(attr::CONNECTION_ID)?.try_into().ok()?;
         let id = ConnectionId(u32::from_be_bytes(id));
         self.shared.connections.owner(id)
+    }
+}
+
+/// Whether a request names the owner of what it is about, in the realm that it names.
+fn is_name_of(user: User<'_>, held: &Owner, view: &MessageView<'_>) -> bool {
+    match user {
+        User::Name(name) => *held.username == *name,
+        User::Hash(hash) => userhash(&held.username, view.realm().unwrap_or_default()) == *hash,
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum Reject {
     Unauthorized,
     /// The peer may not be reached.
     Forbidden(PeerDenied),
+    /// The server takes no new allocations, because it is about to end.
+    Draining,
     /// Moving to another 5-tuple is not allowed here.
     MobilityForbidden,
     /// Attributes that must be understood are not.
@@ -50,7 +52,8 @@ impl Reject {
             Self::TryAlternate => 300,
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
-            Self::Forbidden(_) => 403,
+            // As in coturn. A client that is to ask elsewhere gets 300 in its place, where the operator says where.
+            Self::Forbidden(_) | Self::Draining => 403,
             Self::MobilityForbidden => 405,
             Self::UnknownAttributes(_) => 420,
             Self::AllocationMismatch => 437,
@@ -94,7 +97,7 @@ impl Reject {
             Self::TryAlternate => "Try Alternate",
             Self::BadRequest => "Bad Request",
             Self::Unauthorized => "Unauthenticated",
-            Self::Forbidden(_) => "Forbidden",
+            Self::Forbidden(_) | Self::Draining => "Forbidden",
             Self::MobilityForbidden => "Mobility Forbidden",
             Self::UnknownAttributes(_) => "Unknown Attribute",
             Self::AllocationMismatch => "Allocation Mismatch",

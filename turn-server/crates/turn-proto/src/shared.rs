@@ -3,7 +3,10 @@
 use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use crate::{
@@ -24,6 +27,7 @@ pub struct Shared {
     pub(crate) tickets: Arc<Tickets>,
     /// The relay ports that allocations share, instead of each having its own.
     pub multiplex: Option<Multiplex>,
+    draining: AtomicBool,
 }
 
 impl Shared {
@@ -61,7 +65,18 @@ impl Shared {
             connections: Arc::default(),
             tickets: Arc::default(),
             multiplex,
+            draining: AtomicBool::new(false),
         })
+    }
+
+    /// Refuses new allocations from now on, or takes them again. Those that there are go on.
+    pub fn drain(&self, on: bool) {
+        self.draining.store(on, Ordering::Relaxed);
+    }
+
+    /// Whether new allocations are refused.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Claims a share of one of the shared ports of an address, for an allocation of this worker.

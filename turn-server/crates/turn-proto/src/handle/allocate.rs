@@ -41,6 +41,9 @@ impl Relay {
         if self.redirects(path) {
             return Err(Reject::TryAlternate);
         }
+        if self.shared.is_draining() {
+            return Err(Reject::Draining);
+        }
         // Step 3: REQUESTED-TRANSPORT.
         let connections = match request.requested_transport()?.ok_or(Reject::BadRequest)? {
             UDP if self.config.udp_relay => None,
