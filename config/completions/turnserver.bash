@@ -94,6 +94,8 @@ _turnserver() {
     --cpus=
     --pidfile=
     --control-socket=
+    --drain-min-allocations=
+    --drain-timeout=
     --fingerprint
     --software-attribute
     --stun-backward-compatibility

@@ -203,7 +203,7 @@ fn a_renewed_certificate_is_shown_on_a_signal_and_sessions_go_on() {
     secure.server.signal(Signal::HUP).unwrap();
     secure
         .server
-        .wait_for_output("the old TLS certificates are kept")
+        .wait_for_output("the old settings are kept")
         .unwrap();
     openssl(port, &renewed, &[]).unwrap();
     session.join().unwrap().unwrap();

@@ -85,7 +85,7 @@ fn signals_that_operators_send_to_coturn_do_not_end_the_server() {
     server
         .wait_for_output(&["Total auth threads:"], GENEROUS)
         .unwrap();
-    for signal in ["HUP", "USR1", "USR2"] {
+    for signal in ["HUP", "USR2"] {
         let id = server.id().to_string();
         let kill = ["-s", signal, &id];
         assert!(Command::new("kill").args(kill).status().unwrap().success());

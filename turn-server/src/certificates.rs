@@ -1,4 +1,4 @@
-//! The files of TLS and DTLS: read at the start, read again on a signal.
+//! The files of TLS and DTLS: read at the start, with every reload, and when they have changed.
 
 use std::{
     fs, io,
@@ -25,6 +25,23 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(crate) struct Secured {
     pub(crate) tls: Option<Tls>,
     pub(crate) dtls: Option<Dtls>,
+}
+
+impl Secured {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.tls.is_none() && self.dtls.is_none()
+    }
+
+    /// Serves new connections and associations with this.
+    pub(crate) fn serve(self, server: &Server) {
+        if let Some(tls) = self.tls {
+            server.secure_with(&tls);
+        }
+        if let Some(dtls) = self.dtls {
+            server.secure_datagrams_with(&dtls);
+        }
+        info!("TLS certificates are renewed for new connections");
+    }
 }
 
 /// Reads the files and makes what connections are accepted with.
@@ -111,15 +128,7 @@ type Look = (SystemTime, u64);
 impl Renewal {
     /// Begins with the files as they are. Must be called inside a tokio runtime.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let tls = settings.tls.as_ref().or(settings.dtls.as_ref());
-        let files = tls.map_or_else(Vec::new, |tls| {
-            let files = [
-                Some(&tls.certificate),
-                Some(&tls.key),
-                tls.client_authorities.as_ref(),
-            ];
-            files.into_iter().flatten().cloned().collect()
-        });
+        let files = files(settings);
         let mut ticks = interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -128,6 +137,21 @@ impl Renewal {
             files,
             ticks,
         }
+    }
+
+    /// Takes the files as they are for known, because they are about to be read: a change meanwhile is noticed afterwards.
+    pub(crate) fn note(&mut self) {
+        self.seen = look(&self.files);
+    }
+
+    /// Follows other settings, whose files have just been read.
+    pub(crate) fn follow(&mut self, settings: &Settings) {
+        let files = files(settings);
+        if files != self.files {
+            self.seen = look(&files);
+            self.files = files;
+        }
+        self.settings = settings.clone();
     }
 
     /// Waits until a file has changed; for ever where TLS is not served.
@@ -142,25 +166,25 @@ impl Renewal {
 
     /// Reads the files and serves new connections with them. What cannot be used leaves everything as it was.
     pub(crate) fn renew(&mut self, server: &Server) {
-        // First, so that a change during the reading is noticed by the next look.
-        self.seen = look(&self.files);
+        self.note();
         match load(&self.settings) {
-            Ok(Secured {
-                tls: None,
-                dtls: None,
-            }) => info!("TLS is not served, so there are no certificates to read"),
-            Ok(Secured { tls, dtls }) => {
-                if let Some(tls) = tls {
-                    server.secure_with(&tls);
-                }
-                if let Some(dtls) = dtls {
-                    server.secure_datagrams_with(&dtls);
-                }
-                info!("TLS certificates are renewed for new connections");
+            Ok(secured) if secured.is_nothing() => {
+                info!("TLS is not served, so there are no certificates to read")
             }
+            Ok(secured) => secured.serve(server),
             Err(error) => error!("the old TLS certificates are kept: {error:#}"),
         }
     }
+}
+
+/// The files that TLS is made of.
+fn files(settings: &Settings) -> Vec<PathBuf> {
+    let Some(tls) = settings.tls.as_ref().or(settings.dtls.as_ref()) else {
+        return Vec::new();
+    };
+    let authorities = tls.client_authorities.as_ref();
+    let files = [Some(&tls.certificate), Some(&tls.key), authorities];
+    files.into_iter().flatten().cloned().collect()
 }
 
 fn look(files: &[PathBuf]) -> Vec<Option<Look>> {

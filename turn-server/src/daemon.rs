@@ -1,17 +1,15 @@
-//! The life of the daemon: check → bind → serve → stop.
+//! The start of the daemon: check → bind → announce. How it goes on is in `serve.rs`.
 
 use std::{
     net::SocketAddr,
     sync::{Arc, mpsc},
     thread,
-    time::Duration,
 };
 
 use anyhow::Context as _;
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::{mpsc as async_mpsc, watch},
-    task::JoinSet,
+    sync::mpsc as async_mpsc,
 };
 use tracing::{info, warn};
 use turn_config::Origin;
@@ -22,24 +20,17 @@ use turn_proto::Event;
 use crate::{
     Server, addresses,
     certificates::{self, Renewal, Secured},
-    control::{self, ControlSocket, Desk, Order, What, protocol::Level},
+    control::ControlSocket,
     descriptors,
+    drain::Drain,
     http::RelayPorts,
     logging, quickstart,
     relay_config::{self, Plan},
-    session_log::{SessionLine, level},
-    signals::{Asked, Signals},
+    reload::{Reader, Reload},
+    session_log::SessionLog,
+    signals::Signals,
     sites::{Listeners, Sites},
 };
-
-/// Longer than any machine runs.
-const FOR_EVER: Duration = Duration::from_secs(1 << 40);
-
-/// Events that may wait for the log; more are dropped and counted.
-const EVENT_QUEUE: usize = 4096;
-
-/// How long open connections of the control plane may keep the daemon when it stops.
-const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Why the daemon has ended, and with which exit code.
 #[derive(Debug)]
@@ -58,12 +49,12 @@ pub enum Mode {
     Configured,
 }
 
-/// Runs a server with these settings until a signal stops it.
+/// Runs a server with these settings until a signal stops it; `reader` reads them again.
 ///
 /// # Errors
 /// [`Fatal`] when it cannot start, or when a part of it fails.
-pub fn run(mut settings: Settings, mode: &Mode) -> Result<(), Fatal> {
-    let started = start(&mut settings, mode).map_err(|error| Fatal {
+pub fn run(settings: Settings, mode: &Mode, reader: Reader) -> Result<(), Fatal> {
+    let started = start(settings, mode, reader).map_err(|error| Fatal {
         exit_code: 1,
         error,
     })?;
@@ -74,36 +65,39 @@ pub fn run(mut settings: Settings, mode: &Mode) -> Result<(), Fatal> {
 }
 
 /// Everything that has been bound and started.
-struct Started {
-    server: Arc<Server>,
-    sites: Sites,
-    failures: Failures,
-    runtime: Runtime,
-    pid_file: Option<PidFile>,
-    control: Option<ControlSocket>,
-    realm: String,
-    signals: Signals,
-    renewal: Renewal,
+pub(crate) struct Started {
+    pub(crate) sites: Sites,
+    pub(crate) failures: Failures,
+    pub(crate) runtime: Runtime,
+    pub(crate) pid_file: Option<PidFile>,
+    pub(crate) control: Option<ControlSocket>,
+    /// The realm of the metrics' labels, which stay what they were at the start.
+    pub(crate) realm: String,
+    pub(crate) signals: Signals,
+    pub(crate) renewal: Renewal,
+    pub(crate) reload: Reload,
 }
 
-fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
+fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<Started> {
     let made = match mode {
-        Mode::Quickstart => Some(quickstart::fill(settings)?),
+        Mode::Quickstart => Some(quickstart::fill(&mut settings)?),
         Mode::Configured => None,
     };
-    logging::init(&settings.logging)?;
-    warn_of(settings);
+    let log = logging::init(&settings.logging)?;
+    warn_of(&settings.warnings);
+    let settings = settings;
     descriptors::raise();
     let machine = addresses::of_this_machine().context("cannot list this machine's addresses")?;
-    let listeners = Listeners::bind(settings, made.is_some())?;
-    let plan = relay_config::plan(settings, &machine, listeners.addresses()?)?;
+    let listeners = Listeners::bind(&settings, made.is_some())?;
+    let plan = relay_config::plan(&settings, &machine, listeners.addresses()?)?;
     anyhow::ensure!(
         !plan.listening.is_empty(),
         "this machine has no address to listen on; see --listening-ip"
     );
     let guests = listeners.guest_hook();
+    let (sessions, events) = SessionLog::start(&settings)?;
     let (server, failures) =
-        start_workers(settings, &plan, guests).map_err(|error| match mode {
+        start_workers(&settings, &plan, guests, events).map_err(|error| match mode {
             // A flag alone would end quickstart.
             Mode::Quickstart => {
                 error.context("quickstart: turnserver --quickstart takes flags beside it")
@@ -111,12 +105,13 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
             Mode::Configured => error,
         })?;
     let server = Arc::new(server);
-    let ports = relay_ports(settings, &server);
+    let drain = Drain::new(server.shared_arc(), &settings.process);
+    let ports = relay_ports(&settings, &server);
     let http = listeners.addresses()?;
     let banner = match &made {
         Some(made) => {
             let port = listeners.http_port()?;
-            let elsewhere = quickstart::elsewhere(settings, port, ports.tls, &plan.listening);
+            let elsewhere = quickstart::elsewhere(&settings, port, ports.tls, &plan.listening);
             quickstart::banner(made, port, ports.plain, &elsewhere)
         }
         None => String::new(),
@@ -125,14 +120,14 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let (sites, signals, renewal) = {
+    let (mut sites, signals, renewal) = {
         let _inside = runtime.enter();
         // Before anybody is told that we are ready: from then on, signals may come.
         let signals = Signals::catch().context("cannot catch signals")?;
         (
-            listeners.with_routes(settings, made, ports, &server)?,
+            listeners.with_routes(&settings, made, ports, (&server, &drain))?,
             signals,
-            Renewal::new(settings),
+            Renewal::new(&settings),
         )
     };
     let pid_file = settings.process.pid_file.as_deref();
@@ -141,16 +136,27 @@ fn start(settings: &mut Settings, mode: &Mode) -> anyhow::Result<Started> {
     // Last of all: whoever waits for these lines may count on everything that could have failed.
     print!("{banner}");
     announce(&server, &http, settings.http.https);
-    Ok(Started {
+    let realm = settings.auth.realm.clone();
+    let reload = Reload {
+        reader,
+        api: sites.api.take(),
+        running: settings,
+        plan,
         server,
+        drain,
+        log,
+        sessions,
+    };
+    Ok(Started {
         sites,
         failures,
         runtime,
         pid_file,
         control,
-        realm: settings.auth.realm.clone(),
+        realm,
         signals,
         renewal,
+        reload,
     })
 }
 
@@ -178,8 +184,9 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
     certificates::load(settings).map(|_| ())
 }
 
-fn warn_of(settings: &Settings) {
-    for warning in &settings.warnings {
+/// Logs what the operator should know of the settings.
+pub(crate) fn warn_of<'a>(warnings: impl IntoIterator<Item = &'a turn_config::Warning>) {
+    for warning in warnings {
         match warning.severity {
             turn_config::Severity::Note => info!("{warning}"),
             turn_config::Severity::Warning => warn!("{warning}"),
@@ -187,12 +194,13 @@ fn warn_of(settings: &Settings) {
     }
 }
 
-type Failures = async_mpsc::UnboundedReceiver<WorkerFailure>;
+pub(crate) type Failures = async_mpsc::UnboundedReceiver<WorkerFailure>;
 
 fn start_workers(
     settings: &Settings,
     plan: &Plan,
     guests: Option<GuestHook>,
+    events: mpsc::SyncSender<Event>,
 ) -> anyhow::Result<(Server, Failures)> {
     let (failed, failures) = async_mpsc::unbounded_channel();
     let workers = relay_config::workers(settings);
@@ -202,6 +210,7 @@ fn start_workers(
     // As in coturn: behind a proxy, nobody comes past it.
     let proxied = !plan.proxy_endpoints.is_empty();
     let Secured { tls, dtls } = certificates::load(settings)?;
+    let tuning = relay_config::tuning(settings);
     let io = turn_io::Config {
         udp: listen(settings.listening.udp, &plan.endpoints),
         tcp: listen(settings.listening.tcp && !proxied, &plan.endpoints),
@@ -221,11 +230,11 @@ fn start_workers(
         workers,
         socket_buffer: settings.listening.socket_buffer,
         backend: Backend::detect(),
-        stream_patience: settings.lifetimes.connection.unwrap_or(FOR_EVER),
-        handshake_patience: settings.lifetimes.handshake,
+        stream_patience: tuning.stream_patience,
+        handshake_patience: tuning.handshake_patience,
         max_streams: descriptors::streams_per_worker(workers),
         max_peer_connections: descriptors::peer_connections_per_worker(workers),
-        events: Some(log_events(settings)?),
+        events: Some(events),
         on_failure: Some(Arc::new(move |failure: &WorkerFailure| {
             // Nobody listens any more when the daemon is stopping.
             let _ = failed.send(failure.clone());
@@ -257,31 +266,6 @@ fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Starts the thread that writes sessions to the log: a slow disk holds up that thread and no worker.
-fn log_events(settings: &Settings) -> anyhow::Result<mpsc::SyncSender<Event>> {
-    let (sender, events) = mpsc::sync_channel(EVENT_QUEUE);
-    let realm = settings.auth.realm.clone();
-    let write = move || {
-        for event in events {
-            let line = SessionLine {
-                event: &event,
-                realm: &realm,
-            };
-            let sessions = logging::level() >= Level::Sessions;
-            match level(&event) {
-                tracing::Level::WARN => warn!("{line}"),
-                tracing::Level::INFO if sessions => info!("{line}"),
-                tracing::Level::DEBUG if sessions => info!("{line}"),
-                _ => {}
-            }
-        }
-    };
-    thread::Builder::new()
-        .name("session-log".to_owned())
-        .spawn(write)?;
-    Ok(sender)
-}
-
 /// Says what is listened on, one line each, and last the line that scripts written for coturn wait for.
 fn announce(server: &Server, http: &[SocketAddr], https: bool) {
     for listening in server.listening() {
@@ -303,73 +287,8 @@ fn announce(server: &Server, http: &[SocketAddr], https: bool) {
     info!("Total auth threads: {threads}");
 }
 
-/// Does what an operator asks for over the control socket.
-fn obey(order: Order, renewal: &mut Renewal, server: &Server) {
-    let done = match order.what {
-        What::Reload => {
-            renewal.renew(server);
-            Ok("certificates are read again; the log says what came of it".to_owned())
-        }
-        What::Drain | What::Undrain => Err("draining is not built yet".to_owned()),
-    };
-    // Who asked may have given up meanwhile.
-    let _ = order.answer.send(done);
-}
-
-impl Started {
-    fn serve(self) -> anyhow::Result<()> {
-        let Self {
-            server,
-            mut sites,
-            mut failures,
-            runtime,
-            pid_file,
-            control,
-            realm,
-            mut signals,
-            mut renewal,
-        } = self;
-        let served = runtime.block_on(async {
-            let (stop, stopping) = watch::channel(false);
-            let mut tasks = JoinSet::new();
-            sites.serve(&mut tasks, &stopping);
-            let (desk, mut orders) = Desk::new(Arc::clone(&server), &realm);
-            if let Some(control) = control {
-                tasks.spawn(control::serve(control, Arc::clone(&desk), stopping.clone()));
-            }
-            // Without systemd there is nobody to tell.
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-            let end = loop {
-                tokio::select! {
-                    asked = signals.next() => match asked {
-                        Asked::End => break Ok(()),
-                        Asked::Reload => renewal.renew(&server),
-                    },
-                    () = renewal.changed() => renewal.renew(&server),
-                    Some(order) = orders.recv() => obey(order, &mut renewal, &server),
-                    Some(failure) = failures.recv() => break Err(anyhow::anyhow!("{failure}")),
-                    Some(ended) = tasks.join_next() => {
-                        break Err(anyhow::anyhow!("an HTTP server has ended: {ended:?}"));
-                    }
-                }
-            };
-            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-            let _ = stop.send(true);
-            if let Some(signaling) = sites.signaling {
-                // Clients are told before they notice; one that does not listen is not waited for.
-                let _ = tokio::time::timeout(FAREWELL, signaling.stop()).await;
-            }
-            end
-        });
-        runtime.shutdown_timeout(FAREWELL);
-        drop(pid_file);
-        drop(server);
-        served
-    }
-}
-
 /// A file with the process id, removed at the end.
-struct PidFile(std::path::PathBuf);
+pub(crate) struct PidFile(std::path::PathBuf);
 
 impl PidFile {
     fn write(path: &std::path::Path) -> anyhow::Result<Self> {

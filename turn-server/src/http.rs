@@ -8,11 +8,11 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use ice_api::{ApiState, Endpoint, Host, Issuer};
+use ice_api::{Admission, ApiState, Endpoint, Host, Issuer, Origins};
 use turn_auth::Secret;
 use turn_config::settings::Settings;
 
-use crate::{Server, metrics_page::MetricsPage};
+use crate::{Server, drain::Drain, metrics_page::MetricsPage};
 
 /// The ports that clients are told.
 #[derive(Clone, Copy)]
@@ -58,26 +58,101 @@ pub(crate) fn issuer(settings: &Settings, ports: RelayPorts) -> anyhow::Result<I
     Ok(issuer.with_advertised_host(host))
 }
 
+/// What the ICE endpoint answers by, and what it takes to make it anew.
+pub(crate) struct Api {
+    /// Shared with the routes.
+    pub(crate) state: ApiState,
+    /// What it hands out.
+    pub(crate) issuer: Arc<Issuer>,
+    ports: RelayPorts,
+    token: Option<String>,
+}
+
+impl Api {
+    /// Makes it for a relay on these ports; in quickstart, holders of this run's token are served too.
+    ///
+    /// # Errors
+    /// When an HTTP setting cannot be used.
+    pub(crate) fn new(
+        settings: &Settings,
+        ports: RelayPorts,
+        token: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let issuer = Arc::new(issuer(settings, ports)?);
+        let keys = settings.http.api_keys.iter();
+        let mut admission = Admission::keys(keys.map(|key| Secret::new(key.expose().clone())));
+        let mut origins = origins(settings)?;
+        if let Some(token) = &token {
+            origins = origins.with_localhost();
+            admission = admission.with_quickstart(Secret::new(token.clone()));
+        }
+        Ok(Self {
+            state: ApiState::new(Arc::clone(&issuer), admission, origins),
+            issuer,
+            ports,
+            token,
+        })
+    }
+
+    /// Makes what it would be by other settings.
+    ///
+    /// # Errors
+    /// As [`Api::new`].
+    pub(crate) fn made_of(&self, settings: &Settings) -> anyhow::Result<Self> {
+        Self::new(settings, self.ports, self.token.clone())
+    }
+
+    /// Answers as another one from now on.
+    pub(crate) fn replace(&self, by: &Self) {
+        self.state.replace(&by.state);
+    }
+}
+
+/// The pages that may ask.
+///
+/// # Errors
+/// When one is no origin.
+pub(crate) fn origins(settings: &Settings) -> anyhow::Result<Origins> {
+    Origins::new(&settings.http.allowed_origins)
+        .map_err(|error| anyhow::anyhow!("http-allowed-origin: {error}; write https://example.org"))
+}
+
 /// The routes of a configured server: the ICE endpoint, in both of its manners, and health.
-pub(crate) fn api_routes(api: &ApiState) -> Router {
+pub(crate) fn api_routes(api: &ApiState, drain: &Arc<Drain>) -> Router {
     let service = api.clone();
     ice_api::router(api.clone())
         .route(
             "/",
             get(move |request| async move { ice_api::answer_service(&service, request).await }),
         )
-        .merge(health_routes())
+        .merge(health_routes(drain))
 }
 
-/// `/healthz` and `/readyz`.
-pub(crate) fn health_routes() -> Router {
+/// `/healthz`: whether it runs. `/readyz`: whether new clients should be sent here, which is not so while it runs dry.
+pub(crate) fn health_routes(drain: &Arc<Drain>) -> Router {
+    let drain = Arc::clone(drain);
+    let ready = move || {
+        let draining = drain.state().draining_for.is_some();
+        async move {
+            if draining {
+                (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+            } else {
+                (StatusCode::OK, "ready\n")
+            }
+        }
+    };
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(|| async { "ready\n" }))
+        .route("/readyz", get(ready))
 }
 
 /// The Prometheus page, where coturn has it.
-pub(crate) fn metrics_routes(path: &str, realm: &str, server: Arc<Server>) -> Router {
+pub(crate) fn metrics_routes(
+    path: &str,
+    realm: &str,
+    server: Arc<Server>,
+    drain: &Arc<Drain>,
+) -> Router {
     let page = Arc::new(MetricsPage::new(realm));
     let show = move || {
         let (page, server) = (Arc::clone(&page), Arc::clone(&server));
@@ -94,7 +169,10 @@ pub(crate) fn metrics_routes(path: &str, realm: &str, server: Arc<Server>) -> Ro
             }
         }
     };
-    let routes = Router::new().route(path, get(show));
+    let mut routes = Router::new().route(path, get(show));
+    if !["/healthz", "/readyz"].contains(&path) {
+        routes = routes.merge(health_routes(drain));
+    }
     if path == "/" {
         return routes;
     }

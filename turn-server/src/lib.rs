@@ -11,6 +11,7 @@ pub mod control;
 pub mod daemon;
 mod descriptors;
 mod discovery;
+mod drain;
 mod embed;
 #[doc = include_str!("../EMBEDDING.md")]
 pub mod embedding {}
@@ -21,12 +22,16 @@ mod logging;
 mod metrics_page;
 mod quickstart;
 pub mod relay_config;
+mod reload;
 mod secure_stream;
+mod serve;
 mod server;
 mod session_log;
 mod signals;
 mod sites;
 
 pub use daemon::Fatal;
+pub use drain::{Drain, DrainState};
+pub use reload::{Reader, Reloaded};
 pub use server::{Builder, Server, danger};
 pub use turn_io::Stats;

@@ -3,10 +3,10 @@
 use std::{
     fmt,
     fs::{File, OpenOptions},
-    io,
+    io::{self, Write},
     path::Path,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -20,7 +20,6 @@ use tracing_subscriber::{
         FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::Writer,
         time::{FormatTime, SystemTime},
-        writer::{BoxMakeWriter, MakeWriterExt},
     },
     layer::SubscriberExt as _,
     registry::LookupSpan,
@@ -31,26 +30,19 @@ use turn_config::settings::{LogTarget, Logging, Verbosity};
 
 use crate::control::protocol::Level;
 
+/// The log of this process. Where its lines go may change while it is written.
+pub(crate) struct Log(LogOutput);
+
 /// Sends log lines where the operator wants them, from now on.
 ///
 /// # Errors
 /// When a log file cannot be written.
-pub(crate) fn init(logging: &Logging) -> anyhow::Result<()> {
-    let level = match logging.verbosity {
-        Verbosity::Normal => Level::Info,
-        Verbosity::Sessions => Level::Sessions,
-        Verbosity::Everything => Level::Debug,
-    };
+pub(crate) fn init(logging: &Logging) -> anyhow::Result<Log> {
+    let output = LogOutput(Arc::new(RwLock::new(Arc::new(open(logging)?))));
+    let level = configured_level(logging);
     let (filter, handle) = reload::Layer::new(filter(level));
-    let writer = match &logging.target {
-        LogTarget::Stdout => BoxMakeWriter::new(io::stdout),
-        LogTarget::File(path) if logging.stdout_copy => {
-            BoxMakeWriter::new(open(path)?.and(io::stdout))
-        }
-        LogTarget::File(path) => BoxMakeWriter::new(open(path)?),
-    };
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
+        .with_writer(output.clone())
         .event_format(Line);
     LEVEL.store(level as u8, Ordering::Relaxed);
     // A second server in one process keeps the first one's log.
@@ -63,7 +55,21 @@ pub(crate) fn init(logging: &Logging) -> anyhow::Result<()> {
     if initialized.is_ok() {
         let _ = FILTER.set(handle);
     }
-    Ok(())
+    Ok(Log(output))
+}
+
+impl Log {
+    /// Writes to this from now on; lines under way end where they began. The level changes only if the operator has changed it
+    /// in the configuration: another one may have been chosen meanwhile.
+    pub(crate) fn turn_to(&self, output: Output, old: &Logging, new: &Logging) {
+        let mut held = (self.0.0.write()).unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(output);
+        drop(held);
+        if old.verbosity != new.verbosity {
+            // It fails only where the log is not ours.
+            let _ = set_level(configured_level(new));
+        }
+    }
 }
 
 /// The [`Level`] in force, by its number.
@@ -91,6 +97,14 @@ pub(crate) fn set_level(level: Level) -> Result<(), String> {
     Ok(())
 }
 
+fn configured_level(logging: &Logging) -> Level {
+    match logging.verbosity {
+        Verbosity::Normal => Level::Info,
+        Verbosity::Sessions => Level::Sessions,
+        Verbosity::Everything => Level::Debug,
+    }
+}
+
 /// Lines about sessions are told apart where they are written.
 fn filter(level: Level) -> LevelFilter {
     match level {
@@ -101,25 +115,82 @@ fn filter(level: Level) -> LevelFilter {
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<LogFile> {
+/// Opens what these settings ask for. A file that was moved away, for the day or for good, is made again.
+///
+/// # Errors
+/// When a log file cannot be written.
+pub(crate) fn open(logging: &Logging) -> anyhow::Result<Output> {
+    Ok(match &logging.target {
+        LogTarget::Stdout => Output {
+            file: None,
+            stdout: true,
+        },
+        LogTarget::File(path) => Output {
+            file: Some(open_file(path)?),
+            stdout: logging.stdout_copy,
+        },
+    })
+}
+
+fn open_file(path: &Path) -> anyhow::Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path);
-    let file = file.with_context(|| {
+    file.with_context(|| {
         format!(
             "log-file: cannot write {}; name a file that this user may write, or --log-file=stdout",
             path.display()
         )
-    })?;
-    Ok(LogFile(Arc::new(Mutex::new(file))))
+    })
 }
 
-/// A log file that several threads write whole lines to.
-struct LogFile(Arc<Mutex<File>>);
+/// Where lines go. A line is written by one call, so that those of several threads do not mix.
+pub(crate) struct Output {
+    file: Option<File>,
+    stdout: bool,
+}
 
-impl<'a> MakeWriter<'a> for LogFile {
-    type Writer = <Mutex<File> as MakeWriter<'a>>::Writer;
+impl Write for &Output {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // What cannot be written to one of them is written to the other all the same.
+        let copied = if self.stdout {
+            io::stdout().write_all(line)
+        } else {
+            Ok(())
+        };
+        if let Some(mut file) = self.file.as_ref() {
+            file.write_all(line)?;
+        }
+        copied.map(|()| line.len())
+    }
 
-    fn make_writer(&'a self) -> Self::Writer {
-        self.0.make_writer()
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+/// The present [`Output`].
+#[derive(Clone)]
+struct LogOutput(Arc<RwLock<Arc<Output>>>);
+
+/// An [`Output`] for the time of one line.
+struct LineOutput(Arc<Output>);
+
+impl<'a> MakeWriter<'a> for LogOutput {
+    type Writer = LineOutput;
+
+    fn make_writer(&'a self) -> LineOutput {
+        LineOutput(Arc::clone(
+            &self.0.read().unwrap_or_else(PoisonError::into_inner),
+        ))
+    }
+}
+
+impl Write for LineOutput {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
     }
 }
 

@@ -11,6 +11,7 @@ use rand::{Rng, TryRngCore, rngs::OsRng};
 use tracing::info;
 use turn_auth::{Credentials, LongTermKey, NonceKey, Secret, TokenAlgorithm, TokenKey, TokenKeys};
 use turn_config::settings::{self, Settings};
+use turn_io::Tuning;
 use turn_proto::{
     Access, Alternate, Alternates, Caps, ClientLists, Config, CredentialExpiry, DefaultFamily,
     Good, Guard, Holder, IpRange, Lifetimes, Limits, Multiplex, Nat64Prefix, PeerPolicy,
@@ -22,6 +23,9 @@ use crate::{addresses, discovery};
 /// Channel numbers that may be bound: those of RFC 5766 §11. RFC 8656 §12 stops at 0x4FFF, but clients of the older RFC
 /// number from all of these, Debian's `turnutils_uclient` among them, and nothing here needs the rest.
 pub(crate) const CHANNEL_NUMBERS: std::ops::RangeInclusive<u16> = 0x4000..=0x7FFF;
+
+/// Longer than any machine runs.
+const FOR_EVER: Duration = Duration::from_secs(1 << 40);
 
 /// What the workers are made of.
 pub struct Plan {
@@ -100,6 +104,47 @@ fn served(settings: &Settings, listening: &[IpAddr]) -> Vec<IpAddr> {
         }
     }
     served
+}
+
+/// Makes the state machines' settings anew for workers that run on a plan: what they have bound stays, and so do nonces.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub(crate) fn reconfigured(
+    settings: &Settings,
+    running: &Plan,
+    machine: &[IpAddr],
+) -> anyhow::Result<Config> {
+    let old = &running.relay;
+    let control = old.peers.control.clone();
+    let mut relay = config(settings, old.relays.clone(), machine, control)?;
+    relay.nonce_key = old.nonce_key.clone();
+    // The second port is open or not; who is behind a NAT may have changed.
+    let at = |port| {
+        running
+            .listening
+            .iter()
+            .map(move |ip| SocketAddr::new(*ip, port))
+    };
+    let second = settings.listening.alternate_port;
+    let has_second_port =
+        second.is_some_and(|port| at(port).any(|at| running.endpoints.contains(&at)));
+    relay.discovery =
+        (has_second_port.then(|| discovery::pair(settings, &running.listening))).flatten();
+    let rate = |replies: &Option<Arc<ReplyLimit>>| replies.as_ref().map(|limit| limit.per_second());
+    if rate(&old.guard.replies) == rate(&relay.guard.replies) {
+        // What strangers have used up already stays so.
+        relay.guard.replies.clone_from(&old.guard.replies);
+    }
+    Ok(relay)
+}
+
+/// How long connections may take.
+pub(crate) fn tuning(settings: &Settings) -> Tuning {
+    Tuning {
+        stream_patience: settings.lifetimes.connection.unwrap_or(FOR_EVER),
+        handshake_patience: settings.lifetimes.handshake,
+    }
 }
 
 /// How many workers there are: as many as cores, unless the operator says otherwise.

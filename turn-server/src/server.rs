@@ -11,8 +11,8 @@ use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, NonceKey, Secret};
 use turn_io::{Listening, Stats, Workers};
 use turn_proto::{
-    Access, Alternates, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits, PeerPolicy,
-    Relay, RelayAddresses, RelayChoice, Shared, Transport,
+    Access, Admin, Alternates, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits,
+    PeerPolicy, Relay, RelayAddresses, RelayChoice, Shared, Transport,
 };
 
 use crate::{
@@ -152,6 +152,29 @@ impl Server {
         {
             workers.secure_datagrams_with(dtls);
         }
+    }
+
+    /// Goes by other settings from now on, in each worker from its next turn.
+    pub(crate) fn configure(&self, config: &Arc<Config>) {
+        if let Drive::Workers(workers) = &self.drive
+            && let Some(workers) = lock(workers).as_ref()
+        {
+            workers.command(Admin::Configure(Arc::clone(config)));
+        }
+    }
+
+    /// Is as patient with connections as this from now on.
+    pub(crate) fn tune(&self, tuning: turn_io::Tuning) {
+        if let Drive::Workers(workers) = &self.drive
+            && let Some(workers) = lock(workers).as_ref()
+        {
+            workers.tune(tuning);
+        }
+    }
+
+    /// As [`Server::shared`], to keep.
+    pub(crate) fn shared_arc(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
     }
 
     /// The ports and quotas of all workers; those of a server over conns are its conns' own, and not here.

@@ -1,8 +1,67 @@
 //! Sessions as log lines, in the words that parsers of coturn's log know.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        mpsc::{self, SyncSender},
+    },
+    thread,
+};
 
+use tracing::{info, warn};
+use turn_config::settings::Settings;
 use turn_proto::Event;
+
+use crate::{control::protocol::Level, logging};
+
+/// Events that may wait for the log; more are dropped and counted.
+const EVENT_QUEUE: usize = 4096;
+
+/// What the lines go by.
+pub(crate) struct SessionLog {
+    realm: RwLock<String>,
+}
+
+impl SessionLog {
+    /// Starts the thread that writes: a slow disk holds up that thread and no worker.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(crate) fn start(settings: &Settings) -> std::io::Result<(Arc<Self>, SyncSender<Event>)> {
+        let (sender, events) = mpsc::sync_channel::<Event>(EVENT_QUEUE);
+        let log = Arc::new(Self {
+            realm: RwLock::default(),
+        });
+        log.configure(settings);
+        let writer = Arc::clone(&log);
+        thread::Builder::new()
+            .name("session-log".to_owned())
+            .spawn(move || events.iter().for_each(|event| writer.write(&event)))?;
+        Ok((log, sender))
+    }
+
+    /// Goes by other settings from the next line on.
+    pub(crate) fn configure(&self, settings: &Settings) {
+        let mut realm = self.realm.write().unwrap_or_else(PoisonError::into_inner);
+        realm.clone_from(&settings.auth.realm);
+    }
+
+    fn write(&self, event: &Event) {
+        let realm = self.realm.read().unwrap_or_else(PoisonError::into_inner);
+        let line = SessionLine {
+            event,
+            realm: &realm,
+        };
+        let is_verbose = logging::level() >= Level::Sessions;
+        match level(event) {
+            tracing::Level::WARN => warn!("{line}"),
+            tracing::Level::INFO if is_verbose => info!("{line}"),
+            tracing::Level::DEBUG if is_verbose => info!("{line}"),
+            _ => {}
+        }
+    }
+}
 
 /// One event of a relay as a log line; `realm` is the server's.
 pub(crate) struct SessionLine<'a> {
@@ -113,7 +172,7 @@ impl fmt::Display for SessionLine<'_> {
 }
 
 /// How much an event matters.
-pub(crate) fn level(event: &Event) -> tracing::Level {
+fn level(event: &Event) -> tracing::Level {
     match event {
         Event::BindFailed { .. } => tracing::Level::WARN,
         Event::Refused { .. } => tracing::Level::DEBUG,

@@ -1,14 +1,16 @@
 //! Signals: what each of them asks for.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::info;
 
 /// What a signal asks for.
 pub(crate) enum Asked {
     /// To end.
     End,
-    /// To read certificates again: SIGUSR2 as in coturn, and SIGHUP, as everywhere else.
+    /// To read the configuration and its files again: SIGUSR2, as coturn does with certificates, and SIGHUP, as everywhere else.
     Reload,
+    /// To take no new allocations, and to end when the old ones are gone: SIGUSR1, as in coturn.
+    Drain,
 }
 
 /// Caught signals. From [`Signals::catch`] on, none of them ends the process by itself.
@@ -35,26 +37,20 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal that asks for something. Others that coturn's operators send do not end the daemon.
+    /// Waits for a signal.
     pub(crate) async fn next(&mut self) -> Asked {
-        loop {
-            let (name, asked) = tokio::select! {
-                _ = self.terminate.recv() => ("SIGTERM", Some(Asked::End)),
-                _ = self.interrupt.recv() => ("SIGINT", Some(Asked::End)),
-                _ = self.hangup.recv() => ("SIGHUP", Some(Asked::Reload)),
-                _ = self.second.recv() => ("SIGUSR2", Some(Asked::Reload)),
-                _ = self.first.recv() => ("SIGUSR1", None),
-            };
-            match asked {
-                Some(Asked::End) => info!("ending on {name}"),
-                Some(Asked::Reload) => {
-                    info!("{name}: certificates are read again, settings are not")
-                }
-                None => warn!("{name} changes nothing"),
-            }
-            if let Some(asked) = asked {
-                return asked;
-            }
+        let (name, asked) = tokio::select! {
+            _ = self.terminate.recv() => ("SIGTERM", Asked::End),
+            _ = self.interrupt.recv() => ("SIGINT", Asked::End),
+            _ = self.hangup.recv() => ("SIGHUP", Asked::Reload),
+            _ = self.second.recv() => ("SIGUSR2", Asked::Reload),
+            _ = self.first.recv() => ("SIGUSR1", Asked::Drain),
+        };
+        match asked {
+            Asked::End => info!("ending on {name}"),
+            Asked::Reload => info!("{name}: settings and certificates are read again"),
+            Asked::Drain => info!("{name}: the server is to run dry"),
         }
+        asked
     }
 }

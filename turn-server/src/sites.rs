@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use axum::Router;
-use ice_api::{Admission, ApiState, Issuer, Origins};
+use ice_api::Issuer;
 use signaling::server::Site;
 use signaling::{Gate, Signaling};
 use tokio::{sync::watch, task::JoinSet};
@@ -17,7 +17,8 @@ use turn_io::GuestHook;
 
 use crate::{
     Server, descriptors,
-    http::{self, RelayPorts},
+    drain::Drain,
+    http::{self, Api, RelayPorts},
     https::Guests,
     listener, quickstart,
     quickstart::Made,
@@ -36,6 +37,8 @@ pub(crate) struct Sites {
     sites: Vec<Doors>,
     /// The signaling service of quickstart.
     pub(crate) signaling: Option<Signaling>,
+    /// The ICE endpoint, where it is served.
+    pub(crate) api: Option<Api>,
 }
 
 /// Routes, and the ways in.
@@ -144,11 +147,13 @@ impl Listeners {
         settings: &Settings,
         made: Option<Made>,
         ports: RelayPorts,
-        server: &Arc<Server>,
+        (server, drain): (&Arc<Server>, &Arc<Drain>),
     ) -> anyhow::Result<Sites> {
-        let (mut sites, mut signaling) = (Vec::new(), None);
+        let (mut sites, mut signaling, mut api) = (Vec::new(), None, None);
         if !self.http.is_empty() || self.https.is_some() {
-            let (routes, service) = http_routes(settings, made, ports)?;
+            let token = made.as_ref().map(|made| made.token.clone());
+            let made_api = api.insert(Api::new(settings, ports, token)?);
+            let (routes, service) = http_routes(settings, made, made_api, drain)?;
             sites.push(Doors {
                 routes,
                 listeners: self.http,
@@ -157,15 +162,19 @@ impl Listeners {
             signaling = service;
         }
         if let Some(metrics) = &settings.metrics {
-            let routes =
-                http::metrics_routes(&metrics.path, &settings.auth.realm, Arc::clone(server));
+            let (path, realm) = (&metrics.path, &settings.auth.realm);
+            let routes = http::metrics_routes(path, realm, Arc::clone(server), drain);
             sites.push(Doors {
                 routes,
                 listeners: self.metrics,
                 https: None,
             });
         }
-        Ok(Sites { sites, signaling })
+        Ok(Sites {
+            sites,
+            signaling,
+            api,
+        })
     }
 }
 
@@ -173,31 +182,22 @@ impl Listeners {
 fn http_routes(
     settings: &Settings,
     made: Option<Made>,
-    ports: RelayPorts,
+    api: &Api,
+    drain: &Arc<Drain>,
 ) -> anyhow::Result<(Router, Option<Signaling>)> {
-    let issuer = Arc::new(http::issuer(settings, ports)?);
-    let keys = settings.http.api_keys.iter();
-    let admission = Admission::keys(keys.map(|key| Secret::new(key.expose().clone())));
-    let origins = Origins::new(&settings.http.allowed_origins).map_err(|error| {
-        anyhow::anyhow!("http-allowed-origin: {error}; write https://example.org")
-    })?;
     let Some(made) = made else {
-        return Ok((
-            http::api_routes(&ApiState::new(issuer, admission, origins)),
-            None,
-        ));
+        return Ok((http::api_routes(&api.state, drain), None));
     };
-    let origins = origins.with_localhost();
-    let admission = admission.with_quickstart(Secret::new(made.token.clone()));
+    let origins = http::origins(settings)?.with_localhost();
     let signaling = Signaling::start(signaling::Config {
         limits: signaling::hub::Limits::default(),
-        gate: Gate::new(origins.clone()).with_join_key(Secret::new(made.token)),
-        ice: Arc::<Issuer>::clone(&issuer),
+        gate: Gate::new(origins).with_join_key(Secret::new(made.token)),
+        ice: Arc::<Issuer>::clone(&api.issuer),
         doors: signaling::Doors::default(),
-        api: Some(ApiState::new(issuer, admission, origins)),
+        api: Some(api.state.clone()),
     });
     Ok((
-        signaling.router().merge(http::health_routes()),
+        signaling.router().merge(http::health_routes(drain)),
         Some(signaling),
     ))
 }

@@ -2,22 +2,21 @@
 #![forbid(unsafe_code)]
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, ToSocketAddrs},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
-use turn_config::{Environment, Invocation, settings::Settings};
+use turn_config::{Environment, Invocation, Reread, settings::Settings};
 use turn_server::{
     check,
     daemon::{self, Mode},
 };
 
 fn main() -> ExitCode {
-    let resolve =
-        |host: &str| -> Option<IpAddr> { Some((host, 0).to_socket_addrs().ok()?.next()?.ip()) };
     let environment = Environment::new(&resolve);
-    match turn_config::parse(std::env::args_os().skip(1), &environment) {
+    match turn_config::parse(arguments(), &environment) {
         Ok(Invocation::Quickstart(settings)) => run(*settings, &Mode::Quickstart),
         Ok(Invocation::Run(settings)) => run(*settings, &Mode::Configured),
         Ok(Invocation::CheckConfig(settings)) => check(&settings),
@@ -53,8 +52,20 @@ fn check(settings: &Settings) -> ExitCode {
     }
 }
 
+fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip(1)
+}
+
+fn resolve(host: &str) -> Option<IpAddr> {
+    Some((host, 0).to_socket_addrs().ok()?.next()?.ip())
+}
+
+fn read_again(running: &Settings) -> Result<Reread, turn_config::Error> {
+    turn_config::reread(arguments(), running, &Environment::new(&resolve))
+}
+
 fn run(settings: Settings, mode: &Mode) -> ExitCode {
-    match daemon::run(settings, mode) {
+    match daemon::run(settings, mode, Box::new(read_again)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
             eprintln!("turnserver: {:#}", fatal.error);

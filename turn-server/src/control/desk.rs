@@ -155,7 +155,7 @@ impl Desk {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime: self.started.elapsed().as_secs(),
-            draining: false,
+            draining: shared.is_draining(),
             workers: self.server.workers(),
             listening: listening.map(ToString::to_string).collect(),
             sessions: Sessions {

@@ -3,7 +3,7 @@
 //! In: header fields, status codes, CORS. Not in: sockets; the caller serves the router with the client's address (`ConnectInfo`).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -18,7 +18,7 @@ use crate::{Admission, Caller, Host, IssueError, Issuer, Origins, is_local};
 
 /// What the handlers share; cheap to clone.
 #[derive(Clone)]
-pub struct ApiState(Arc<Shared>);
+pub struct ApiState(Arc<RwLock<Arc<Shared>>>);
 
 struct Shared {
     issuer: Arc<Issuer>,
@@ -40,12 +40,22 @@ impl ApiState {
         origins: Origins,
         unix_time: fn() -> u64,
     ) -> ApiState {
-        ApiState(Arc::new(Shared {
+        ApiState(Arc::new(RwLock::new(Arc::new(Shared {
             issuer: issuer.into(),
             admission,
             origins,
             unix_time,
-        }))
+        }))))
+    }
+
+    /// Takes over what another state says. All clones of this one answer by it from now on; requests under way end as they began.
+    pub fn replace(&self, by: &ApiState) {
+        let by = by.now();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = by;
+    }
+
+    fn now(&self) -> Arc<Shared> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -63,7 +73,7 @@ pub fn is_service_request(uri: &Uri) -> bool {
 
 /// Answers such a request; the draft's `username` is the user and its `key` is an API key.
 pub async fn answer_service(state: &ApiState, request: Request) -> Response {
-    answer(&state.0, request, Dialect::Service).await
+    answer(&state.now(), request, Dialect::Service).await
 }
 
 /// How a request names its fields.
@@ -76,7 +86,7 @@ enum Dialect {
 }
 
 async fn native(State(state): State<ApiState>, request: Request) -> Response {
-    answer(&state.0, request, Dialect::Native).await
+    answer(&state.now(), request, Dialect::Native).await
 }
 
 async fn answer(shared: &Shared, request: Request, dialect: Dialect) -> Response {
@@ -96,7 +106,7 @@ async fn answer(shared: &Shared, request: Request, dialect: Dialect) -> Response
 
 /// Answers what a browser asks before it sends `Authorization` or JSON (Fetch, CORS-preflight request).
 async fn preflight(State(state): State<ApiState>, headers: HeaderMap) -> Response {
-    let Some(origin) = cors(&state.0, &headers) else {
+    let Some(origin) = cors(&state.now(), &headers) else {
         return Refusal(StatusCode::FORBIDDEN, "this origin is not allowed").into_response();
     };
     let fields = [

@@ -45,6 +45,20 @@ fn quickstart() -> Router {
     ))
 }
 
+#[tokio::test]
+async fn a_state_that_is_replaced_answers_as_the_new_one_from_then_on() {
+    let held = state(Admission::keys([secret("old")]), Origins::default());
+    let router = ice_api::router(held.clone());
+    let status = async |key: &str| {
+        let asked = Asked::get("/v1/ice").with("authorization", &format!("Bearer {key}"));
+        asked.of(router.clone()).await.status()
+    };
+    assert_eq!(status("old").await, StatusCode::OK);
+    held.replace(&state(Admission::keys([secret("new")]), Origins::default()));
+    assert_eq!(status("old").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(status("new").await, StatusCode::OK);
+}
+
 /// A request that can be grown: `Asked::get("/v1/ice").from(HERE).with("origin", "…")`.
 struct Asked(Request);
 

@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::option::Change;
 use crate::options::TURNSERVER;
 use crate::origin::Origin;
-use crate::settings::Settings;
+use crate::settings::{Settings, Tls};
 use crate::turnserver::{Invocation, parse};
 use crate::values::Values;
 
@@ -65,7 +65,9 @@ pub fn reread(
     }
     let mut settings = rebuilt(&values, &fresh, environment, &restart)?;
     // TLS on or off is a matter of listeners; the files of a TLS that is there may change.
-    if settings.tls.is_some() != running.tls.is_some() {
+    let begins_or_ends = |old: &Option<Tls>, new: &Option<Tls>| old.is_some() != new.is_some();
+    if begins_or_ends(&running.tls, &settings.tls) || begins_or_ends(&running.dtls, &settings.dtls)
+    {
         for option in CERTIFICATE {
             values.take_from(&running.values, option);
             changed.retain(|changed| *changed != option);
@@ -74,6 +76,11 @@ pub fn reread(
         settings = rebuilt(&values, &fresh, environment, &restart)?;
         settings.tls.clone_from(&running.tls);
         settings.dtls.clone_from(&running.dtls);
+        settings.dtls.clone_from(&running.dtls);
+    }
+    if settings.is_quickstart() && settings.auth.secrets.is_empty() {
+        // It was made up for this run, and is written nowhere.
+        (settings.auth.secrets).clone_from(&running.auth.secrets);
     }
     note_files(running, &settings, &mut changed);
     Ok(Reread {
@@ -131,27 +138,35 @@ fn missing_file(running: &Settings, fresh: &Settings) -> Option<Error> {
 /// Adds options that name the same files as before, with another content.
 fn note_files(running: &Settings, settings: &Settings, changed: &mut Vec<&'static str>) {
     let keys = |settings: &Settings| settings.auth.oauth.as_ref().map(|oauth| oauth.keys.clone());
-    let files = [
+    let (old, new) = (&running.auth, &settings.auth);
+    // The option, whether what it leads to differs, and which others could be the reason.
+    let files: [(_, _, &[&str]); 4] = [
         (
             "static-auth-secret-file",
-            "static-auth-secret",
-            running.auth.secrets != settings.auth.secrets,
+            old.secrets != new.secrets,
+            &["static-auth-secret", "use-auth-secret"],
         ),
         (
             "static-users-file",
-            "user",
-            running.auth.users != settings.auth.users,
+            old.users != new.users,
+            &["user", "lt-cred-mech"],
         ),
-        ("oauth-keys-file", "oauth", keys(running) != keys(settings)),
+        (
+            "oauth-keys-file",
+            keys(running) != keys(settings),
+            &["oauth"],
+        ),
         (
             "http-api-key-file",
-            "http-api-key",
             running.http.api_keys != settings.http.api_keys,
+            &["http-api-key"],
         ),
     ];
-    for (option, other, differs) in files {
-        // Another value of an option explains it already.
-        if differs && !changed.contains(&option) && !changed.contains(&other) {
+    for (option, differs, others) in files {
+        let is_explained = changed
+            .iter()
+            .any(|known| *known == option || others.contains(known));
+        if differs && !is_explained {
             changed.push(option);
         }
     }

@@ -73,6 +73,15 @@ pub struct Config {
     pub on_failure: Option<FailureHook>,
 }
 
+/// How patient workers are, which may change while they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// [`Config::stream_patience`].
+    pub stream_patience: Duration,
+    /// [`Config::handshake_patience`].
+    pub handshake_patience: Duration,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

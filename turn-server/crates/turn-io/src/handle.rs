@@ -10,7 +10,7 @@ use std::{
 use tracing::error;
 use turn_proto::{Admin, IpRange, Piece, Selection, SessionId, SessionRecord, SessionView};
 
-use crate::{Dtls, FailureHook, Listening, Stats, Tls, mailbox::Mailbox, worker::Command};
+use crate::{Dtls, FailureHook, Listening, Stats, Tls, Tuning, mailbox::Mailbox, worker::Command};
 
 /// Running workers. Dropping it stops them and waits for their threads.
 pub struct Workers {
@@ -145,6 +145,13 @@ impl Workers {
     pub fn trust_proxies(&self, proxies: &[IpRange]) {
         for handle in &self.handles {
             handle.send(Command::Proxies(proxies.to_vec()));
+        }
+    }
+
+    /// Is as patient with connections as this from now on, open ones included.
+    pub fn tune(&self, tuning: Tuning) {
+        for handle in &self.handles {
+            handle.send(Command::Tune(tuning));
         }
     }
 

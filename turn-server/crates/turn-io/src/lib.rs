@@ -44,7 +44,7 @@ mod streams;
 mod tls;
 mod worker;
 
-pub use config::{Config, FailureHook, Listening};
+pub use config::{Config, FailureHook, Listening, Tuning};
 pub use counters::{Counters, DEPTHS, Stats, TURN_TIMES};
 pub use dtls::Dtls;
 pub use error::StartError;

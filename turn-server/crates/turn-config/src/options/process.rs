@@ -80,12 +80,22 @@ pub(super) static GROUP: Group = Group {
             0,
             u32::MAX as u64,
             "allocations",
-            "Allocations at which a drain is over.",
+            "Allocations at which a drain (SIGUSR1) is over: the server ends.",
         )
         .optional()
         .default("0")
         .example("3")
-        .not_yet("draining is not built yet")
+        .reloads(),
+        number(
+            "drain-timeout",
+            0,
+            u32::MAX as u64,
+            "seconds",
+            "Seconds after which a drain (SIGUSR1) is over, whatever allocations are left; 0 is never.",
+        )
+        .ours()
+        .default("0")
+        .example("3600")
         .reloads(),
     ],
 };

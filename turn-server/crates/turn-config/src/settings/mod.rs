@@ -148,6 +148,11 @@ impl Settings {
         }
     }
 
+    /// Whether it is a quickstart's: the program makes up what is missing then.
+    pub fn is_quickstart(&self) -> bool {
+        self.profile == Profile::Quickstart
+    }
+
     /// Where the value of `option` was given; of a list, its first value.
     pub fn origin(&self, option: &str) -> Origin {
         self.effective

@@ -15,6 +15,10 @@ pub struct Process {
     pub pid_file: Option<PathBuf>,
     /// Where operators reach the running server.
     pub control: Control,
+    /// Allocations at which a drain is over.
+    pub drain_min_allocations: u32,
+    /// How long a drain may take; `None` is without limit.
+    pub drain_timeout: Option<Duration>,
     /// How long a packet may wait for its batch; `None`: it never waits.
     pub latency_budget: Option<Duration>,
 }
@@ -50,6 +54,14 @@ impl Process {
                 Some(path) if path.is_empty() => Control::Off,
                 Some(path) => Control::At(PathBuf::from(path)),
             },
+            drain_min_allocations: values
+                .number("drain-min-allocations")
+                .and_then(|least| u32::try_from(least).ok())
+                .unwrap_or_default(),
+            drain_timeout: values
+                .number("drain-timeout")
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
             latency_budget: values.duration("latency-budget"),
         }
     }

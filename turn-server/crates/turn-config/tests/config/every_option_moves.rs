@@ -337,6 +337,16 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         &["--pidfile=/run/t.pid"],
         "pid_file: Some(\"/run/t.pid\")",
     ),
+    (
+        "drain-min-allocations",
+        &["--drain-min-allocations=3"],
+        "drain_min_allocations: 3",
+    ),
+    (
+        "drain-timeout",
+        &["--drain-timeout=60"],
+        "drain_timeout: Some(60s)",
+    ),
     ("fingerprint", &["-f"], "fingerprint: true"),
     (
         "stun-backward-compatibility",

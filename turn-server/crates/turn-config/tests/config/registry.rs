@@ -227,6 +227,7 @@ fn ours_are_the_documented_doors() {
             "http-advertise",
             "http-allowed-origin",
             "control-socket",
+            "drain-timeout",
             "latency-budget",
             "unauth-reply-rate",
             "limit",

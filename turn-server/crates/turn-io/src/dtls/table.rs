@@ -19,7 +19,7 @@ use super::{
     settings::Dtls,
 };
 use crate::{
-    Config,
+    Config, Tuning,
     source::LINKS,
     streams::{Found, Idle, Openings},
 };
@@ -103,6 +103,12 @@ impl Associations {
             table.scratch.resize(SCRATCH, 0);
         }
         table
+    }
+
+    /// Changes how long associations may take, those that are there included.
+    pub(crate) fn tune(&mut self, now: Duration, tuning: Tuning) {
+        self.idle.set_patience(now, tuning.stream_patience);
+        self.openings.set_patience(now, tuning.handshake_patience);
     }
 
     /// Begins associations with other settings from now on. What is off stays off: there may be no socket for it.

@@ -38,6 +38,14 @@ impl Idle {
         }
     }
 
+    /// Changes the patience. No turn is later than it would be for a new connection, which keeps them in order.
+    pub(crate) fn set_patience(&mut self, now: Duration, patience: Duration) {
+        self.patience = patience;
+        for turn in &mut self.turns {
+            turn.at = turn.at.min(now + patience);
+        }
+    }
+
     /// Begins to watch a new connection.
     pub(crate) fn watch(&mut self, now: Duration, link: LinkId) {
         self.turns.push_back(Turn {

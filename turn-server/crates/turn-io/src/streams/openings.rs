@@ -20,6 +20,14 @@ impl Openings {
         }
     }
 
+    /// Changes the patience. No turn is later than it would be for a new connection, which keeps them in order.
+    pub(crate) fn set_patience(&mut self, now: Duration, patience: Duration) {
+        self.patience = patience;
+        for (at, _) in &mut self.turns {
+            *at = (*at).min(now + patience);
+        }
+    }
+
     /// Begins to watch a connection.
     pub(crate) fn watch(&mut self, now: Duration, link: LinkId) {
         self.turns.push_back((now + self.patience, link));
@@ -52,6 +60,19 @@ mod tests {
     use turn_proto::LinkId;
 
     use super::Openings;
+
+    #[test]
+    fn less_patience_is_felt_by_those_who_wait_and_more_by_those_who_come() {
+        let second = Duration::from_secs;
+        let mut openings = Openings::new(second(100));
+        openings.watch(second(0), LinkId(1));
+        openings.set_patience(second(10), second(5));
+        assert_eq!(openings.next(), Some(second(15)));
+        openings.set_patience(second(11), second(50));
+        openings.watch(second(11), LinkId(2));
+        assert_eq!(openings.overdue(second(15), |_| true), Some(LinkId(1)));
+        assert_eq!(openings.next(), Some(second(61)));
+    }
 
     #[test]
     fn who_is_still_opening_when_the_time_is_over_is_named_once() {

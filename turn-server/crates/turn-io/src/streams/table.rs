@@ -11,7 +11,7 @@ use super::{
     idle::{Found, Idle},
     openings::Openings,
 };
-use crate::{Config, source::LINKS};
+use crate::{Config, Tuning, source::LINKS};
 
 /// The connections.
 pub(crate) struct Streams {
@@ -44,6 +44,13 @@ impl Streams {
             handshakes: 0,
             max_handshakes: config.max_handshakes,
         }
+    }
+
+    /// Changes how long connections may take, those that are open included.
+    pub(crate) fn tune(&mut self, now: Duration, tuning: Tuning) {
+        self.idle.set_patience(now, tuning.stream_patience);
+        self.headers.set_patience(now, tuning.handshake_patience);
+        self.shakes.set_patience(now, tuning.handshake_patience);
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -34,7 +34,7 @@ use udp_batch::Arena;
 pub(crate) use self::sockets::Acceptor;
 use self::{data::Leaving, moving::Returned, sockets::Sockets};
 use crate::{
-    Config, Counters, DEPTHS, Dtls, GuestHook, Stats, TURN_TIMES, Tls,
+    Config, Counters, DEPTHS, Dtls, GuestHook, Stats, TURN_TIMES, Tls, Tuning,
     clock::Clock,
     colleagues::Colleagues,
     data::DataConnections,
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Dtls(Dtls),
     /// Believe these proxies from now on.
     Proxies(Vec<IpRange>),
+    /// Be as patient as this from now on.
+    Tune(Tuning),
     /// Take what another worker hands over.
     Mail(Mail),
     /// Serve a packet for one of its clients.
@@ -364,6 +366,10 @@ impl Worker {
                 Command::Tls(tls) => self.entrance.tls = Some(tls),
                 Command::Dtls(dtls) => self.sockets.associations.renew(dtls),
                 Command::Proxies(proxies) => self.proxies = proxies,
+                Command::Tune(tuning) => {
+                    self.sockets.streams.tune(self.now.mono, tuning);
+                    self.sockets.associations.tune(self.now.mono, tuning);
+                }
                 Command::Mail(Mail::DataConnection { connection, client }) => {
                     self.join(connection, *client);
                 }

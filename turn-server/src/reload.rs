@@ -1,0 +1,143 @@
+//! The configuration, read again and taken over while packets flow: all of it, or nothing.
+//!
+//! In: the order of it: everything that can fail comes first, and what follows cannot. Not in: which options may change (the
+//! registry of `turn-config`), and what each part does with its new settings.
+
+use std::{fmt, sync::Arc};
+
+use sd_notify::NotifyState;
+use tracing::{error, info, warn};
+use turn_config::{
+    Reread,
+    settings::{Quotas, Settings},
+};
+
+use crate::{
+    Server, addresses, certificates,
+    daemon::warn_of,
+    drain::Drain,
+    http::Api,
+    logging::{self, Log},
+    relay_config::{self, Plan},
+    session_log::SessionLog,
+};
+
+/// Reads the configuration again for a server that runs on these settings.
+pub type Reader = Box<dyn Fn(&Settings) -> Result<Reread, turn_config::Error> + Send>;
+
+/// What came of a reload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Options that have another value now.
+    pub changed: Vec<&'static str>,
+    /// Options that have another value in the configuration, and wait for a restart.
+    pub restart: Vec<&'static str>,
+}
+
+/// A running server, its settings, and everything that goes by them.
+pub(crate) struct Reload {
+    pub(crate) reader: Reader,
+    pub(crate) running: Settings,
+    pub(crate) plan: Plan,
+    pub(crate) server: Arc<Server>,
+    pub(crate) drain: Arc<Drain>,
+    pub(crate) api: Option<Api>,
+    pub(crate) log: Log,
+    pub(crate) sessions: Arc<SessionLog>,
+}
+
+impl Reload {
+    /// Reads the configuration again, takes it over and says so; systemd is told when it begins and when it is over.
+    ///
+    /// It reads files, and may ask for names: the caller waits for that, and no packet does.
+    pub(crate) fn reload(&mut self) -> Result<Reloaded, String> {
+        // Without systemd there is nobody to tell.
+        let now = NotifyState::monotonic_usec_now();
+        let _ = now.and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now]));
+        let outcome = self.take_over();
+        match &outcome {
+            Ok(reloaded) => reloaded.tell(),
+            Err(error) => error!("the old settings are kept: {error:#}"),
+        }
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        outcome.map_err(|error| format!("{error:#}"))
+    }
+
+    fn take_over(&mut self) -> anyhow::Result<Reloaded> {
+        let Reread {
+            settings,
+            changed,
+            restart,
+        } = (self.reader)(&self.running)?;
+        let machine = addresses::of_this_machine()?;
+        let relay = relay_config::reconfigured(&settings, &self.plan, &machine)?;
+        let secured = certificates::load(&settings)?;
+        let api = self.api.as_ref().map(|api| api.made_of(&settings));
+        let api = api.transpose()?;
+        let output = logging::open(&settings.logging)?;
+        // From here on, nothing fails. First the log, so that what follows is written where it belongs.
+        let old = &self.running.logging;
+        self.log.turn_to(output, old, &settings.logging);
+        self.sessions.configure(&settings);
+        self.plan.relay = Arc::new(relay);
+        let Quotas {
+            per_user, total, ..
+        } = settings.quotas;
+        let quotas = &self.server.shared().quotas;
+        quotas.limit(per_user.unwrap_or(0), total.unwrap_or(0));
+        self.server.configure(&self.plan.relay);
+        self.server.tune(relay_config::tuning(&settings));
+        let proxies = relay_config::ranges(&settings.listening.proxies);
+        self.server.trust_proxies(&proxies);
+        if !secured.is_nothing() {
+            secured.serve(&self.server);
+        }
+        if let Some((held, made)) = self.api.as_ref().zip(api) {
+            held.replace(&made);
+        }
+        self.drain.configure(&settings.process);
+        let known = &self.running.warnings;
+        let news = settings.warnings.iter();
+        warn_of(news.filter(|warning| !known.contains(warning)));
+        self.running = *settings;
+        // Who answers has taken over what came before: nobody is told of a reload that is still under way.
+        self.server.stats();
+        Ok(Reloaded { changed, restart })
+    }
+}
+
+impl Reloaded {
+    fn tell(&self) {
+        info!("{self}");
+        if let Some(waiting) = self.waiting() {
+            warn!("{waiting}");
+        }
+    }
+
+    /// All of it, for one line.
+    pub(crate) fn in_full(&self) -> String {
+        let waiting = self.waiting().map(|waiting| format!("; {waiting}"));
+        format!("{self}{}", waiting.unwrap_or_default())
+    }
+
+    fn waiting(&self) -> Option<String> {
+        let named = !self.restart.is_empty();
+        named.then(|| {
+            format!(
+                "changed as well, and waiting for a restart: {}",
+                self.restart.join(", ")
+            )
+        })
+    }
+}
+
+impl fmt::Display for Reloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changed.is_empty() {
+            f.write_str("the settings are reloaded; none has changed")
+        } else {
+            let changed = self.changed.join(", ");
+            write!(f, "the settings are reloaded; changed: {changed}")
+        }
+    }
+}
