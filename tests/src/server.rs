@@ -4,8 +4,8 @@
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -64,6 +64,23 @@ impl Server {
         Self::ready(command(Some(space))?.args(arguments))
     }
 
+    /// Starts with a configuration file, and flags that win over it. The file has to send the log to standard output.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn configured(file: &Path, flags: &[&str]) -> Result<Self> {
+        let mut command = command(None)?;
+        Self::ready(command.arg("-c").arg(file).args(flags))
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Errors
+    /// When it has not within that time.
+    pub fn wait(&mut self, within: Duration) -> Result<ExitStatus> {
+        self.process.wait(within)
+    }
+
     /// Reads what it has printed so far.
     pub fn output(&self) -> String {
         self.process.output()
@@ -106,6 +123,26 @@ impl Server {
 pub fn command(space: Option<&Namespace>) -> Result<Command> {
     let program = program("TURNSERVER", "turnserver")?;
     Ok(space.map_or_else(|| Command::new(&program), |space| space.command(&program)))
+}
+
+/// Asks a running server by its control socket, and tells what `turnctl` prints.
+///
+/// # Errors
+/// When the program is missing or fails.
+pub fn turnctl(socket: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(program("TURNCTL", "turnctl")?);
+    let output = command
+        .arg(flag("--socket=", socket))
+        .args(arguments)
+        .output()?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        bail!(
+            "{command:?}: {printed}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(printed)
 }
 
 /// Finds a port that is free for UDP and TCP on `address` right now.

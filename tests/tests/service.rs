@@ -74,6 +74,46 @@ fn tells_systemd(command: &mut Command) {
 }
 
 #[test]
+fn systemd_is_told_when_a_reload_begins_and_when_it_is_over() {
+    let port = free_port([127, 0, 0, 1].into()).unwrap();
+    let path = scratch_file("notify").unwrap();
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(GENEROUS)).unwrap();
+    let mut command = command(None).unwrap();
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .args(["-n", "--log-file=stdout", "--listening-ip=127.0.0.1"])
+        .args(["--lt-cred-mech", "--user=ann:secret"])
+        .arg(format!("--listening-port={port}"));
+    let server = Process::start(&mut command, "reloading").unwrap();
+    let heard = || {
+        let mut message = [0; 256];
+        let length = systemd.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    assert_eq!(heard().trim(), "READY=1");
+    let reload = ["-HUP".to_owned(), server.id().to_string()];
+    assert!(
+        Command::new("kill")
+            .args(reload)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // As sd_notify(3) wants it: the time tells this reload from an earlier one.
+    let begun = heard();
+    let time = begun
+        .lines()
+        .find_map(|line| line.strip_prefix("MONOTONIC_USEC="));
+    assert!(begun.starts_with("RELOADING=1\n"), "{begun}");
+    assert!(
+        time.is_some_and(|time| time.parse::<u64>().is_ok()),
+        "{begun}"
+    );
+    assert_eq!(heard().trim(), "READY=1");
+}
+
+#[test]
 fn signals_that_operators_send_to_coturn_do_not_end_the_server() {
     let port = free_port([127, 0, 0, 1].into()).unwrap();
     let mut command = command(None).unwrap();
