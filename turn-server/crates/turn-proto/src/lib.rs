@@ -24,6 +24,7 @@ mod auth;
 mod caps;
 mod client_lists;
 mod config;
+mod conform;
 mod connections;
 mod discovery;
 mod external;

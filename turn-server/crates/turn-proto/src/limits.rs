@@ -65,17 +65,4 @@ impl Relay {
         self.stats.traffic.add_to_client(message, payload);
         true
     }
-
-    /// Gives a meter to every allocation that needs one by now, and takes it from those that do not.
-    pub(crate) fn limit_rates(&mut self) {
-        let caps = &self.config.guard.caps;
-        for key in self.allocations.keys() {
-            let Some(allocation) = self.allocations.get_mut(key) else {
-                continue;
-            };
-            if allocation.meter.is_some() != caps.has_rates() {
-                allocation.meter = allocation.ticket.meter(caps);
-            }
-        }
-    }
 }

@@ -165,7 +165,7 @@ impl Relay {
     }
 
     /// Takes over a session of another worker, and names its relay sockets in the order in which they came.
-    pub fn on_parcel(&mut self, parcel: Parcel) -> Option<Vec<RelayId>> {
+    pub fn on_parcel(&mut self, now: Now, parcel: Parcel) -> Option<Vec<RelayId>> {
         let Parcel {
             mut allocation,
             path,
@@ -197,6 +197,8 @@ impl Relay {
             self.act(Action::Serve { path, packet });
         }
         self.enter_shared(key);
+        // The worker that it comes from may not have reloaded yet.
+        self.conform(now, key);
         Some(own.map(|version| RelayId::new(key, version)).collect())
     }
 

@@ -13,14 +13,12 @@ use turn_wire::{Class, Fingerprint, MessageView, Method, Packet, Responder};
 
 use crate::{
     Action, Admin, Config, ConnectionId, ConnectionTicket, CredentialExpiry, EndReason, Event,
-    IcmpReport, LinkId, Now, Output, Path, PeerIp, RelayId, Reply, SessionId, Shared, Stats,
-    ToClient, Transport,
+    IcmpReport, LinkId, Now, Output, Path, RelayId, Reply, SessionId, Shared, Stats, ToClient,
+    Transport,
     allocation::Allocation,
     auth::Lookup,
     connections::PeerConnection,
-    external,
     neighbours::Away,
-    peers::Standing,
     recent::Recent,
     relayed::Version,
     slab::{Key, Slab},
@@ -252,9 +250,9 @@ impl Relay {
         match command {
             Admin::Configure(config) => {
                 self.config = config;
-                self.limit_rates();
-                self.purge_denied_clients(now);
-                self.purge_denied_peers();
+                for key in self.allocations.keys() {
+                    self.conform(now, key);
+                }
             }
             Admin::EndUser { username } => {
                 for key in self.allocations.keys() {
@@ -484,49 +482,6 @@ impl Relay {
         if next < allocation.wake_at {
             allocation.wake_at = next;
             self.timers.arm(next, Due::Allocation(key));
-        }
-    }
-
-    /// Ends the allocations of clients that the lists keep out by now.
-    fn purge_denied_clients(&mut self, now: Now) {
-        for key in self.allocations.keys() {
-            let path = self.allocations.get(key).map(|allocation| allocation.path);
-            let Some(path) = path.filter(|path| !self.admits_client(path.client.ip())) else {
-                continue;
-            };
-            self.end(now, key, EndReason::Denied);
-            if path.transport.is_connection() {
-                self.act(Action::CloseLink { link: path.link });
-            }
-        }
-    }
-
-    /// Drops permissions and channels that the peer policy denies by now, and looks again how the others stand.
-    fn purge_denied_peers(&mut self) {
-        for key in self.allocations.keys() {
-            let Some(allocation) = self.allocations.get_mut(key) else {
-                continue;
-            };
-            let policy = &self.config.peers;
-            let judge = |ip: PeerIp, standing: &mut Standing| {
-                let verdict = policy.judge(ip);
-                *standing = verdict.unwrap_or(Standing::ByPort);
-                verdict.is_ok()
-            };
-            let inside = |ip: PeerIp| {
-                external::inside(&self.config.externals, &self.shared.ports, ip.at(0)).ip()
-            };
-            let permissions = (allocation.permissions)
-                .retain(|ip, permission| judge(inside(*ip), &mut permission.standing));
-            let channels = (allocation.channels)
-                .retain(|_, channel| judge(channel.to.ip(), &mut channel.standing));
-            let bound = &allocation.channels;
-            (allocation.numbers).retain(|_, number| bound.get(number).is_some());
-            allocation.settle();
-            self.stats.permissions -= permissions as u64;
-            self.stats.channels -= channels as u64;
-            self.disconnect(key, |relay, peer| relay.standing_of(peer).is_none());
-            self.restrict_shared(key);
         }
     }
 

@@ -11,7 +11,9 @@ mod support;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use support::{Answer, Client, Got, Mail, World, address, config};
-use turn_proto::{EndReason, Event, Output, Path, Transport};
+use turn_proto::{
+    Admin, Caps, Config, EndReason, Event, Good, Holder, IpRange, Output, Path, Transport,
+};
 use turn_wire::{Method, RequestBuilder, attr};
 
 const CLIENT: &str = "192.0.2.10:40000";
@@ -484,7 +486,7 @@ impl Neighbours {
                     relay.on_message(now, from as u16, message);
                 }
                 Mail::Parcel(parcel, sockets) => {
-                    let relays = self.workers[to].relay.on_parcel(*parcel).unwrap();
+                    let relays = self.workers[to].relay.on_parcel(now, *parcel).unwrap();
                     self.workers[to]
                         .bound
                         .extend(relays.into_iter().zip(sockets));
@@ -698,6 +700,44 @@ fn streams_that_break_on_either_worker_leave_one_session() {
     assert_eq!(lost.move_to(1, &mut new, &ticket).code(), None);
     assert_eq!(heard_at(&mut lost.workers[1], relayed), Some(new.path));
     assert_eq!(two.move_to(1, &mut at(THIRD), &newer).code(), None);
+}
+
+#[test]
+fn what_a_reload_forbids_is_forbidden_to_a_session_that_comes_from_a_worker_before_it() {
+    let deny = |place: &str| IpRange::new(address(place).ip(), address(place).ip()).unwrap();
+    let reload = |two: &mut Neighbours, change: fn(&mut Config, IpRange), place| {
+        let mut strict = config();
+        change(&mut strict, deny(place));
+        let world = &mut two.workers[1];
+        let command = Admin::Configure(Arc::new(strict));
+        world.relay.on_command(world.now(), command);
+    };
+    // Its peer.
+    let mut two = Neighbours::new();
+    let (mut old, mut new) = (at(CLIENT), at(ELSEWHERE));
+    let (relayed, ticket) = allocate(&mut two.workers[0], &mut old);
+    assert_eq!(two.move_to(1, &mut new, &ticket).code(), None);
+    reload(
+        &mut two,
+        |strict, peer| strict.peers.deny = vec![peer],
+        PEER,
+    );
+    assert_eq!(two.data(1, &new), [], "the packet that calls it there");
+    assert_eq!(heard_at(&mut two.workers[1], relayed), None);
+    let stats = two.workers[1].relay.stats();
+    assert_eq!((stats.permissions, stats.channels), (0, 0));
+    // How much it may send.
+    let mut two = Neighbours::new();
+    let (mut old, mut new) = (at(CLIENT), at(ELSEWHERE));
+    let (_, ticket) = allocate(&mut two.workers[0], &mut old);
+    assert_eq!(two.move_to(1, &mut new, &ticket).code(), None);
+    let limit = |strict: &mut Config, _| {
+        let caps = Caps::default().with(Holder::Session, Good::PacketsPerSecond, 1);
+        strict.guard.caps = caps;
+    };
+    reload(&mut two, limit, PEER);
+    let sent = (0..9).filter(|_| !two.data(1, &new).is_empty()).count();
+    assert_eq!(sent, 2);
 }
 
 #[test]

@@ -392,7 +392,7 @@ impl Sim {
             Mail::Message(message) => world.relay.on_message(now, from as u16, message),
             Mail::Parcel(parcel, sockets) => {
                 let path = parcel.path();
-                let relays = world.relay.on_parcel(*parcel).unwrap();
+                let relays = world.relay.on_parcel(now, *parcel).unwrap();
                 world.bound.extend(relays.into_iter().zip(sockets));
                 if self.is_gone(&path) {
                     self.workers[to].relay.on_link_closed(now, path.link);

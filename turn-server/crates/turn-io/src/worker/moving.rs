@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use turn_proto::{Parcel, Path, RelayId};
+use turn_proto::{Parcel, Path, RelayId, Transport};
 
 use super::Worker;
 use crate::{mailbox::Mail, relay_sockets::RelaySocket};
@@ -27,7 +27,7 @@ impl Worker {
     /// Takes over a session of another worker.
     pub(super) fn take_parcel(&mut self, parcel: Parcel, sockets: Vec<RelaySocket>) {
         let path = parcel.path();
-        let relays = self.relay.on_parcel(parcel).unwrap_or_default();
+        let relays = self.relay.on_parcel(self.now, parcel).unwrap_or_default();
         for (relay, socket) in relays.into_iter().zip(sockets) {
             // Where the poller refuses it the session hears no peer, and ends with its lifetime.
             if self
@@ -67,7 +67,12 @@ impl Worker {
         }
     }
 
+    /// Whether a connection or an association has ended.
     fn is_gone(&mut self, path: &Path) -> bool {
-        path.transport.is_stream() && self.sockets.streams.at_mut(path.link).is_none()
+        match path.transport {
+            Transport::Udp => false,
+            Transport::Dtls => self.sockets.associations.at_mut(path.link).is_none(),
+            Transport::Tcp | Transport::Tls => self.sockets.streams.at_mut(path.link).is_none(),
+        }
     }
 }
