@@ -41,7 +41,8 @@ pub struct Config {
     pub guests: Option<GuestHook>,
     /// Whether plain connections are served.
     pub plain_streams: bool,
-    /// TLS handshakes that one worker has under way at most, and DTLS handshakes; who begins one more is sent away.
+    /// TLS handshakes that one worker has under way at most, and DTLS handshakes; who begins one more takes the place of the
+    /// oldest.
     pub max_handshakes: usize,
     /// How long a handshake may take, and a PROXY header.
     pub handshake_patience: Duration,

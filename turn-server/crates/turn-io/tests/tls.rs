@@ -102,25 +102,31 @@ fn a_handshake_that_begins_late_and_does_not_go_on_is_closed() {
 }
 
 #[test]
-fn handshakes_beyond_the_limit_are_refused_and_room_is_used_again() {
+fn who_holds_handshakes_open_keeps_nobody_out() {
     let mut setup = Setup::secure();
-    setup.config.max_handshakes = 1;
+    setup.config.max_handshakes = 2;
     let server = Server::with(setup);
-    let address = server.address(Transport::Tls, ON);
     let mut done = client_on(&server, Transport::Tls);
     done.allocate();
-    let mut slow = server.client(Transport::Tcp, ON);
-    slow.tcp().socket.write_all(&[0x16, 3, 1, 2, 0, 1]).unwrap();
-    // Refused as long as the slow one is at it.
-    let refused = || {
-        support::TcpLink::connect(address)
-            .into_secure(&IDENTITY)
-            .is_err()
-    };
-    server.wait_for("a refusal", |_| refused());
-    assert!(server.workers.stats().io.streams_refused > 0);
+    let mut slow = Vec::new();
+    for _ in 0..5 {
+        let mut client = server.client(Transport::Tcp, ON);
+        client
+            .tcp()
+            .socket
+            .write_all(&[0x16, 3, 1, 2, 0, 1])
+            .unwrap();
+        slow.push(client);
+    }
+    // The oldest give way to the last of them, and one of these to whoever comes.
+    server.wait_for("two are left", |stats| stats.io.streams_refused == 3);
+    client_on(&server, Transport::Tls).binding();
+    for client in &mut slow[..4] {
+        client.tcp().wait_for_end();
+    }
+    assert_eq!(server.workers.stats().io.streams_refused, 4);
     drop(slow);
-    server.wait_for("room", |_| !refused());
+    client_on(&server, Transport::Tls).binding();
     done.release();
 }
 

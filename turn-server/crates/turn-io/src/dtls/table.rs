@@ -197,7 +197,10 @@ impl Associations {
         if let Some(earlier) = self.clients.get(&key).and_then(|pair| pair.opening) {
             self.remove(earlier);
         }
-        if self.associations.len() >= self.limit || self.handshakes >= self.max_handshakes {
+        if self.handshakes >= self.max_handshakes {
+            self.give_up_oldest();
+        }
+        if self.associations.len() >= self.limit {
             return Err(Refused::Full);
         }
         let ticket = ticket().ok_or(Refused::Full)?;
@@ -328,6 +331,17 @@ impl Associations {
                 Some(_) => Found::Stranger,
                 None => Found::Gone,
             })
+    }
+
+    /// Forgets the handshake that has been under way for longest: whoever means it is done within some round trips, and whoever
+    /// only holds a place keeps nobody out. The state machine has not heard of it.
+    fn give_up_oldest(&mut self) {
+        let associations = &self.associations;
+        let stage = |link| associations.get(&link).map(Association::stage);
+        let oldest = (self.openings).oldest(|link| stage(link) == Some(Stage::Handshake));
+        if let Some(oldest) = oldest {
+            self.remove(oldest);
+        }
     }
 
     fn vacant(&mut self) -> LinkId {

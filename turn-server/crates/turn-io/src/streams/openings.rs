@@ -38,6 +38,16 @@ impl Openings {
         self.turns.front().map(|(at, _)| *at)
     }
 
+    /// The connection that has been opening for longest.
+    pub(crate) fn oldest(&mut self, is_opening: impl Fn(LinkId) -> bool) -> Option<LinkId> {
+        while let Some((_, link)) = self.turns.pop_front() {
+            if is_opening(link) {
+                return Some(link);
+            }
+        }
+        None
+    }
+
     /// A connection whose time is over and that is still opening.
     pub(crate) fn overdue(
         &mut self,
@@ -88,5 +98,18 @@ mod tests {
         assert_eq!(openings.overdue(second(11), open), None);
         assert_eq!(openings.overdue(second(12), open), Some(LinkId(3)));
         assert_eq!(openings.next(), None);
+    }
+
+    #[test]
+    fn the_oldest_that_is_still_opening_is_named_once() {
+        let second = Duration::from_secs;
+        let mut openings = Openings::new(second(10));
+        for link in 1..=4 {
+            openings.watch(second(link), LinkId(link as u32));
+        }
+        let open = |link| link != LinkId(1) && link != LinkId(3);
+        assert_eq!(openings.oldest(open), Some(LinkId(2)));
+        assert_eq!(openings.oldest(open), Some(LinkId(4)));
+        assert_eq!((openings.oldest(|_| true), openings.next()), (None, None));
     }
 }

@@ -98,11 +98,17 @@ impl Streams {
         Some(connection)
     }
 
-    /// Counts a handshake that begins; tells whether there may be as many at a time.
-    pub(crate) fn begin_handshake(&mut self, now: Duration, link: LinkId) -> bool {
+    /// Counts a handshake that begins. Where there are more than there may be, names the oldest, which is to be given up: whoever
+    /// means it is done within some round trips, and whoever only holds a place keeps nobody out.
+    pub(crate) fn begin_handshake(&mut self, now: Duration, link: LinkId) -> Option<LinkId> {
         self.shakes.watch(now, link);
         self.handshakes += 1;
-        self.handshakes <= self.max_handshakes
+        if self.handshakes <= self.max_handshakes {
+            return None;
+        }
+        let connections = &self.connections;
+        let stage = |link| connections.get(&link).map(Connection::stage);
+        (self.shakes).oldest(|link| stage(link) == Some(Stage::Handshake))
     }
 
     /// Counts one that is over.

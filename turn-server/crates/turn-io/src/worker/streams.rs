@@ -132,10 +132,11 @@ impl Worker {
         }
         // Before anything is computed for it.
         let now = self.now.mono;
-        if stage == Stage::Handshake && !self.sockets.streams.begin_handshake(now, link) {
+        if stage == Stage::Handshake
+            && let Some(oldest) = self.sockets.streams.begin_handshake(now, link)
+        {
             self.sockets.counters.streams_refused += 1;
-            self.lose_stream(link);
-            return None;
+            self.lose_stream(oldest);
         }
         Some(stage)
     }
