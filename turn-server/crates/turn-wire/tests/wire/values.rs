@@ -1,7 +1,9 @@
 //! The values of attributes: which forms are read, which are told malformed, which must be understood.
 
 use crate::support::{ID, addr, unhex, view};
-use turn_wire::{Family, Malformed, Method, ParseError, Request, RequestBuilder, attr, parse_send};
+use turn_wire::{
+    Family, IntegrityKey, Malformed, Method, ParseError, Request, RequestBuilder, attr, parse_send,
+};
 
 #[test]
 fn first_of_several_attributes_counts() {
@@ -391,4 +393,16 @@ fn methods_are_named_as_in_their_rfcs() {
     }
     let unknown = Method::from_number(0x0123).unwrap();
     assert_eq!(unknown.to_string(), "method 0x123");
+}
+
+#[test]
+fn a_view_knows_its_length_and_its_integrity() {
+    let bytes = RequestBuilder::new(Method::ALLOCATE, ID).lifetime(600);
+    let plain = bytes.finish(None, false);
+    assert_eq!(view(&plain).packet_len(), 28);
+    assert!(!view(&plain).has_sha1_integrity());
+    let key = IntegrityKey::new(b"swordfish");
+    let signed = RequestBuilder::new(Method::ALLOCATE, ID).finish(Some(&key), false);
+    assert_eq!(view(&signed).packet_len(), signed.len());
+    assert!(view(&signed).has_sha1_integrity());
 }
