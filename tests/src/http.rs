@@ -123,6 +123,18 @@ impl Metrics {
         Ok(Self(response.body))
     }
 
+    /// The metrics that the page describes, each with its kind.
+    pub fn names(&self) -> Vec<(String, String)> {
+        let lines = self
+            .0
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "));
+        lines
+            .filter_map(|line| line.split_once(' '))
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+            .collect()
+    }
+
     /// Sums all series of one name, whatever their labels; `None` when there is none.
     pub fn sum(&self, name: &str) -> Option<f64> {
         let values: Vec<f64> = self

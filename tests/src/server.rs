@@ -35,6 +35,14 @@ impl Server {
         Self::plain(command, flags)
     }
 
+    /// Starts with `flags` only, and with TLS where they name a certificate.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_secure(space: Option<&Namespace>, flags: &[&str]) -> Result<Self> {
+        Self::plain(command(space)?, flags)
+    }
+
     fn plain(mut command: Command, flags: &[&str]) -> Result<Self> {
         command.args(["-n", "--log-file=stdout", "--no-cli"]);
         command
@@ -130,7 +138,7 @@ pub fn command(space: Option<&Namespace>) -> Result<Command> {
 /// # Errors
 /// When the program is missing or fails.
 pub fn turnctl(socket: &Path, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new(program("TURNCTL", "turnctl")?);
+    let mut command = turnctl_command()?;
     let output = command
         .arg(flag("--socket=", socket))
         .args(arguments)
@@ -143,6 +151,14 @@ pub fn turnctl(socket: &Path, arguments: &[&str]) -> Result<String> {
         );
     }
     Ok(printed)
+}
+
+/// Prepares `turnctl` without arguments; `TURNCTL=/path` takes another binary.
+///
+/// # Errors
+/// When the program is missing.
+pub fn turnctl_command() -> Result<Command> {
+    Ok(Command::new(program("TURNCTL", "turnctl")?))
 }
 
 /// Finds a port that is free for UDP and TCP on `address` right now.

@@ -97,7 +97,10 @@ fn tool(space: Option<&Namespace>, program: &str) -> Command {
 }
 
 /// Reads the last `tot_send_msgs=N, tot_recv_msgs=N` of the output.
-fn totals(output: &str) -> Result<Totals> {
+///
+/// # Errors
+/// When there is none.
+pub fn totals(output: &str) -> Result<Totals> {
     let Some(line) = output
         .lines()
         .rev()

@@ -23,6 +23,11 @@ pub(super) fn write(text: &mut Text, stats: &Stats, shared: &Shared, started: u6
         "When the server started, in seconds since 1970",
         started,
     );
+    text.gauge(
+        "turnpike_draining",
+        "1 while no new allocations are taken",
+        shared.is_draining().into(),
+    );
     sessions(text, stats, shared);
     requests(text, stats);
     traffic(text, stats);
