@@ -406,3 +406,21 @@ fn a_view_knows_its_length_and_its_integrity() {
     assert_eq!(view(&signed).packet_len(), signed.len());
     assert!(view(&signed).has_sha1_integrity());
 }
+
+#[test]
+fn discovery_attributes_are_read_from_the_view_or_told_malformed() {
+    let with = |kind, value: &[u8]| {
+        let bytes = RequestBuilder::new(Method::BINDING, ID).attribute(kind, value);
+        bytes.finish(None, false)
+    };
+    let port = |value: &[u8]| view(&with(attr::RESPONSE_PORT, value)).response_port();
+    assert_eq!(port(&[0x12, 0x34, 0, 0]), Ok(Some(0x1234)));
+    assert_eq!(
+        port(&[0x12]),
+        Err(Malformed::Attribute(attr::RESPONSE_PORT))
+    );
+    let change = |value: &[u8]| view(&with(attr::CHANGE_REQUEST, value)).change_request();
+    assert!(change(&[0, 0, 0, 6]).unwrap().unwrap().ip);
+    assert!(change(&[0]).is_err());
+    assert_eq!(view(&with(attr::SOFTWARE, b"x")).response_port(), Ok(None));
+}
