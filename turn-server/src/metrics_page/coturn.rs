@@ -2,7 +2,7 @@
 
 use turn_io::Stats;
 
-use super::text::Text;
+use super::text::{Kind, Text};
 
 /// Packets that were not relayed, by reason.
 pub(crate) fn dropped(stats: &Stats) -> [(&'static str, u64); 13] {
@@ -45,7 +45,7 @@ pub(super) fn write(text: &mut Text, stats: &Stats, realm: &str) {
     strangers(text, stats);
     traffic(text, stats, realm);
     text.by(
-        ("turn_total_allocations", "gauge"),
+        ("turn_total_allocations", Kind::Gauge),
         "Allocations alive, by the client's transport",
         "type",
         [
@@ -115,12 +115,12 @@ fn traffic(text: &mut Text, stats: &Stats, realm: &str) {
         ("peer_sentb", "Bytes sent to peers", traffic.peer_sent_bytes),
     ] {
         text.by(
-            (&format!("turn_traffic_{name}"), "counter"),
+            (format!("turn_traffic_{name}"), Kind::Counter),
             help,
             "realm",
             [(realm, value)],
         );
-        text.counter(&format!("turn_total_traffic_{name}"), help, value);
+        text.counter(format!("turn_total_traffic_{name}"), help, value);
     }
 }
 

@@ -32,7 +32,7 @@ impl MetricsPage {
 
     /// Renders the page for these counters.
     pub(crate) fn render(&self, stats: &Stats, shared: &Shared) -> String {
-        let mut text = Text::default();
+        let mut text = Text::new();
         coturn::write(&mut text, stats, &self.realm);
         ours::write(&mut text, stats, shared, self.started);
         text.finish()
@@ -60,6 +60,7 @@ mod tests {
     fn names(page: &str, prefix: &str) -> BTreeSet<String> {
         let lines = page.lines().filter_map(|line| line.strip_prefix(prefix));
         lines
+            .filter(|line| !line.is_empty())
             .filter_map(|line| line.split([' ', '{']).next().map(str::to_owned))
             .collect()
     }
@@ -80,7 +81,7 @@ mod tests {
         };
         let values: String = page
             .lines()
-            .filter(|line| !line.starts_with('#'))
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .map(|line| format!("{line}\n"))
             .collect();
         let values: BTreeSet<String> = names(&values, "").iter().map(base).collect();

@@ -7,14 +7,14 @@ use turn_proto::{
 
 use super::{
     coturn::dropped,
-    text::{Text, Unit},
+    text::{Kind, Text, Unit},
 };
 
 /// Writes all of them.
 pub(super) fn write(text: &mut Text, stats: &Stats, shared: &Shared, started: u64) {
     text.family(
         "turnpike_build_info",
-        "gauge",
+        Kind::Gauge,
         "The version that runs",
         [([("version", env!("CARGO_PKG_VERSION"))], 1)],
     );
@@ -46,7 +46,7 @@ fn sessions(text: &mut Text, stats: &Stats, shared: &Shared) {
     );
     let reasons = EndReason::ALL.map(EndReason::name);
     text.by(
-        ("turnpike_sessions_ended_total", "counter"),
+        ("turnpike_sessions_ended_total", Kind::Counter),
         "Sessions that have ended, by reason",
         "reason",
         reasons.into_iter().zip(relay.ended.iter()),
@@ -94,7 +94,7 @@ fn requests(text: &mut Text, stats: &Stats) {
     let relay = &stats.relay;
     let methods = METHODS.into_iter().zip(relay.requests.iter());
     text.by(
-        ("turnpike_requests_total", "counter"),
+        ("turnpike_requests_total", Kind::Counter),
         "Requests received, by method",
         "method",
         [("binding", relay.binding_requests)]
@@ -102,7 +102,7 @@ fn requests(text: &mut Text, stats: &Stats) {
             .chain(methods),
     );
     text.by(
-        ("turnpike_responses_total", "counter"),
+        ("turnpike_responses_total", Kind::Counter),
         "Answers to requests other than Binding, by outcome",
         "outcome",
         [
@@ -113,7 +113,7 @@ fn requests(text: &mut Text, stats: &Stats) {
     );
     let codes = ERROR_CODES.map(|code| code.to_string());
     text.by(
-        ("turnpike_errors_total", "counter"),
+        ("turnpike_errors_total", Kind::Counter),
         "Requests refused, by error code",
         "code",
         (codes.iter().map(String::as_str)).zip(relay.errors_by_code.iter()),
@@ -155,10 +155,10 @@ fn traffic(text: &mut Text, stats: &Stats) {
     ] {
         let help = format!("{help}: messages of clients, payloads of peers");
         let sides = [("client", client), ("peer", peer)];
-        text.by((name, "counter"), &help, "side", sides);
+        text.by((name, Kind::Counter), help, "side", sides);
     }
     text.by(
-        ("turnpike_dropped_packets_total", "counter"),
+        ("turnpike_dropped_packets_total", Kind::Counter),
         "Packets not relayed, by reason",
         "reason",
         dropped(stats),
@@ -175,7 +175,7 @@ fn limits(text: &mut Text, stats: &Stats) {
     });
     text.family(
         "turnpike_limit_reached_total",
-        "counter",
+        Kind::Counter,
         "Requests refused and packets dropped by a limit",
         series,
     );
@@ -194,7 +194,7 @@ fn connections(text: &mut Text, stats: &Stats) {
         io.streams_accepted,
     );
     text.by(
-        ("turnpike_streams_closed_total", "counter"),
+        ("turnpike_streams_closed_total", Kind::Counter),
         "TCP connections closed by the server, by reason",
         "reason",
         [
@@ -236,7 +236,7 @@ fn dtls(text: &mut Text, stats: &Stats) {
         io.dtls_handshakes,
     );
     text.by(
-        ("turnpike_dtls_closed_total", "counter"),
+        ("turnpike_dtls_closed_total", Kind::Counter),
         "DTLS associations ended by the server, by reason",
         "reason",
         [
@@ -273,7 +273,7 @@ fn workers(text: &mut Text, stats: &Stats) {
         Unit::One,
     );
     text.by(
-        ("turnpike_socket_errors_total", "counter"),
+        ("turnpike_socket_errors_total", Kind::Counter),
         "Errors of sockets, by kind",
         "kind",
         [

@@ -1,34 +1,62 @@
-//! Prometheus' text format, version 0.0.4. The workers have counted and added already, histograms too, so that nothing is
-//! left for a registry to do.
+//! Prometheus' text format, version 0.0.4, by the registry of `metrics`. Histograms stand behind what it writes: the workers have
+//! counted them already, and a registry takes single values only.
 
 use std::fmt::Write as _;
 
+use metrics::{Key, Label, Level, Metadata, Recorder as _, SharedString};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use turn_proto::{Bounds, Histogram};
 
-/// A label and its value.
-type Label<'a> = (&'static str, &'a str);
+/// What is known of all metrics; nothing here asks for it.
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
+
+/// Whether a number only grows.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Counter,
+    Gauge,
+}
 
 /// A page being written. Every metric is written once, with all of its series, so that those stand on the page from the
 /// start and not after their first use.
-#[derive(Default)]
-pub(super) struct Text(String);
+pub(super) struct Text {
+    registry: PrometheusRecorder,
+    histograms: String,
+}
 
 impl Text {
+    pub(super) fn new() -> Self {
+        Self {
+            registry: PrometheusBuilder::new().build_recorder(),
+            histograms: String::new(),
+        }
+    }
+
     /// Writes a counter.
-    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "counter", help, [([], value)]);
+    pub(super) fn counter(
+        &mut self,
+        name: impl Into<SharedString>,
+        help: impl Into<SharedString>,
+        value: u64,
+    ) {
+        self.family(name, Kind::Counter, help, [([], value)]);
     }
 
     /// Writes a gauge.
-    pub(super) fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "gauge", help, [([], value)]);
+    pub(super) fn gauge(
+        &mut self,
+        name: impl Into<SharedString>,
+        help: impl Into<SharedString>,
+        value: u64,
+    ) {
+        self.family(name, Kind::Gauge, help, [([], value)]);
     }
 
     /// Writes a counter or gauge that has a series for each value of a label.
     pub(super) fn by<'a>(
         &mut self,
-        (name, kind): (&str, &str),
-        help: &str,
+        (name, kind): (impl Into<SharedString>, Kind),
+        help: impl Into<SharedString>,
         label: &'static str,
         series: impl IntoIterator<Item = (&'a str, u64)>,
     ) {
@@ -44,14 +72,28 @@ impl Text {
     /// Writes a metric with as many labels as it has.
     pub(super) fn family<'a, const N: usize>(
         &mut self,
-        name: &str,
-        kind: &str,
-        help: &str,
-        series: impl IntoIterator<Item = ([Label<'a>; N], u64)>,
+        name: impl Into<SharedString>,
+        kind: Kind,
+        help: impl Into<SharedString>,
+        series: impl IntoIterator<Item = ([(&'static str, &'a str); N], u64)>,
     ) {
-        self.head(name, kind, help);
+        let (name, help) = (name.into(), help.into());
+        match kind {
+            Kind::Counter => (self.registry).describe_counter(name.clone().into(), None, help),
+            Kind::Gauge => (self.registry).describe_gauge(name.clone().into(), None, help),
+        }
         for (labels, value) in series {
-            self.line(name, "", &labels, &value.to_string());
+            let labels = labels.map(|(label, text)| Label::new(label, text.to_owned()));
+            let key = Key::from_parts(name.clone(), labels.to_vec());
+            match kind {
+                Kind::Counter => (self.registry)
+                    .register_counter(&key, &METADATA)
+                    .absolute(value),
+                // Exact up to 2^53, beyond which no gauge of ours comes.
+                Kind::Gauge => (self.registry)
+                    .register_gauge(&key, &METADATA)
+                    .set(value as f64),
+            }
         }
     }
 
@@ -63,36 +105,23 @@ impl Text {
         (histogram, bounds): (&Histogram, &Bounds),
         unit: Unit,
     ) {
-        self.head(name, "histogram", help);
+        // Writing to a string cannot fail.
+        let out = &mut self.histograms;
+        let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} histogram");
         let ends = bounds.iter().map(|bound| unit.write(*bound));
         let ends = ends.chain(["+Inf".to_owned()]);
         let mut count = 0;
         for (end, more) in ends.zip(histogram.buckets()) {
             count += more;
-            self.line(name, "_bucket", &[("le", end.as_str())], &count.to_string());
+            let _ = writeln!(out, "{name}_bucket{{le=\"{end}\"}} {count}");
         }
-        self.line(name, "_sum", &[], &unit.write(histogram.sum()));
-        self.line(name, "_count", &[], &count.to_string());
+        let _ = writeln!(out, "{name}_sum {}", unit.write(histogram.sum()));
+        let _ = writeln!(out, "{name}_count {count}");
     }
 
     /// The page.
     pub(super) fn finish(self) -> String {
-        self.0
-    }
-
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string cannot fail, here and below.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    fn line(&mut self, name: &str, suffix: &str, labels: &[Label<'_>], value: &str) {
-        let _ = write!(self.0, "{name}{suffix}");
-        for (place, (label, text)) in labels.iter().enumerate() {
-            let open = if place == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{open}{label}=\"{}\"", escaped(text));
-        }
-        let close = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{close} {value}");
+        self.registry.handle().render() + &self.histograms
     }
 }
 
@@ -119,17 +148,11 @@ impl Unit {
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
-
 #[cfg(test)]
 mod tests {
     use turn_proto::{Bounds, Histogram};
 
-    use super::{Text, Unit};
+    use super::{Kind, Text, Unit};
 
     #[test]
     fn a_histogram_adds_up_and_is_in_base_units() {
@@ -141,7 +164,7 @@ mod tests {
         for micros in [50, 51, 1_500_000, 9_000_000] {
             histogram.record(&BOUNDS, micros);
         }
-        let mut text = Text::default();
+        let mut text = Text::new();
         text.histogram("a_seconds", "A.", (&histogram, &BOUNDS), Unit::Micro);
         let page = text.finish();
         let lines: Vec<&str> = page.lines().collect();
@@ -164,12 +187,13 @@ mod tests {
 
     #[test]
     fn a_label_cannot_leave_its_quotes() {
-        let mut text = Text::default();
+        let mut text = Text::new();
         let series = [([("realm", "a\"b\\c\nd"), ("x", "y")], 7)];
-        text.family("m", "counter", "M.", series);
+        text.family("m", Kind::Counter, "M.", series);
+        let page = text.finish();
         assert!(
-            text.finish()
-                .ends_with("m{realm=\"a\\\"b\\\\c\\nd\",x=\"y\"} 7\n")
+            page.contains("\nm{realm=\"a\\\"b\\\\c\\nd\",x=\"y\"} 7\n"),
+            "{page}"
         );
     }
 }
