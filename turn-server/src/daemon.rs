@@ -131,7 +131,7 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
         )
     };
     let pid_file = settings.process.pid_file.as_deref();
-    let pid_file = pid_file.map(PidFile::write).transpose()?;
+    let pid_file = pid_file.and_then(PidFile::write);
     let control = ControlSocket::bind(&settings.process.control)?;
     // Last of all: whoever waits for these lines may count on everything that could have failed.
     print!("{banner}");
@@ -291,14 +291,18 @@ fn announce(server: &Server, http: &[SocketAddr], https: bool) {
 pub(crate) struct PidFile(std::path::PathBuf);
 
 impl PidFile {
-    fn write(path: &std::path::Path) -> anyhow::Result<Self> {
-        std::fs::write(path, format!("{}\n", std::process::id())).with_context(|| {
-            format!(
-                "pidfile: cannot write {}; name a file that this user may write",
-                path.display()
-            )
-        })?;
-        Ok(Self(path.to_owned()))
+    /// Writes it. Whoever runs a service today knows its process without, so that nobody is without a relay for lack of it.
+    fn write(path: &std::path::Path) -> Option<Self> {
+        match std::fs::write(path, format!("{}\n", std::process::id())) {
+            Ok(()) => Some(Self(path.to_owned())),
+            Err(error) => {
+                let path = path.display();
+                warn!(
+                    "pidfile: cannot write {path} ({error}); it goes on without one: name a file that this user may write"
+                );
+                None
+            }
+        }
     }
 }
 
