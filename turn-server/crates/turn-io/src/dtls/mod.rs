@@ -9,7 +9,7 @@
 //! §4.2.1) with one key for all clients, since the engine's begins with state for each sender: a source that has not shown
 //! that it receives what is sent to it costs a hash, is sent less than it has sent, and leaves nothing behind.
 //!
-//! Served is DTLS 1.2. Who offers 1.3 as well gets 1.2; who offers nothing else is told so.
+//! Served is DTLS 1.2. Who offers 1.3 as well gets 1.2; who offers nothing else gets no further than the cookie.
 //!
 //! Not in here: sockets, and asking the state machine (`worker/`).
 
