@@ -11,6 +11,8 @@ pub struct Doors {
     pub stream: bool,
     /// PeerJS clients.
     pub peerjs: Option<PeerJsDoor>,
+    /// Socket.IO clients.
+    pub socket_io: bool,
 }
 
 /// The door for PeerJS clients.
@@ -30,6 +32,7 @@ impl Default for Doors {
             native: true,
             stream: true,
             peerjs: Some(PeerJsDoor::default()),
+            socket_io: true,
         }
     }
 }

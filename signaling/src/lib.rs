@@ -29,6 +29,7 @@ pub use doors::{Doors, PeerJsDoor};
 pub use gate::Gate;
 pub use ice::{Asker, IceFuture, IceSource, IceUnavailable};
 
+use adapters::socketio::engine::Engines;
 use hub::{Census, Limits};
 use switchboard::Switchboard;
 
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     ice: Arc<dyn IceSource>,
     api: Option<ApiState>,
     doors: Doors,
+    engines: Engines,
 }
 
 impl Signaling {
@@ -75,6 +77,7 @@ impl Signaling {
             ice,
             api,
             doors,
+            engines: Engines::default(),
         }))
     }
 

@@ -6,17 +6,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use ice_api::Host;
 use serde::Deserialize;
 
-use crate::adapters::peerjs;
-use crate::session::{Profile, Visitor};
+use crate::adapters::{peerjs, socketio};
+use crate::session::{Profile, Visitor, Wire};
 use crate::{Shared, pages, session};
 
 /// What one connection may read ahead: the default of 128 KiB is most of the memory of an idle connection.
@@ -37,6 +37,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     }
     if let Some(door) = &doors.peerjs {
         routes = routes.merge(peerjs::http::routes(door));
+    }
+    if doors.socket_io {
+        routes = routes.merge(socketio::http::routes());
     }
     routes
         .route("/call", get(page))
@@ -121,12 +124,25 @@ async fn welcome(shared: Arc<Shared>, parts: Parts, profile: Profile) -> Respons
     upgrade(shared, parts, visitor).await
 }
 
+/// Makes a WebSocket of a request and has its visitor served.
+pub(crate) async fn upgrade(shared: Arc<Shared>, parts: Parts, mut visitor: Visitor) -> Response {
+    visitor.host = host_of(&parts);
+    let own = Arc::clone(&shared);
+    accept(&own, parts, move |socket| {
+        session::run(Wire::Socket(Box::new(socket)), shared, visitor)
+    })
+    .await
+}
+
 /// Makes a WebSocket of a request, if it comes from a page that may connect.
-pub(crate) async fn upgrade(
-    shared: Arc<Shared>,
+pub(crate) async fn accept<F>(
+    shared: &Shared,
     mut parts: Parts,
-    mut visitor: Visitor,
-) -> Response {
+    serve: impl FnOnce(WebSocket) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     if !shared.gate.admits_origin(&parts.headers) {
         return (
             StatusCode::FORBIDDEN,
@@ -134,11 +150,6 @@ pub(crate) async fn upgrade(
         )
             .into_response();
     }
-    let host = parts
-        .headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    visitor.host = host.and_then(|host| Host::from_authority(host).ok());
     let socket = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(socket) => socket,
         Err(rejection) => return rejection.into_response(),
@@ -150,5 +161,24 @@ pub(crate) async fn upgrade(
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(largest)
         .max_frame_size(largest)
-        .on_upgrade(move |socket| session::run(socket, shared, visitor))
+        .on_upgrade(serve)
+}
+
+/// The host with which the client found us.
+pub(crate) fn host_of(parts: &Parts) -> Option<Host> {
+    let host = parts.headers.get(header::HOST)?.to_str().ok()?;
+    Host::from_authority(host).ok()
+}
+
+/// Lets the page that asked, and was found to be one that may, read the answer; nobody keeps it.
+pub(crate) fn with_cors(asked: &HeaderMap, mut response: Response) -> Response {
+    let fields = response.headers_mut();
+    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    fields.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = asked.get(header::ORIGIN) {
+        fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let allowed = HeaderValue::from_static("authorization, content-type");
+        fields.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    }
+    response
 }

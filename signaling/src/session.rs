@@ -1,4 +1,4 @@
-//! One WebSocket, from its upgrade to its end: a single task that reads, writes, paces and listens for silence.
+//! One connection, from its beginning to its end: a single task that reads, writes, paces and listens for silence.
 //!
 //! In: frames, time limits, close codes. Not in: what messages mean (`adapters`), what is allowed (`hub`).
 
@@ -14,6 +14,8 @@ use tracing::{debug, warn};
 
 use crate::adapters::native::Native;
 use crate::adapters::peerjs::{Claim, PeerJs};
+use crate::adapters::socketio::engine::Line;
+use crate::adapters::socketio::{self, SocketIo};
 use crate::adapters::stream::Stream;
 use crate::adapters::{Adapter, Opening, Request, Unwelcome};
 use crate::hub::{
@@ -44,6 +46,8 @@ pub(crate) enum Profile {
     FirstMessage,
     /// Peers; everything is said at the upgrade.
     PeerJs,
+    /// Socket.IO; the first packet introduces.
+    SocketIo,
 }
 
 /// What the upgrade said about its client.
@@ -87,8 +91,34 @@ struct Ending(Departure, Option<Farewell>);
 /// A conversation goes on, or has ended.
 type Step = Result<(), Ending>;
 
-/// Serves one WebSocket until it ends.
-pub(crate) async fn run(mut socket: WebSocket, shared: Arc<Shared>, visitor: Visitor) {
+/// What carries a conversation.
+pub(crate) enum Wire {
+    Socket(Box<WebSocket>),
+    /// HTTP requests, a WebSocket, or first the one and then the other.
+    Engine(Line),
+}
+
+impl Wire {
+    async fn recv(&mut self) -> Option<Result<Message, axum::Error>> {
+        match self {
+            Wire::Socket(socket) => socket.recv().await,
+            Wire::Engine(line) => line.recv().await,
+        }
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), axum::Error> {
+        match self {
+            Wire::Socket(socket) => socket.send(message).await,
+            Wire::Engine(line) => {
+                line.send(message).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn run(mut socket: Wire, shared: Arc<Shared>, visitor: Visitor) {
     let stopping = shared.board.stopping();
     let farewell = match introduce(&mut socket, &shared, &visitor).await {
         Ok(introduced) => converse(&mut socket, &shared, &visitor, introduced, stopping).await,
@@ -117,7 +147,7 @@ enum First {
 
 /// Learns who is there, from the upgrade if that said enough, else from the first message.
 async fn introduce(
-    socket: &mut WebSocket,
+    socket: &mut Wire,
     shared: &Shared,
     visitor: &Visitor,
 ) -> Result<Introduced, Ending> {
@@ -130,15 +160,17 @@ async fn introduce(
             Err(_) => return Err(Ending(Departure::Lost, Some(NO_HELLO))),
         },
     };
-    let opening = first
-        .as_ref()
-        .map(|text| Opening::read(text))
-        .unwrap_or_default();
+    let read = match visitor.profile {
+        Profile::SocketIo => socketio::opening,
+        _ => Opening::read,
+    };
+    let opening = first.as_ref().map(|text| read(text)).unwrap_or_default();
     let mut adapter: Box<dyn Adapter> = match visitor.profile {
         Profile::FirstMessage if opening.kind == "register" => Box::new(Stream::default()),
         Profile::Native | Profile::FirstMessage => Box::new(Native),
         Profile::Stream => Box::new(Stream::default()),
         Profile::PeerJs => Box::new(PeerJs::default()),
+        Profile::SocketIo => Box::new(SocketIo::default()),
     };
     let identity = match identify(shared, visitor, &opening) {
         Ok(identity) => identity,
@@ -163,7 +195,12 @@ async fn introduce(
 
 /// Says who is there, if whoever it is may come in.
 fn identify(shared: &Shared, visitor: &Visitor, opening: &Opening) -> Result<Identity, Unwelcome> {
-    if visitor.profile == Profile::PeerJs && visitor.claim.is_none() {
+    let said_nothing = match visitor.profile {
+        Profile::PeerJs => visitor.claim.is_none(),
+        Profile::SocketIo => opening.kind != "connect",
+        _ => false,
+    };
+    if said_nothing {
         return Err(Unwelcome::NoName);
     }
     let key = visitor.key.as_deref().or(opening.key.as_deref());
@@ -180,10 +217,15 @@ fn identify(shared: &Shared, visitor: &Visitor, opening: &Opening) -> Result<Ide
     Ok(Identity {
         user: UserId(name.ok_or(Unwelcome::NoName)?),
         listed: named.is_some(),
+        name: match visitor.profile {
+            Profile::SocketIo => opening.name.as_deref().and_then(Name::parse),
+            // Theirs belong to rooms.
+            _ => None,
+        },
     })
 }
 
-async fn first_message(socket: &mut WebSocket) -> Result<Utf8Bytes, Ending> {
+async fn first_message(socket: &mut Wire) -> Result<Utf8Bytes, Ending> {
     loop {
         match understand(socket.recv().await)? {
             Heard::Text(text) => return Ok(text),
@@ -194,7 +236,7 @@ async fn first_message(socket: &mut WebSocket) -> Result<Utf8Bytes, Ending> {
 
 /// Joins the hub and stays until either side ends it; returns the close frame still to be sent.
 async fn converse(
-    socket: &mut WebSocket,
+    socket: &mut Wire,
     shared: &Shared,
     visitor: &Visitor,
     introduced: Introduced,
@@ -231,7 +273,7 @@ async fn converse(
 }
 
 struct Session<'a> {
-    socket: &'a mut WebSocket,
+    socket: &'a mut Wire,
     shared: &'a Shared,
     visitor: &'a Visitor,
     id: ConnectionId,
@@ -306,7 +348,8 @@ impl Session<'_> {
             },
             Err(refusal) => self.tell(Event::Refused(refusal)).await?,
         }
-        Ok(())
+        let ack = self.adapter.write_ack();
+        self.send_text(ack).await
     }
 
     /// Writes an event to the client.
@@ -452,7 +495,7 @@ fn farewell(reason: CloseReason) -> Farewell {
 }
 
 /// Says why, and waits a little for the other side's close frame, so that ours arrives before the connection is reset.
-async fn close(socket: &mut WebSocket, (code, reason): Farewell) {
+async fn close(socket: &mut Wire, (code, reason): Farewell) {
     let frame = CloseFrame {
         code,
         reason: reason.into(),

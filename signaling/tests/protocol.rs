@@ -76,6 +76,20 @@ fn every_message_and_every_error_is_on_the_page() {
     let peerjs = read("src/adapters/peerjs/mod.rs");
     let said = quoted(&peerjs, false);
     words.extend(said.filter(|word| word.bytes().all(|byte| byte.is_ascii_uppercase())));
+    let socketio = read("src/adapters/socketio/mod.rs");
+    let code = socketio.split_once("mod tests").unwrap().0;
+    words.extend(quoted_words(code, false));
+    let emitted = code.split("emit(").skip(1);
+    let emitted: Vec<String> = emitted
+        .filter_map(|call| call.split('"').nth(1))
+        .filter(|word| is_word(word))
+        .map(str::to_owned)
+        .collect();
+    assert!(
+        emitted.len() > 10,
+        "the source is not read right: {emitted:?}"
+    );
+    words.extend(emitted);
     words.extend(outgoing(&peerjs).iter().map(|word| word.to_uppercase()));
     words.extend(quoted_words(&read("src/hub/refusal.rs"), true));
     assert!(words.len() > 50, "the source is not read right: {words:?}");

@@ -5,6 +5,7 @@
 
 pub(crate) mod native;
 pub(crate) mod peerjs;
+pub(crate) mod socketio;
 pub(crate) mod stream;
 
 use std::borrow::Cow;
@@ -28,6 +29,11 @@ pub(crate) trait Adapter: Send {
 
     /// Answers [`Request::Ping`].
     fn write_pong(&mut self) -> Option<String>;
+
+    /// Says that the message just read was read, where the client asked for that.
+    fn write_ack(&mut self) -> Option<String> {
+        None
+    }
 
     /// Says before the close frame why a client may not come in, where the protocol has words for it.
     fn write_unwelcome(&mut self, _: Unwelcome) -> Option<String> {
@@ -62,6 +68,8 @@ pub(crate) struct Opening {
     pub(crate) kind: String,
     pub(crate) token: Option<String>,
     pub(crate) key: Option<String>,
+    /// What others are to see of the user.
+    pub(crate) name: Option<String>,
 }
 
 impl Opening {
@@ -72,6 +80,8 @@ impl Opening {
             token: Option<&'a RawValue>,
             #[serde(borrow)]
             key: Option<&'a RawValue>,
+            #[serde(borrow)]
+            name: Option<&'a RawValue>,
         }
         let fields: Fields<'_> = serde_json::from_str(text).unwrap_or_default();
         let string = |value: Option<&RawValue>| serde_json::from_str(value?.get()).ok();
@@ -79,6 +89,7 @@ impl Opening {
             kind: kind_of(text).unwrap_or_default(),
             token: string(fields.token),
             key: string(fields.key),
+            name: string(fields.name),
         }
     }
 }
@@ -155,6 +166,9 @@ mod tests {
                 let _ = native::Native.read(&text);
                 let _ = stream::Stream::default().read(&text);
                 let _ = peerjs::PeerJs::default().read(&text);
+                let _ = socketio::SocketIo::default().read(&text);
+                let _ = socketio::SocketIo::default().read(&format!("2[\"{kind}\",{text}]"));
+                socketio::opening(&text);
             }
         }
     }

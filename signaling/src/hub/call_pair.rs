@@ -24,6 +24,8 @@ pub(super) struct Pair {
     early: Vec<Passing>,
     /// Candidates that passed while their recipient was being rung; repeated when it answers, because adding one twice is harmless.
     missed: Vec<Passing>,
+    /// Opaque signals to somebody who is still being rung. Nobody knows what they are, and so whether they could be repeated.
+    sealed: Vec<Passing>,
 }
 
 /// Something of `from` that is to be told to the other.
@@ -44,6 +46,7 @@ impl Pair {
             crossed: None,
             early: Vec::new(),
             missed: Vec::new(),
+            sealed: Vec::new(),
         }
     }
 
@@ -157,6 +160,31 @@ impl Pair {
         }
     }
 
+    /// Keeps an opaque signal until its recipient has accepted, within bounds; returns what passes now.
+    pub(super) fn opaque(
+        &mut self,
+        said: Passing,
+        ringing: bool,
+        free: usize,
+        limits: &Limits,
+    ) -> Vec<Passing> {
+        let room = self.sealed.len() < limits.held_candidates && said.data.as_str().len() <= free;
+        if ringing && room {
+            self.sealed.push(said);
+            return Vec::new();
+        }
+        vec![said]
+    }
+
+    /// Takes out what was kept for `user` to accept.
+    pub(super) fn unseal(&mut self, user: &UserId) -> Vec<Passing> {
+        let (kept, others) = std::mem::take(&mut self.sealed)
+            .into_iter()
+            .partition(|sealed| sealed.from != *user);
+        self.sealed = others;
+        kept
+    }
+
     /// Lets pass what waited long enough: better early than never.
     pub(super) fn release(&mut self, now: Duration) -> Vec<Passing> {
         let mut passing = Vec::new();
@@ -171,7 +199,7 @@ impl Pair {
 
     /// Bytes of the candidates that wait.
     pub(super) fn held_bytes(&self) -> usize {
-        let held = self.early.iter().chain(&self.missed);
+        let held = self.early.iter().chain(&self.missed).chain(&self.sealed);
         held.map(|candidate| candidate.data.as_str().len()).sum()
     }
 

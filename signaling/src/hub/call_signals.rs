@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::call::PartyState;
 use super::call_pair::Passing;
 use super::{
-    CallId, CallSignal, ConnectionId, Deadline, Event, Hub, Outbound, Refusal, SignalKind, UserId,
+    CallId, CallNotice, CallSignal, ConnectionId, Deadline, Event, Hub, Outbound, Refusal,
+    SignalKind, UserId,
 };
 
 impl Hub {
@@ -79,13 +80,56 @@ impl Hub {
                 pair.offer(now, said, ringing, &self.limits)
             }
             SignalKind::Candidate => pair.candidate(said, ringing, free, &self.limits),
-            SignalKind::Answer | SignalKind::Opaque => pair.answer(said),
+            SignalKind::Answer => pair.answer(said),
+            SignalKind::Opaque => pair.opaque(said, ringing, free, &self.limits),
         };
         let waiting = Deadline::Release(id.clone());
         if pair.holds() && !self.timers.is_set(&waiting) {
             self.timers.set(waiting, now + self.limits.hold);
         }
         self.pass(&id, user, &to, passing, out);
+        Ok(())
+    }
+
+    /// Tells somebody who has just accepted what was kept until then.
+    pub(super) fn release_opaque(&mut self, id: &CallId, user: &UserId, out: &mut Outbound) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let kept: Vec<Passing> = call
+            .pairs
+            .iter_mut()
+            .filter(|pair| pair.involves(user))
+            .flat_map(|pair| pair.unseal(user))
+            .collect();
+        for passing in kept {
+            let from = passing.from.clone();
+            self.pass(id, &from, user, vec![passing], out);
+        }
+    }
+
+    /// Tells the other members who are in the call.
+    pub(super) fn call_notice(
+        &mut self,
+        user: &UserId,
+        id: &CallId,
+        notice: CallNotice,
+        out: &mut Outbound,
+    ) -> Result<(), Refusal> {
+        let call = self.calls.get(id);
+        let Some(call) = call.filter(|call| call.party(user).is_some()) else {
+            return Err(Refusal::CallNotFound(id.clone()));
+        };
+        let event = Event::CallNotice {
+            call: id.clone(),
+            from: user.clone(),
+            notice,
+        };
+        for party in &call.parties {
+            if party.user != *user && party.state != PartyState::Invited {
+                self.tell_party(id, &party.user, &event, out);
+            }
+        }
         Ok(())
     }
 

@@ -176,11 +176,17 @@ impl Hub {
         };
         let initiator = call.initiator.clone();
         let offer = call.pair(&initiator, recipient).offer_of(&initiator);
+        let shown = self
+            .users
+            .get(&initiator)
+            .and_then(|user| user.name.clone());
+        let initiator_name = shown.unwrap_or_else(|| initiator.0.clone());
         out.push((
             connection,
             Event::IncomingCall {
                 call: id.clone(),
                 initiator,
+                initiator_name,
                 call_type,
                 offer,
             },
@@ -258,6 +264,7 @@ impl Hub {
             .cancel(&Deadline::CallGrace(id.clone(), user.clone()));
         if was_ringing {
             self.hush(from, user, id, EndReason::AnsweredElsewhere, out);
+            self.release_opaque(id, user, out);
         }
     }
 

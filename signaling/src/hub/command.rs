@@ -43,6 +43,13 @@ pub enum Command {
     CallEnd(CallId),
     /// Tells something to another member of a call.
     CallSignal(CallSignal),
+    /// Tells the other members of a call what one does in it.
+    CallNotice {
+        /// Which call.
+        call: CallId,
+        /// What.
+        notice: CallNotice,
+    },
     /// Takes an id among the peers, or takes it over from an older connection.
     Claim {
         /// Which one.
@@ -126,6 +133,19 @@ pub enum SignalKind {
     Renegotiate,
     /// Whatever the two agreed upon.
     Opaque,
+}
+
+/// What a member of a call does that the others are to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallNotice {
+    /// The microphone is off.
+    Mute,
+    /// The microphone is on again.
+    Unmute,
+    /// The camera is off.
+    VideoOff,
+    /// The camera is on again.
+    VideoOn,
 }
 
 /// With or without video.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{
-    CallId, CallType, ConnectionId, MemberId, Name, Payload, PeerId, PeerMessage, Refusal,
-    ResumeKey, Role, RoomId, SignalKind, UserId,
+    CallId, CallNotice, CallType, ConnectionId, MemberId, Name, Payload, PeerId, PeerMessage,
+    Refusal, ResumeKey, Role, RoomId, SignalKind, UserId,
 };
 
 /// Events and to whom they go, in order.
@@ -53,6 +53,8 @@ pub enum Event {
         call: CallId,
         /// Who calls.
         initiator: UserId,
+        /// What people see of the caller.
+        initiator_name: Name,
         /// With or without video.
         call_type: CallType,
         /// The caller's latest offer, if it came already.
@@ -93,6 +95,15 @@ pub enum Event {
         from: UserId,
         /// What is said.
         data: Payload,
+    },
+    /// Another member of a call does something.
+    CallNotice {
+        /// In which call.
+        call: CallId,
+        /// Who.
+        from: UserId,
+        /// What.
+        notice: CallNotice,
     },
     /// Who is online.
     Presence {

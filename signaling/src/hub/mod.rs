@@ -26,7 +26,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 pub use call::CallRecord;
-pub use command::{CallSignal, CallType, Command, Join, Payload, Role, Seat, SignalKind};
+pub use command::{
+    CallNotice, CallSignal, CallType, Command, Join, Payload, Role, Seat, SignalKind,
+};
 pub use event::{CloseReason, EndReason, Event, Joined, LeaveReason, Member, Outbound};
 pub use limits::Limits;
 pub use names::{
@@ -50,6 +52,8 @@ pub struct Identity {
     pub user: UserId,
     /// Whether others see the user in presence.
     pub listed: bool,
+    /// What people see of the user whom they are called by, if it is not the user's own name.
+    pub name: Option<Name>,
 }
 
 /// How a connection ended.
@@ -103,6 +107,7 @@ struct User {
     connections: Vec<ConnectionId>,
     calls: BTreeSet<CallId>,
     listed: bool,
+    name: Option<Name>,
 }
 
 /// What a deadline is for.
@@ -153,7 +158,7 @@ impl Hub {
             out.push((id, Event::Closed(CloseReason::Full)));
             return out;
         }
-        let Identity { user, listed } = identity;
+        let Identity { user, listed, name } = identity;
         self.connections.insert(
             id,
             Connection {
@@ -165,6 +170,7 @@ impl Hub {
         let entry = self.users.entry(user.clone()).or_default();
         entry.connections.push(id);
         entry.listed = listed;
+        entry.name = name;
         if entry.connections.len() == 1 && listed {
             self.announce(now, &user, true);
         }
@@ -234,6 +240,9 @@ impl Hub {
             Command::CallEnd(call) => {
                 self.call_end(from, &user, &call, &mut out);
                 Ok(())
+            }
+            Command::CallNotice { call, notice } => {
+                self.call_notice(&user, &call, notice, &mut out)
             }
             Command::CallSignal(signal) => self.call_signal(now, from, &user, signal, &mut out),
             Command::Claim { peer, token } => self.claim(from, peer, token, &mut out),

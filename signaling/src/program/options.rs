@@ -77,7 +77,7 @@ static PROTOCOLS: Group = Group {
     options: &[
         option(
             "without",
-            Kind::Choice(&["native", "stream", "peerjs"]),
+            Kind::Choice(&["native", "stream", "peerjs", "socket.io"]),
             "A protocol that is not spoken; repeatable. The pages need native and stream.",
         )
         .list()

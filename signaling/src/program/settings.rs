@@ -156,6 +156,7 @@ impl Reader<'_> {
             native: is_open("native"),
             stream: is_open("stream"),
             peerjs: is_open("peerjs").then(|| self.peerjs()),
+            socket_io: is_open("socket.io"),
         }
     }
 
@@ -424,10 +425,15 @@ mod tests {
 
     #[test]
     fn each_protocol_can_be_turned_off() {
-        let doors = settings(&["--without=native", "--without=peerjs"]).doors;
+        let doors = settings(&[
+            "--without=native",
+            "--without=peerjs",
+            "--without=socket.io",
+        ])
+        .doors;
         assert_eq!(
-            (doors.native, doors.stream, doors.peerjs),
-            (false, true, None)
+            (doors.native, doors.stream, doors.peerjs, doors.socket_io),
+            (false, true, None, false)
         );
     }
 

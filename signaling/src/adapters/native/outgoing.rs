@@ -180,6 +180,7 @@ fn outgoing<'a>(event: &'a Event, ice: Option<&'a IceConfig>) -> Option<Outgoing
         // A close frame says it.
         Event::Closed(_) => return None,
         // Peers have a protocol of their own.
+        Event::CallNotice { .. } => return None,
         Event::PeerClaimed(_) | Event::Peer(_) | Event::PeerBacklog(_) => return None,
     })
 }
@@ -191,6 +192,7 @@ fn call_event(event: &Event) -> Option<Outgoing<'_>> {
             initiator,
             call_type,
             offer,
+            ..
         } => Outgoing::IncomingCall {
             call_id: call,
             initiator_id: initiator,

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::Claim;
 use crate::doors::PeerJsDoor;
-use crate::router::upgrade;
+use crate::router::{upgrade, with_cors};
 use crate::session::{Profile, Visitor};
 use crate::{Shared, chance};
 
@@ -84,17 +84,11 @@ fn answer(
     if !shared.gate.admits_origin(&parts.headers) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let mut response = match is_key(shared, own, Some(key), parts) {
+    let response = match is_key(shared, own, Some(key), parts) {
         true => content(),
         false => (StatusCode::UNAUTHORIZED, "Invalid key provided\n").into_response(),
     };
-    let fields = response.headers_mut();
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    fields.insert(header::VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = parts.headers.get(header::ORIGIN) {
-        fields.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-    }
-    response
+    with_cors(&parts.headers, response)
 }
 
 /// The key of the door opens it for those who need no key of the run; the key of the run opens it for all.

@@ -59,6 +59,7 @@ impl Lab {
             Identity {
                 user: user(who),
                 listed: true,
+                name: None,
             },
         );
         self.sort(out);
@@ -325,6 +326,9 @@ pub(super) fn line(event: &Event) -> String {
             from,
             data,
         } => format!("{kind:?} {} {} {}", call.0, from.0, text(data)),
+        Event::CallNotice { call, from, notice } => {
+            format!("{notice:?} {} {}", call.0, from.0)
+        }
         Event::Presence { users, total } => format!("presence [{}] of {total}", list(users)),
         Event::PresenceChanged { online, offline } => {
             format!("presence +[{}] -[{}]", list(online), list(offline))

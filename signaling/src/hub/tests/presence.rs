@@ -12,6 +12,7 @@ fn everybody_listed_is_named_once_in_order() {
     let guest = Identity {
         user: user("guest"),
         listed: false,
+        name: None,
     };
     lab.hub.connect(Duration::ZERO, ConnectionId(9), guest);
     ask(&mut lab, 1, None);

@@ -127,6 +127,7 @@ impl Watch {
                         Identity {
                             user: user(id),
                             listed: true,
+                            name: None,
                         },
                     );
                     self.judge(out);

@@ -338,3 +338,56 @@ fn whoever_speaks_for_a_user_after_a_reconnect_has_the_call() {
     assert_eq!(lab.read(4), ["Answer c ann x"]);
     assert_eq!(lab.read(3).len(), 0);
 }
+
+#[test]
+fn opaque_signals_wait_until_their_recipient_has_accepted() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.initiate(1, "c", &["bob"]);
+    lab.read(2);
+    for text in ["offer", "c1", "c2"] {
+        lab.call_signal(1, SignalKind::Opaque, "bob", text);
+    }
+    assert_eq!(lab.read(2), Vec::<String>::new());
+    lab.send(2, Command::CallAnswer(call("c")));
+    assert_eq!(
+        lab.read(2),
+        ["Opaque c ann offer", "Opaque c ann c1", "Opaque c ann c2"]
+    );
+    assert_eq!(lab.read(1), ["call-answered c bob"]);
+    lab.call_signal(1, SignalKind::Opaque, "bob", "c3");
+    lab.call_signal(2, SignalKind::Opaque, "ann", "answer");
+    assert_eq!(lab.read(2), ["Opaque c ann c3"]);
+    assert_eq!(lab.read(1), ["Opaque c bob answer"]);
+}
+
+#[test]
+fn opaque_signals_that_wait_are_bounded() {
+    let mut lab = Lab::of(&["ann", "bob"]);
+    lab.initiate(1, "c", &["bob"]);
+    lab.read(2);
+    for n in 0..70 {
+        lab.call_signal(1, SignalKind::Opaque, "bob", &n.to_string());
+    }
+    assert_eq!(lab.read(2).len(), 6, "what finds no room is told at once");
+    lab.send(2, Command::CallAnswer(call("c")));
+    assert_eq!(lab.read(2).len(), 64);
+}
+
+#[test]
+fn notices_reach_those_who_are_in_the_call_and_nobody_else_sends_any() {
+    let mut lab = Lab::of(&["ann", "bob", "cem", "eve"]);
+    lab.initiate(1, "c", &["bob", "cem"]);
+    lab.send(2, Command::CallAnswer(call("c")));
+    lab.clear();
+    let notice = |notice| Command::CallNotice {
+        call: call("c"),
+        notice,
+    };
+    lab.send(2, notice(CallNotice::Mute));
+    lab.send(2, notice(CallNotice::VideoOn));
+    assert_eq!(lab.read(1), ["Mute c bob", "VideoOn c bob"]);
+    assert_eq!(lab.read(3), Vec::<String>::new(), "it still rings there");
+    lab.send(4, notice(CallNotice::Unmute));
+    assert_eq!(lab.read(4), ["refused call-not-found"]);
+    assert_eq!(lab.read(1), Vec::<String>::new());
+}

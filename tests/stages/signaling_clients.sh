@@ -1,0 +1,5 @@
+# The clients of other signaling systems, unmodified, in browsers: PeerJS, Socket.IO with simple-peer.
+# budget: 120
+# counts: tests
+export RUST_LIB_BACKTRACE=0
+cargo test --locked -p e2e --test signaling_clients -- --test-threads=1
