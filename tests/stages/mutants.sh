@@ -10,11 +10,13 @@ survivors=0
 
 # Changes some files of one crate, and tries them by some of its tests.
 mutants() {
-  local name=$1 options=("${@:2}")
-  cargo mutants -j2 -o "$out/$name" "${options[@]}" || survivors=1
-  echo "say: $name: $(wc -l <"$out/$name/mutants.out/caught.txt") changes noticed," \
-    "$(cat "$out/$name"/mutants.out/{missed,timeout}.txt | wc -l) not"
-  sed 's/^/say: not noticed: /' "$out/$name"/mutants.out/{missed,timeout}.txt
+  local name=$1 options=("${@:2}") ended=0
+  cargo mutants -j2 -o "$out/$name" "${options[@]}" || ended=$?
+  # 3: some tests never ended, which nobody overlooks.
+  [ "$ended" = 0 ] || [ "$ended" = 3 ] || survivors=1
+  local results="$out/$name/mutants.out"
+  echo "say: $name: $(cat "$results"/{caught,timeout}.txt | wc -l) changes noticed, $(wc -l <"$results/missed.txt") not"
+  sed 's/^/say: not noticed: /' "$results/missed.txt"
 }
 
 # An argument given by -C is for the build as well, so that tests that are not run are not built.

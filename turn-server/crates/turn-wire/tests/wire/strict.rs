@@ -253,6 +253,13 @@ fn a_second_integrity_does_not_replace_the_first() {
     let bytes = forged.finish(Some(&key()), false);
     assert!(view(&bytes).has_integrity());
     assert!(!view(&bytes).verify(&key()));
+    let strong = IntegrityKey::of(Integrity::Sha256, b"swordfish");
+    let forged = RequestBuilder::new(Method::REFRESH, ID)
+        .lifetime(0)
+        .attribute(attr::MESSAGE_INTEGRITY_SHA256, &[0; 32]);
+    let bytes = forged.finish(Some(&strong), false);
+    assert_eq!(view(&bytes).integrity(), Some(Integrity::Sha256));
+    assert!(!view(&bytes).verify(&strong));
 }
 
 #[test]
