@@ -1,6 +1,11 @@
 //! Connections that come: who may have one, and whose it is.
 
-use std::{io, net::IpAddr, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    ops::ControlFlow::{self, Break, Continue},
+    time::Duration,
+};
 
 use mio::{Interest, net::TcpStream};
 use socket2::SockRef;
@@ -17,7 +22,7 @@ pub(super) const ACCEPT: usize = 32;
 
 /// How long to accept nothing after a failure: descriptors do not come back in no time, and asking again at once would take the
 /// worker's whole time.
-pub(super) const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Bytes that the kernel may hold for a connection beyond those on their way. More would be sent late, not sooner, and would
 /// be memory that a client who does not read makes us keep.
@@ -31,35 +36,42 @@ impl Worker {
             let Some(acceptor) = self.sockets.acceptors.get(place as usize) else {
                 return Served::NOTHING;
             };
-            match acceptor.listener.accept() {
+            let tried = acceptor.listener.accept();
+            match self.accepted(tried) {
                 // Dropping it closes it: nothing is read first, and nothing is said.
-                Ok((socket, from)) => match self.proxied(place, from.ip()) {
+                Continue(Some((socket, from))) => match self.proxied(place, from.ip()) {
                     Some(proxied) => self.admit(socket, proxied),
                     None => self.sockets.counters.streams_denied += 1,
                 },
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        return Served {
-                            packets,
-                            more: false,
-                        };
-                    }
-                    // The client has given up already, or a signal came.
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-                    _ => {
-                        self.sockets.counters.accept_errors += 1;
-                        self.accept_again = Some(self.now.mono + PAUSE);
-                        return Served {
-                            packets,
-                            more: false,
-                        };
-                    }
-                },
+                Continue(None) => {}
+                Break(()) => {
+                    return Served {
+                        packets,
+                        more: false,
+                    };
+                }
             }
         }
         Served {
             packets: ACCEPT,
             more: true,
+        }
+    }
+
+    /// Tells a connection from an attempt that brought none and from the end of accepting for now, which an error is as well.
+    pub(super) fn accepted<T>(&mut self, tried: io::Result<T>) -> ControlFlow<(), Option<T>> {
+        match tried {
+            Ok(connection) => Continue(Some(connection)),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => Break(()),
+                // The other side has given up already, or a signal came.
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => Continue(None),
+                _ => {
+                    self.sockets.counters.accept_errors += 1;
+                    self.accept_again = Some(self.now.mono + PAUSE);
+                    Break(())
+                }
+            },
         }
     }
 

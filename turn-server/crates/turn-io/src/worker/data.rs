@@ -1,13 +1,17 @@
 //! TCP relaying (RFC 6062): peers' connections in and out, clients' data connections joined to them, and bytes between.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::SocketAddr,
+    ops::ControlFlow::{Break, Continue},
+};
 
 use mio::{Interest, event::Event as Readiness, net::TcpStream};
 use turn_proto::{ConnectionId, LinkId, RelayId, Reply, Share};
 
 use super::{
     Served, Worker,
-    accepting::{ACCEPT, PAUSE, tune},
+    accepting::{ACCEPT, tune},
 };
 use crate::{
     bind,
@@ -48,25 +52,16 @@ impl Worker {
             let Some(listener) = self.sockets.peer_listeners.at_mut(relay) else {
                 return Served::NOTHING;
             };
-            match listener.listener.accept() {
-                Ok((socket, from)) => self.admit_peer(relay, socket, from),
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => {
-                        return Served {
-                            packets,
-                            more: false,
-                        };
-                    }
-                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
-                    _ => {
-                        self.sockets.counters.accept_errors += 1;
-                        self.accept_again = Some(self.now.mono + PAUSE);
-                        return Served {
-                            packets,
-                            more: false,
-                        };
-                    }
-                },
+            let tried = listener.listener.accept();
+            match self.accepted(tried) {
+                Continue(Some((socket, from))) => self.admit_peer(relay, socket, from),
+                Continue(None) => {}
+                Break(()) => {
+                    return Served {
+                        packets,
+                        more: false,
+                    };
+                }
             }
         }
         Served {
