@@ -12,6 +12,7 @@ mod doors;
 mod gate;
 pub mod hub;
 mod ice;
+mod identity;
 mod outbox;
 mod pages;
 pub mod program;
@@ -19,6 +20,7 @@ mod router;
 pub mod server;
 mod session;
 mod switchboard;
+mod web;
 
 use std::sync::Arc;
 
@@ -28,6 +30,8 @@ use ice_api::ApiState;
 pub use doors::{Doors, PeerJsDoor};
 pub use gate::Gate;
 pub use ice::{Asker, IceFuture, IceSource, IceUnavailable};
+pub use identity::{CallOut, Expected, Freshness, Identification, KeySource, SecretKeys, Tokens};
+pub use web::{BadWebUrl, WebUrl};
 
 use adapters::socketio::engine::Engines;
 use hub::{Census, Limits};
@@ -39,6 +43,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may connect.
     pub gate: Gate,
+    /// How users become known.
+    pub identification: Identification,
     /// Where members get their ICE servers.
     pub ice: Arc<dyn IceSource>,
     /// Which protocols are spoken.
@@ -55,6 +61,7 @@ pub struct Signaling(Arc<Shared>);
 pub(crate) struct Shared {
     board: Switchboard,
     gate: Gate,
+    identification: Identification,
     ice: Arc<dyn IceSource>,
     api: Option<ApiState>,
     doors: Doors,
@@ -67,6 +74,7 @@ impl Signaling {
         let Config {
             limits,
             gate,
+            identification,
             ice,
             api,
             doors,
@@ -74,6 +82,7 @@ impl Signaling {
         Signaling(Arc::new(Shared {
             board: Switchboard::start(limits),
             gate,
+            identification,
             ice,
             api,
             doors,

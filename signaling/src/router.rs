@@ -16,6 +16,7 @@ use ice_api::Host;
 use serde::Deserialize;
 
 use crate::adapters::{peerjs, socketio};
+use crate::identity::{SUBPROTOCOL, token_in};
 use crate::session::{Profile, Visitor, Wire};
 use crate::{Shared, pages, session};
 
@@ -106,7 +107,7 @@ async fn welcome(shared: Arc<Shared>, parts: Parts, profile: Profile) -> Respons
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|info| info.0.ip());
-    // Clients of the call service name their user at the upgrade; nothing else does.
+    // Clients of the call service name their user in the query; nothing else does.
     let named = shown.token.is_some();
     let profile = match (profile, shared.doors.native, shared.doors.stream) {
         (Profile::FirstMessage, true, _) if named => Profile::Native,
@@ -116,7 +117,7 @@ async fn welcome(shared: Arc<Shared>, parts: Parts, profile: Profile) -> Respons
         (profile, _, _) => profile,
     };
     let visitor = Visitor {
-        token: shown.token,
+        token: token_in(&parts.headers).or(shown.token),
         key: shown.key,
         wants_key: shared.gate.wants_key(source, &parts.headers),
         ..Visitor::new(profile)
@@ -156,6 +157,7 @@ where
     };
     let largest = shared.board.limits().message;
     socket
+        .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
         .max_write_buffer_size(MAX_WRITE_BUFFER)

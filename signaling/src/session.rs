@@ -22,6 +22,7 @@ use crate::hub::{
     CloseReason, Command, ConnectionId, Departure, Event, Identity, Name, Pace, Refusal, UserId,
 };
 use crate::ice::Asker;
+use crate::identity::{Known, Unproven};
 use crate::outbox::Outbox;
 use crate::{Shared, chance, clock};
 
@@ -80,6 +81,7 @@ impl Visitor {
 type Farewell = (u16, &'static str);
 
 const AUTHENTICATION_FAILED: Farewell = (close_code::POLICY, "Authentication failed");
+const AUTHENTICATION_UNAVAILABLE: Farewell = (close_code::AGAIN, "Authentication is not available");
 const NO_HELLO: Farewell = (close_code::POLICY, "No hello in time");
 const TOO_BIG: Farewell = (close_code::SIZE, "Message too big");
 const PROTOCOL_ERROR: Farewell = (close_code::PROTOCOL, "Protocol error");
@@ -172,20 +174,26 @@ async fn introduce(
         Profile::PeerJs => Box::new(PeerJs::default()),
         Profile::SocketIo => Box::new(SocketIo::default()),
     };
-    let identity = match identify(shared, visitor, &opening) {
+    let identity = match identify(shared, visitor, &opening).await {
         Ok(identity) => identity,
         Err(unwelcome) => {
             if let Some(text) = adapter.write_unwelcome(unwelcome) {
                 // Whoever does not take it is closed all the same.
                 let _ = timeout(WRITE_LIMIT, socket.send(Message::Text(text.into()))).await;
             }
-            return Err(Ending(Departure::Closed, Some(AUTHENTICATION_FAILED)));
+            let farewell = match unwelcome {
+                Unwelcome::Unavailable => AUTHENTICATION_UNAVAILABLE,
+                _ => AUTHENTICATION_FAILED,
+            };
+            return Err(Ending(Departure::Closed, Some(farewell)));
         }
     };
+    // Where tokens prove something, an id is its user's; else it belongs to whoever has its token.
+    let owner = shared.identification.proves().then_some(&identity.user);
     let asked = visitor
         .claim
         .as_ref()
-        .map(|claim| First::Asked(claim.command()));
+        .map(|claim| First::Asked(claim.command(owner)));
     Ok(Introduced {
         identity,
         adapter,
@@ -194,7 +202,11 @@ async fn introduce(
 }
 
 /// Says who is there, if whoever it is may come in.
-fn identify(shared: &Shared, visitor: &Visitor, opening: &Opening) -> Result<Identity, Unwelcome> {
+async fn identify(
+    shared: &Shared,
+    visitor: &Visitor,
+    opening: &Opening,
+) -> Result<Identity, Unwelcome> {
     let said_nothing = match visitor.profile {
         Profile::PeerJs => visitor.claim.is_none(),
         Profile::SocketIo => opening.kind != "connect",
@@ -207,21 +219,34 @@ fn identify(shared: &Shared, visitor: &Visitor, opening: &Opening) -> Result<Ide
     if visitor.wants_key && !shared.gate.is_key(key) {
         return Err(Unwelcome::BadKey);
     }
-    let named = visitor.token.as_deref().or(opening.token.as_deref());
-    // Guests are known to others by their names, and nobody else may have them.
-    let name = match named {
-        Some(named) if named.starts_with(chance::GUEST) => None,
-        Some(named) => Name::parse(named),
-        None => chance::guest(),
+    let proves = shared.identification.proves();
+    let token = match visitor.profile {
+        // There it is the proof of an id, and no name.
+        Profile::PeerJs if !proves => None,
+        _ => visitor.token.as_deref().or(opening.token.as_deref()),
+    };
+    let known = match token {
+        None if !proves => Known {
+            user: chance::guest().ok_or(Unwelcome::NoName)?,
+            name: None,
+        },
+        token => match shared.identification.user_of(token).await {
+            Ok(known) => known,
+            Err(Unproven::Unavailable) => return Err(Unwelcome::Unavailable),
+            Err(Unproven::Wrong) if proves => return Err(Unwelcome::BadToken),
+            Err(Unproven::Wrong) => return Err(Unwelcome::NoName),
+        },
+    };
+    let said = match visitor.profile {
+        Profile::SocketIo => opening.name.as_deref().and_then(Name::parse),
+        // Theirs belong to rooms.
+        _ => None,
     };
     Ok(Identity {
-        user: UserId(name.ok_or(Unwelcome::NoName)?),
-        listed: named.is_some(),
-        name: match visitor.profile {
-            Profile::SocketIo => opening.name.as_deref().and_then(Name::parse),
-            // Theirs belong to rooms.
-            _ => None,
-        },
+        user: UserId(known.user),
+        // Peers cannot be called by their users' names.
+        listed: token.is_some() && visitor.profile != Profile::PeerJs,
+        name: known.name.or(said),
     })
 }
 

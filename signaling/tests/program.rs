@@ -118,7 +118,7 @@ fn a_busy_port_is_exit_code_1_and_names_the_flag() {
 fn mistakes_have_their_exit_codes() {
     for (args, code, words) in [
         (&["--no-such-flag"][..], 2, "no-such-flag"),
-        (&["--auth=jwt"], 1, "not available yet"),
+        (&["--auth=jwt"], 1, "--jwks-url"),
         (&["--ice-url=turn:t.example.org"], 1, "--ice-secret-file"),
         (&["-c", "/nonexistent"], 1, "/nonexistent"),
     ] {

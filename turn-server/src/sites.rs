@@ -192,6 +192,7 @@ fn http_routes(
     let signaling = Signaling::start(signaling::Config {
         limits: signaling::hub::Limits::default(),
         gate: Gate::new(origins).with_join_key(Secret::new(made.token)),
+        identification: signaling::Identification::Anonymous,
         ice: Arc::<Issuer>::clone(&api.issuer),
         doors: signaling::Doors::default(),
         api: Some(api.state.clone()),

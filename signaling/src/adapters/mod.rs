@@ -48,6 +48,10 @@ pub(crate) enum Unwelcome {
     BadKey,
     /// It has not said who it is, or what it said cannot be a name.
     NoName,
+    /// Its token proves nothing.
+    BadToken,
+    /// Nobody can say at the moment whose its token is.
+    Unavailable,
 }
 
 /// What a message asks for.

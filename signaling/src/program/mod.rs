@@ -3,6 +3,7 @@
 //! In: options, settings, the life of the process. Not in: the service itself (the crate's root).
 
 mod endpoint;
+mod identity;
 mod options;
 mod serve;
 mod settings;
@@ -19,7 +20,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use turn_config::{Environment, Severity};
 
-pub use endpoint::{BadEndpointUrl, Endpoint, EndpointUrl};
+pub use endpoint::Endpoint;
+pub use identity::IdentitySettings;
 pub use options::SIGNALING;
 pub use settings::{IceSettings, Invocation, Settings, parse};
 

@@ -26,25 +26,53 @@ static SERVICE: Group = Group {
         .example("127.0.0.1:8080"),
         option(
             "auth",
-            Kind::Choice(&["anonymous", "jwt"]),
-            "Who clients are: anonymous (the token is the user's name), or jwt.",
+            Kind::Choice(&["anonymous", "jwt", "callout"]),
+            "Who clients are: anonymous (the token is the user's name), jwt (the token is signed), or callout (a service is asked).",
         )
         .default("anonymous")
         .example("anonymous"),
         option(
             "jwt-secret-file",
             Kind::Path,
-            "File with the secret that tokens are signed with.",
+            "File with the secrets that tokens (HS256) may be signed with, one per line; read again on SIGHUP.",
         )
-        .example("/etc/signaling/jwt-secret")
-        .not_yet("signed tokens are not checked yet"),
+        .unset("none")
+        .example("/etc/signaling/jwt-secret"),
         option(
             "jwks-url",
             Kind::Text,
-            "Where the keys are that tokens are signed with.",
+            "Where the public keys of tokens (RS256, ES256, EdDSA) are published.",
         )
-        .example("https://auth.example.org/jwks.json")
-        .not_yet("signed tokens are not checked yet"),
+        .unset("none")
+        .example("https://auth.example.org/jwks.json"),
+        option(
+            "jwt-issuer",
+            Kind::Text,
+            "What tokens must say in iss.",
+        )
+        .unset("anything")
+        .example("https://auth.example.org"),
+        option(
+            "jwt-audience",
+            Kind::Text,
+            "What tokens must have in aud.",
+        )
+        .unset("tokens with an aud are refused")
+        .example("signaling"),
+        option(
+            "auth-url",
+            Kind::Text,
+            "The service that is asked whose a token is: POST {\"token\": …}, answered by {\"user\": …}.",
+        )
+        .unset("none")
+        .example("https://app.example.org/whois"),
+        option(
+            "auth-key-file",
+            Kind::Path,
+            "File with the key that is shown to that service as a bearer token.",
+        )
+        .unset("none is shown")
+        .example("/etc/signaling/auth-key"),
         option(
             "join-key-file",
             Kind::Path,

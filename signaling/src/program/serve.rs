@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use turn_auth::Secret;
 
 use super::endpoint::Endpoint;
+use super::identity::Identity;
 use super::settings::{IceSettings, Settings};
 use crate::hub::Limits;
 use crate::{Config, Gate, IceSource, Signaling, server};
@@ -36,6 +37,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     let Settings {
         listen,
         origins,
+        identity,
         join_key,
         room_size,
         doors,
@@ -44,7 +46,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     } = settings;
     let cannot_start = |error| Failure(1, error);
     // First of all: whoever sees us listen may send a signal.
-    let ending = Ending::catch().map_err(cannot_start)?;
+    let mut told = Told::catch().map_err(cannot_start)?;
     let mut listeners = Vec::new();
     for address in listen {
         listeners.push(bind(address).await.map_err(cannot_start)?);
@@ -59,6 +61,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     if let Some(key) = join_key {
         gate = gate.with_join_key(key);
     }
+    let identity = Identity::new(identity);
     let limits = Limits {
         members: room_size,
         ..Limits::default()
@@ -66,11 +69,12 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     let signaling = Signaling::start(Config {
         limits,
         gate,
+        identification: identity.identification.clone(),
         ice: source,
         api,
         doors,
     });
-    serve(listeners, &signaling, ending)
+    serve(listeners, &signaling, &identity, &mut told)
         .await
         .map_err(|error| Failure(3, error))
 }
@@ -97,7 +101,8 @@ fn ice_source(settings: IceSettings) -> (Arc<dyn IceSource>, Option<Arc<Issuer>>
 async fn serve(
     listeners: Vec<TcpListener>,
     signaling: &Signaling,
-    mut ending: Ending,
+    identity: &Identity,
+    told: &mut Told,
 ) -> anyhow::Result<()> {
     let ready = Arc::new(AtomicBool::new(true));
     let stop = watch::Sender::new(false);
@@ -115,9 +120,14 @@ async fn serve(
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    tokio::select! {
-        () = ending.told() => {}
-        Some(ended) = servers.join_next() => ended.context("a listener's task failed")?.context("a listener failed")?,
+    loop {
+        tokio::select! {
+            what = told.next() => match what {
+                Order::Reload => identity.reload(),
+                Order::End => break,
+            },
+            Some(ended) = servers.join_next() => ended.context("a listener's task failed")?.context("a listener failed")?,
+        }
     }
     ready.store(false, Ordering::Relaxed);
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -144,25 +154,37 @@ fn health(ready: Arc<AtomicBool>) -> Router {
         .route("/readyz", get(readyz))
 }
 
-/// The signals that end the program, caught: from here on they do not kill it.
-struct Ending {
-    terminate: Signal,
-    interrupt: Signal,
+/// What the program can be told.
+enum Order {
+    /// To read its secrets again.
+    Reload,
+    /// To end.
+    End,
 }
 
-impl Ending {
+/// The signals by which it is told, caught: from here on they do not kill it.
+struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Told {
     fn catch() -> anyhow::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn told(&mut self) {
+    async fn next(&mut self) -> Order {
         let name = tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hang_up.recv() => return Order::Reload,
         };
         info!("ending on {name}");
+        Order::End
     }
 }

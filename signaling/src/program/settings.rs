@@ -12,9 +12,9 @@ use turn_config::{
     Environment, Error, Origin, Raw, Report, Values, Warning, read_command_line, read_file,
 };
 
-use super::endpoint::EndpointUrl;
+use super::identity::IdentitySettings;
 use super::options::SIGNALING;
-use crate::{Doors, PeerJsDoor};
+use crate::{Doors, PeerJsDoor, WebUrl};
 
 /// What the command line asks for.
 pub enum Invocation {
@@ -32,6 +32,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Pages of other hosts that may connect.
     pub origins: Origins,
+    /// How users become known.
+    pub identity: IdentitySettings,
     /// What clients on other machines must show.
     pub join_key: Option<Secret<String>>,
     /// Members of a room, and of a call.
@@ -58,7 +60,7 @@ pub enum IceSettings {
     /// A `turnserver` is asked.
     Endpoint {
         /// Its address.
-        url: EndpointUrl,
+        url: WebUrl,
         /// The API key.
         key: Option<Secret<String>>,
     },
@@ -114,21 +116,14 @@ fn configuration_file(flags: &Raw, environment: &Environment<'_>, report: &mut R
     }
 }
 
-struct Reader<'a> {
-    values: &'a Values,
+pub(super) struct Reader<'a> {
+    pub(super) values: &'a Values,
     environment: &'a Environment<'a>,
     report: &'a mut Report,
 }
 
 impl Reader<'_> {
     fn settings(mut self) -> Settings {
-        if self.values.text("auth").as_deref() == Some("jwt") {
-            self.problem(
-                "auth",
-                "jwt is not available yet",
-                "Write --auth=anonymous, and --join-key-file=FILE to keep strangers out.",
-            );
-        }
         let mut listen = self.values.endpoints("listen");
         if listen.is_empty() {
             listen.push((Ipv4Addr::UNSPECIFIED, 8080).into());
@@ -136,6 +131,7 @@ impl Reader<'_> {
         Settings {
             listen,
             origins: self.origins(),
+            identity: self.identity(),
             join_key: self.join_key(),
             room_size: self
                 .values
@@ -201,7 +197,11 @@ impl Reader<'_> {
             .into_iter()
             .next()
             .map(Secret::new);
-        if key.is_none() {
+        let proves = self
+            .values
+            .text("auth")
+            .is_some_and(|auth| auth != "anonymous");
+        if key.is_none() && !proves {
             let text = "join-key-file: not given, so everybody who reaches this service may use it and the ICE servers it hands out";
             self.report.warn(Origin::Default, text);
         }
@@ -209,15 +209,7 @@ impl Reader<'_> {
     }
 
     fn ice(&mut self) -> IceSettings {
-        if let Some(text) = self.values.text("ice-endpoint") {
-            let url = text.parse().unwrap_or_else(|error| {
-                self.problem(
-                    "ice-endpoint",
-                    format!("{error}"),
-                    "Write for example http://127.0.0.1:8081/v1/ice.",
-                );
-                EndpointUrl::default()
-            });
+        if let Some(url) = self.service("ice-endpoint") {
             if self.values.is_given("ice-url") {
                 self.problem(
                     "ice-url",
@@ -230,6 +222,7 @@ impl Reader<'_> {
                 .into_iter()
                 .next()
                 .map(Secret::new);
+            let url = url.with_path("/v1/ice");
             return IceSettings::Endpoint { url, key };
         }
         let mut urls = Vec::new();
@@ -265,7 +258,7 @@ impl Reader<'_> {
     }
 
     /// The lines of the file that an option names; it must have one.
-    fn lines(&mut self, long: &str) -> Vec<String> {
+    pub(super) fn lines(&mut self, long: &str) -> Vec<String> {
         let Some(name) = self.values.text(long) else {
             return Vec::new();
         };
@@ -280,13 +273,7 @@ impl Reader<'_> {
                 return Vec::new();
             }
         };
-        let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<String> = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let lines = lines_of(&bytes);
         if lines.is_empty() {
             self.problem(
                 long,
@@ -297,10 +284,17 @@ impl Reader<'_> {
         lines
     }
 
-    fn problem(&mut self, long: &str, text: impl std::fmt::Display, remedy: &str) {
+    pub(super) fn problem(&mut self, long: &str, text: impl std::fmt::Display, remedy: &str) {
         self.report
             .problem(self.values.origin(long), format!("{long}: {text}"), remedy);
     }
+}
+
+/// What a file of secrets holds: one per line.
+pub(super) fn lines_of(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -314,6 +308,9 @@ mod tests {
         let read = |path: &Path| match path.to_str() {
             Some("missing") => Err(io::ErrorKind::NotFound.into()),
             Some("empty") => Ok(b"\n \n".to_vec()),
+            Some("0123456789abcdef0123456789abcdef") => {
+                Ok(format!("{0}\n{0}\n", "x".repeat(64)).into_bytes())
+            }
             Some("conf") => Ok(b"listen=127.0.0.1:9000\nroom-size=4\nunknown=1\n".to_vec()),
             name => Ok(format!("{}\nolder\n", name.unwrap_or_default()).into_bytes()),
         };
@@ -411,6 +408,52 @@ mod tests {
     }
 
     #[test]
+    fn the_ways_to_know_users_are_read() {
+        let long = "0123456789abcdef0123456789abcdef";
+        let file = format!("--jwt-secret-file={long}");
+        let jwt = settings(&[
+            "--auth=jwt",
+            &file,
+            "--jwks-url=https://auth.example.org/jwks.json",
+            "--jwt-issuer=i",
+            "--jwt-audience=a",
+        ]);
+        let IdentitySettings::Tokens {
+            secrets,
+            keys,
+            expected,
+        } = jwt.identity
+        else {
+            panic!("no tokens")
+        };
+        assert_eq!(secrets.unwrap().1.len(), 2);
+        assert_eq!(
+            keys.unwrap().to_string(),
+            "https://auth.example.org:443/jwks.json"
+        );
+        assert_eq!(expected.issuer.as_deref(), Some("i"));
+        assert_eq!(expected.audience.as_deref(), Some("a"));
+        let callout = settings(&[
+            "--auth=callout",
+            "--auth-url=http://h/who",
+            "--auth-key-file=key",
+        ]);
+        let IdentitySettings::CallOut { url, key } = callout.identity else {
+            panic!("nobody is called")
+        };
+        assert_eq!(
+            (url.to_string().as_str(), key.is_some()),
+            ("http://h:80/who", true)
+        );
+        assert!(
+            !callout
+                .warnings
+                .iter()
+                .any(|warning| warning.text.contains("join-key-file"))
+        );
+    }
+
+    #[test]
     fn an_endpoint_is_read_with_its_key() {
         let settings = settings(&[
             "--ice-endpoint=http://127.0.0.1:8081/v1/ice",
@@ -455,7 +498,15 @@ mod tests {
         for (args, words) in [
             (
                 &["--auth=jwt"][..],
-                "not available yet. Write --auth=anonymous",
+                "--jwt-secret-file=FILE or --jwks-url=URL",
+            ),
+            (&["--auth=callout"], "Write --auth-url=URL"),
+            (&["--auth=jwt", "--jwks-url=h/keys"], "http[s]://"),
+            (&["--auth=jwt", "--jwt-secret-file=short"], "openssl rand"),
+            (&["--jwks-url=https://h/"], "Write --auth=jwt, or remove"),
+            (
+                &["--auth=jwt", "--jwt-secret-file=missing"],
+                "cannot be read",
             ),
             (
                 &["--ice-url=turn:t.example.org"],
@@ -470,8 +521,8 @@ mod tests {
                 "Remove one of the two",
             ),
             (
-                &["--ice-endpoint=https://h/v1/ice"],
-                "http://127.0.0.1:8081/v1/ice",
+                &["--ice-endpoint=h/v1/ice"],
+                "not http[s]://HOST[:PORT]/PATH",
             ),
             (&["--join-key-file=missing"], "cannot be read"),
             (&["--peerjs-path=/web"], "Choose another path"),

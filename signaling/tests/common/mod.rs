@@ -16,7 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use ice_api::{Admission, ApiState, Endpoint, Issuer, Origins};
 use serde_json::{Value, json};
 use signaling::hub::Limits;
-use signaling::{Config, Doors, Gate, Signaling};
+use signaling::{Config, Doors, Gate, Identification, Signaling};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -47,6 +47,7 @@ pub fn config() -> Config {
     Config {
         limits: Limits::default(),
         gate: Gate::default(),
+        identification: Identification::default(),
         ice: issuer(),
         doors: Doors::default(),
         api: None,
@@ -184,6 +185,17 @@ impl Client {
     pub async fn error(&mut self) -> String {
         let message = self.expect("error").await;
         message["error"].as_str().unwrap().to_owned()
+    }
+
+    /// The next message, or code and reason of the close.
+    pub async fn recv_or_close(&mut self) -> Result<Value, (u16, String)> {
+        match self.next().await {
+            Some(Ok(Message::Text(text))) => Ok(serde_json::from_str(&text).unwrap()),
+            Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
+                Err((code.into(), reason.to_string()))
+            }
+            other => panic!("neither a message nor a close: {other:?}"),
+        }
     }
 
     /// Skips messages until the server closes; returns code and reason.

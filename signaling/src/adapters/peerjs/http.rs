@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::Claim;
 use crate::doors::PeerJsDoor;
+use crate::identity::token_in;
 use crate::router::{upgrade, with_cors};
 use crate::session::{Profile, Visitor};
 use crate::{Shared, chance};
@@ -112,12 +113,16 @@ async fn socket(shared: Arc<Shared>, own: String, request: Request) -> Response 
     let Ok(Query(shown)) = Query::<Shown>::try_from_uri(&parts.uri) else {
         return (StatusCode::BAD_REQUEST, "The query is malformed.\n").into_response();
     };
-    let claim = shown
-        .id
-        .zip(shown.token)
-        .and_then(|(id, token)| Claim::parse(&id, &token));
+    let (id, token) = (shown.id, shown.token.or_else(|| token_in(&parts.headers)));
+    let claim =
+        id.zip(token.as_deref())
+            .and_then(|(id, token)| match shared.identification.proves() {
+                true => Claim::of_user(&id),
+                false => Claim::parse(&id, token),
+            });
     let key = is_key(&shared, &own, shown.key.as_deref(), &parts);
     let visitor = Visitor {
+        token,
         wants_key: !key,
         claim,
         ..Visitor::new(Profile::PeerJs)

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::{Adapter, Request, Unwelcome, fields, json, kind_of};
 use crate::hub::{
     CloseReason, Command, Event, Name, Payload, PeerId, PeerKind, PeerMessage, PeerToken, Refusal,
+    UserId,
 };
 
 /// The protocol for one connection.
@@ -35,10 +36,19 @@ impl Claim {
         })
     }
 
-    pub(crate) fn command(&self) -> Command {
+    /// That of a client whose token proves who it is, which may be longer than a name and is not kept.
+    pub(crate) fn of_user(id: &str) -> Option<Claim> {
+        let id = PeerId(Name::parse(id)?);
+        let token = PeerToken(id.0.clone());
+        Some(Claim { id, token })
+    }
+
+    /// Asks for the id, in the name of its `owner` if that is known: a user's next token is another one.
+    pub(crate) fn command(&self, owner: Option<&UserId>) -> Command {
+        let own = owner.map(|user| PeerToken(user.0.clone()));
         Command::Claim {
             peer: self.id.clone(),
-            token: self.token.clone(),
+            token: own.unwrap_or_else(|| self.token.clone()),
         }
     }
 }
@@ -126,6 +136,7 @@ impl Adapter for PeerJs {
     }
 
     fn write_unwelcome(&mut self, unwelcome: Unwelcome) -> Option<String> {
+        let words = |msg| Words { msg };
         json(&match unwelcome {
             Unwelcome::BadKey => Outgoing::InvalidKey {
                 payload: Words {
@@ -136,6 +147,12 @@ impl Adapter for PeerJs {
                 payload: Words {
                     msg: "No id, token, or key supplied to websocket server",
                 },
+            },
+            Unwelcome::BadToken => Outgoing::Error {
+                payload: words("Authentication failed"),
+            },
+            Unwelcome::Unavailable => Outgoing::Error {
+                payload: words("Authentication is not available"),
             },
         })
     }

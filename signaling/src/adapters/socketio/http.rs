@@ -18,6 +18,7 @@ use serde_json::json;
 use super::call_id;
 use super::engine::{Line, Link};
 use crate::hub::{CallType, Name};
+use crate::identity::token_in;
 use crate::router::{accept, host_of, with_cors};
 use crate::session::{self, Profile, Visitor, Wire};
 use crate::{Shared, chance};
@@ -118,7 +119,7 @@ fn visitor(shared: &Shared, parts: &Parts, shown: Shown) -> Visitor {
     let source = source.map(|info| info.0.ip());
     Visitor {
         host: host_of(parts),
-        token: shown.token,
+        token: token_in(&parts.headers).or(shown.token),
         key: shown.key,
         wants_key: shared.gate.wants_key(source, &parts.headers),
         ..Visitor::new(Profile::SocketIo)

@@ -159,8 +159,12 @@ impl Adapter for SocketIo {
         self.ack.take().map(|number| format!("3{number}[]"))
     }
 
-    fn write_unwelcome(&mut self, _: Unwelcome) -> Option<String> {
-        Some(r#"4{"message":"Authentication failed"}"#.to_owned())
+    fn write_unwelcome(&mut self, unwelcome: Unwelcome) -> Option<String> {
+        let message = match unwelcome {
+            Unwelcome::Unavailable => "Authentication is not available",
+            _ => "Authentication failed",
+        };
+        Some(format!("4{}", json!({"message": message})))
     }
 }
 
