@@ -6,30 +6,40 @@ use std::net::{IpAddr, SocketAddr};
 
 use tracing::{info, warn};
 use turn_config::settings::Settings;
-use turn_proto::{DiscoveryAddress, LinkId, NatDiscovery};
+use turn_proto::{DiscoveryAddress, External, LinkId, NatDiscovery};
 
 use crate::addresses;
 
-/// Pairs the listening addresses for discovery; `None` if the operator has not asked for it or it cannot be had.
-pub(crate) fn pair(settings: &Settings, listening: &[IpAddr]) -> Option<NatDiscovery> {
-    let alternate = settings.listening.alternate_port?;
-    let ports = [settings.listening.port, alternate];
+/// Every address and port for plain clients, in the order in which the drivers number datagram sockets: all addresses on the
+/// first port, then all on the second if discovery is on.
+pub(crate) fn endpoints(
+    settings: &Settings,
+    listening: &[IpAddr],
+) -> (Vec<SocketAddr>, Option<NatDiscovery>) {
+    let on = |port: u16| listening.iter().map(move |ip| SocketAddr::new(*ip, port));
+    let first: Vec<_> = on(settings.listening.port).collect();
+    let second = settings.listening.alternate_port.into_iter().flat_map(on);
+    let both: Vec<_> = first.iter().copied().chain(second).collect();
+    match pair(settings, listening, &both) {
+        Some(discovery) => (both, Some(discovery)),
+        None => (first, None),
+    }
+}
+
+/// Pairs the listening addresses for discovery, as far as these endpoints are open; `None` if the operator has not asked for it
+/// or it cannot be had.
+pub(crate) fn pair(
+    settings: &Settings,
+    listening: &[IpAddr],
+    open: &[SocketAddr],
+) -> Option<NatDiscovery> {
+    let ports = [settings.listening.port, settings.listening.alternate_port?];
     let externals = addresses::externals(&settings.relay.external, listening);
-    let public = |local: IpAddr| {
-        let found = externals.iter().find(|pair| pair.local == local);
-        found.map_or(local, |pair| pair.public)
-    };
-    let one = |(place, local): (usize, &IpAddr)| DiscoveryAddress {
-        local: *local,
-        public: public(*local),
-        links: [place, place + listening.len()].map(link),
-    };
-    let addresses = listening.iter().enumerate().map(one).collect();
-    let discovery = NatDiscovery::new(ports, addresses);
+    let discovery = NatDiscovery::new(ports, on_both(ports, listening, open, &externals));
     match &discovery {
         None => warn!(
-            "rfc5780: NAT discovery is off: it needs two addresses of one family that clients know by different names; see \
-             --listening-ip and --external-ip"
+            "rfc5780: NAT discovery is off: it needs two addresses of one family that clients know by different names, open on \
+             both ports since the start; see --listening-ip and --external-ip"
         ),
         Some(discovery) => {
             for (one, other) in discovery.pairs() {
@@ -40,22 +50,78 @@ pub(crate) fn pair(settings: &Settings, listening: &[IpAddr]) -> Option<NatDisco
     discovery
 }
 
-/// Every address and port for plain clients: all addresses on the first port, then all on the second if discovery is on.
-/// The drivers number datagram sockets in this order, and [`pair`] counts on it.
-pub(crate) fn endpoints(
-    settings: &Settings,
+/// The addresses that are open on both ports. Each socket is looked up: what else is open, and when it was opened, is the
+/// operator's business.
+fn on_both(
+    ports: [u16; 2],
     listening: &[IpAddr],
-    discovery: Option<&NatDiscovery>,
-) -> Vec<SocketAddr> {
-    let alternate = settings.listening.alternate_port;
-    let ports = [
-        Some(settings.listening.port),
-        alternate.filter(|_| discovery.is_some()),
-    ];
-    let on = |port: u16| listening.iter().map(move |ip| SocketAddr::new(*ip, port));
-    ports.into_iter().flatten().flat_map(on).collect()
+    open: &[SocketAddr],
+    externals: &[External],
+) -> Vec<DiscoveryAddress> {
+    let link = |ip, port| {
+        let at = SocketAddr::new(ip, port);
+        let place = open.iter().position(|open| *open == at)?;
+        u32::try_from(place).ok().map(LinkId)
+    };
+    let one = |local: &IpAddr| {
+        let known_as = externals.iter().find(|pair| pair.local == *local);
+        Some(DiscoveryAddress {
+            local: *local,
+            public: known_as.map_or(*local, |pair| pair.public),
+            links: [link(*local, ports[0])?, link(*local, ports[1])?],
+        })
+    };
+    listening.iter().filter_map(one).collect()
 }
 
-fn link(place: usize) -> LinkId {
-    LinkId(u32::try_from(place).unwrap_or(u32::MAX))
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
+    use turn_proto::LinkId;
+
+    use super::on_both;
+
+    fn links(listening: &[&str], open: &[&str]) -> Vec<(String, [u32; 2])> {
+        let listening: Vec<IpAddr> = listening.iter().map(|ip| ip.parse().unwrap()).collect();
+        let open: Vec<SocketAddr> = open.iter().map(|at| at.parse().unwrap()).collect();
+        let found = on_both([3478, 3479], &listening, &open, &[]);
+        let one = |held: &super::DiscoveryAddress| {
+            (
+                held.local.to_string(),
+                held.links.map(|LinkId(place)| place),
+            )
+        };
+        found.iter().map(one).collect()
+    }
+
+    #[test]
+    fn each_link_is_the_socket_of_its_address_and_port() {
+        let listening = ["10.0.0.1", "10.0.0.2"];
+        let both = [
+            "10.0.0.1:3478",
+            "10.0.0.2:3478",
+            "10.0.0.1:3479",
+            "10.0.0.2:3479",
+        ];
+        let expected =
+            |one, other| vec![("10.0.0.1".to_owned(), one), ("10.0.0.2".to_owned(), other)];
+        assert_eq!(links(&listening, &both), expected([0, 2], [1, 3]));
+        // As an endpoint of its own, the second port of one address comes before that of the other, or far behind it.
+        let apart = [
+            "10.0.0.1:3478",
+            "10.0.0.2:3478",
+            "10.0.0.9:9",
+            "10.0.0.2:3479",
+            "10.0.0.1:3479",
+        ];
+        assert_eq!(links(&listening, &apart), expected([0, 4], [1, 3]));
+    }
+
+    #[test]
+    fn an_address_that_is_not_open_on_both_ports_takes_no_part() {
+        let open = ["10.0.0.1:3478", "10.0.0.2:3478", "10.0.0.2:3479"];
+        let expected = vec![("10.0.0.2".to_owned(), [1, 2])];
+        assert_eq!(links(&["10.0.0.1", "10.0.0.2"], &open), expected);
+    }
 }

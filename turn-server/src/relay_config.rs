@@ -65,8 +65,7 @@ pub fn plan(
         Some(multiplex) => Shared::multiplexed(&relays.addresses, ports, quotas, multiplex),
         None => Shared::new(&relays.addresses, ports, quotas[0], quotas[1]),
     };
-    let discovery = discovery::pair(settings, &listening);
-    let mut endpoints = discovery::endpoints(settings, &listening, discovery.as_ref());
+    let (mut endpoints, discovery) = discovery::endpoints(settings, &listening);
     for aux in &settings.listening.aux {
         if !endpoints.contains(aux) {
             endpoints.push(*aux);
@@ -120,17 +119,7 @@ pub(crate) fn reconfigured(
     let mut relay = config(settings, old.relays.clone(), machine, control)?;
     relay.nonce_key = old.nonce_key.clone();
     // The second port is open or not; who is behind a NAT may have changed.
-    let at = |port| {
-        running
-            .listening
-            .iter()
-            .map(move |ip| SocketAddr::new(*ip, port))
-    };
-    let second = settings.listening.alternate_port;
-    let has_second_port =
-        second.is_some_and(|port| at(port).any(|at| running.endpoints.contains(&at)));
-    relay.discovery =
-        (has_second_port.then(|| discovery::pair(settings, &running.listening))).flatten();
+    relay.discovery = discovery::pair(settings, &running.listening, &running.endpoints);
     let rate = |replies: &Option<Arc<ReplyLimit>>| replies.as_ref().map(|limit| limit.per_second());
     if rate(&old.guard.replies) == rate(&relay.guard.replies) {
         // What strangers have used up already stays so.
