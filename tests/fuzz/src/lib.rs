@@ -17,6 +17,7 @@ mod bytes;
 mod codec;
 mod framing;
 pub mod malformed;
+mod proxy;
 mod sessions;
 #[path = "../../../turn-server/crates/turn-proto/tests/support/mod.rs"]
 pub mod support;
@@ -26,10 +27,11 @@ mod view;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by the names of their corpora.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("codec", codec::run),
     ("view", view::run),
     ("framing", framing::run),
+    ("proxy", proxy::run),
     ("authentication", authentication::run),
     ("sessions", sessions::run),
 ];

@@ -49,6 +49,11 @@ fn framing() {
 }
 
 #[test]
+fn proxy() {
+    replay("proxy");
+}
+
+#[test]
 fn authentication() {
     replay("authentication");
 }

@@ -12,6 +12,8 @@ mod connection;
 mod idle;
 mod openings;
 mod proxy;
+#[cfg(test)]
+mod proxy_tests;
 mod secure;
 mod table;
 
