@@ -11,6 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 use udp_batch::IpVersion;
 
+use crate::{Backend, Config};
+
 /// Connections that the kernel completes while a worker is busy; the kernel's own limit (`somaxconn`) may be lower.
 const BACKLOG: i32 = 1024;
 
@@ -28,13 +30,39 @@ pub(crate) enum Share {
     Joining,
 }
 
+/// What is asked of the kernel for a datagram socket. A refusal is not an error: it costs speed and loses no call.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wish {
+    /// Bytes of receive and of send buffer; zero leaves the kernel's own.
+    buffer: usize,
+    /// Whether datagrams of one flow may come as a train.
+    trains: bool,
+}
+
+impl Wish {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            buffer: config.socket_buffer,
+            trains: config.backend == Backend::Batched,
+        }
+    }
+
+    /// Tells the buffers that were granted.
+    fn ask_for(self, socket: &Socket) -> usize {
+        if self.trains {
+            let _ = udp_batch::take_trains(socket.as_fd());
+        }
+        request_buffers(socket, self.buffer)
+    }
+}
+
 /// Binds a socket for clients' datagrams.
-pub(crate) fn listen_udp(address: SocketAddr, share: Share, buffer: usize) -> io::Result<Socket> {
+pub(crate) fn listen_udp(address: SocketAddr, share: Share, wish: Wish) -> io::Result<Socket> {
     let socket = bind_shared(address, Type::DGRAM, Protocol::UDP, share)?;
     set_ip_header(&socket, address);
-    let granted = request_buffers(&socket, buffer);
+    let granted = wish.ask_for(&socket);
     if share != Share::Joining {
-        warn_about_buffers(address, buffer, granted);
+        warn_about_buffers(address, wish.buffer, granted);
     }
     Ok(socket)
 }
@@ -47,13 +75,13 @@ pub(crate) fn listen_tcp(address: SocketAddr, share: Share) -> io::Result<Socket
 }
 
 /// Binds a socket for peers' datagrams; nobody else can have its port meanwhile.
-pub(crate) fn bind_relay(local: SocketAddr, buffer: usize) -> io::Result<Socket> {
+pub(crate) fn bind_relay(local: SocketAddr, wish: Wish) -> io::Result<Socket> {
     let socket = bind_shared(local, Type::DGRAM, Protocol::UDP, Share::Alone)?;
     set_ip_header(&socket, local);
     // Without them, clients are not told about unreachable peers (RFC 8656 §11.5), and nothing else is lost.
     let _ = udp_batch::tell_icmp_errors(socket.as_fd(), version(local));
     // The listening sockets have told about a kernel that grants less.
-    let _ = request_buffers(&socket, buffer);
+    let _ = wish.ask_for(&socket);
     Ok(socket)
 }
 
@@ -119,7 +147,7 @@ fn bind_shared(
     Ok(socket)
 }
 
-/// Asks for buffers and tells what the receive buffer got. A refusal is not an error: small buffers relay too.
+/// Asks for buffers and tells what both got at least.
 fn request_buffers(socket: &Socket, bytes: usize) -> usize {
     if bytes > 0 {
         let _ = socket.set_recv_buffer_size(bytes);
@@ -156,13 +184,13 @@ fn warn_about_buffers(address: SocketAddr, asked: usize, granted: usize) {
 mod tests {
     use std::{io, net::SocketAddr};
 
-    use super::{Share, bind_relay, listen_tcp, listen_udp};
+    use super::{Share, Wish, bind_relay, listen_tcp, listen_udp};
 
     /// Unlike those of other tests, so that a port that should be free is.
     const QUIET: &str = "127.0.78.1:0";
 
     fn bind_udp(address: SocketAddr, share: Share) -> io::Result<(socket2::Socket, SocketAddr)> {
-        let socket = listen_udp(address, share, 0)?;
+        let socket = listen_udp(address, share, Wish::default())?;
         let address = socket.local_addr()?.as_socket().unwrap();
         Ok((socket, address))
     }
@@ -195,10 +223,10 @@ mod tests {
 
     #[test]
     fn a_relay_port_is_never_shared() {
-        let socket = bind_relay(QUIET.parse().unwrap(), 0).unwrap();
+        let socket = bind_relay(QUIET.parse().unwrap(), Wish::default()).unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         assert_eq!(
-            bind_relay(address, 0).unwrap_err().kind(),
+            bind_relay(address, Wish::default()).unwrap_err().kind(),
             io::ErrorKind::AddrInUse
         );
         assert!(bind_udp(address, Share::Joining).is_err());
@@ -211,7 +239,11 @@ mod tests {
         let [receive, send] =
             ["rmem_max", "wmem_max"].map(|name| limit(name).trim().parse::<usize>().unwrap());
         let asked = 1 << 20;
-        let socket = bind_relay(QUIET.parse().unwrap(), asked).unwrap();
+        let wish = Wish {
+            buffer: asked,
+            ..Wish::default()
+        };
+        let socket = bind_relay(QUIET.parse().unwrap(), wish).unwrap();
         assert_eq!(socket.recv_buffer_size().unwrap(), 2 * asked.min(receive));
         assert_eq!(socket.send_buffer_size().unwrap(), 2 * asked.min(send));
     }

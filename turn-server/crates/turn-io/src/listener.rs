@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr};
 
 use mio::{Interest, Registry, net::UdpSocket};
 use turn_proto::{LinkId, Path, Transport};
+use udp_batch::Trains;
 
 use crate::{outbox::Pending, source::Source};
 
@@ -14,6 +15,8 @@ pub(crate) struct Listener {
     pub(crate) pending: Pending,
     /// Whether it stands on the list of ready sources.
     pub(crate) ready: bool,
+    /// Whether packets leave it in trains.
+    pub(crate) trains: Trains,
     link: LinkId,
     address: SocketAddr,
 }
@@ -31,6 +34,7 @@ impl Listener {
             socket,
             pending: Pending::default(),
             ready: false,
+            trains: Trains::default(),
             link: LinkId(place),
             address,
         })

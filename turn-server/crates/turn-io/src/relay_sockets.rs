@@ -5,9 +5,14 @@ use std::{io, iter, net::SocketAddr, os::fd::AsFd};
 use mio::{Interest, Registry, net::UdpSocket};
 use socket2::Socket;
 use turn_proto::{BindFailure, RelayId, Reply};
-use udp_batch::{IpVersion, Outgoing, SendReport, Sender};
+use udp_batch::{IpVersion, Outgoing, SendReport, Sender, Trains};
 
-use crate::{bind, kept_sockets::KeptSockets, outbox::Pending, source::Source};
+use crate::{
+    bind::{self, Wish},
+    kept_sockets::KeptSockets,
+    outbox::Pending,
+    source::Source,
+};
 
 /// A socket that peers send datagrams to.
 pub(crate) struct RelaySocket {
@@ -16,6 +21,8 @@ pub(crate) struct RelaySocket {
     pub(crate) pending: Pending,
     /// Whether it stands on the list of ready sources.
     pub(crate) ready: bool,
+    /// Whether packets leave it in trains.
+    pub(crate) trains: Trains,
     /// How the socket is set: whether its datagrams may be fragmented.
     pub(crate) may_fragment: bool,
     /// Whether other workers send through it too, so that what it is set to is not this worker's to say.
@@ -41,7 +48,7 @@ impl RelaySocket {
                 next.map(|(_, packet)| packet)
             });
             if set {
-                total += sender.send(self.socket.as_fd(), run);
+                total += sender.send_trains(self.socket.as_fd(), &mut self.trains, run);
             } else {
                 // RFC 8656 §11.2: what cannot be sent unfragmented is not sent.
                 total.failed += run.count();
@@ -81,6 +88,7 @@ impl SharedSocket {
             socket,
             pending: Pending::default(),
             ready: false,
+            trains: Trains::default(),
             may_fragment: true,
             is_common,
             version: bind::version(local),
@@ -96,17 +104,17 @@ pub(crate) struct RelaySockets {
     places: Vec<Option<RelaySocket>>,
     shared: Vec<SharedSocket>,
     kept: KeptSockets,
-    buffer: usize,
+    wish: Wish,
 }
 
 impl RelaySockets {
-    /// Makes a table of the shared sockets alone; others ask for `buffer` bytes each way.
-    pub(crate) fn new(kept: KeptSockets, shared: Vec<SharedSocket>, buffer: usize) -> Self {
+    /// Makes a table of the shared sockets alone; others are opened with this wish.
+    pub(crate) fn new(kept: KeptSockets, shared: Vec<SharedSocket>, wish: Wish) -> Self {
         Self {
             places: Vec::new(),
             shared,
             kept,
-            buffer,
+            wish,
         }
     }
 
@@ -192,7 +200,7 @@ impl RelaySockets {
     fn bind_next(&self, local: SocketAddr) -> io::Result<(SocketAddr, Socket)> {
         let port = local.port().checked_add(1);
         let next = SocketAddr::new(local.ip(), port.ok_or(io::ErrorKind::AddrInUse)?);
-        Ok((next, bind::bind_relay(next, self.buffer)?))
+        Ok((next, bind::bind_relay(next, self.wish)?))
     }
 
     fn open(
@@ -203,7 +211,7 @@ impl RelaySockets {
     ) -> io::Result<RelaySocket> {
         let socket = match self.kept.take(local) {
             Some(kept) => kept,
-            None => bind::bind_relay(local, self.buffer)?,
+            None => bind::bind_relay(local, self.wish)?,
         };
         let mut socket = UdpSocket::from_std(socket.into());
         registry.register(
@@ -215,6 +223,7 @@ impl RelaySockets {
             socket,
             pending: Pending::default(),
             ready: false,
+            trains: Trains::default(),
             may_fragment: true,
             is_common: false,
             version: bind::version(local),
@@ -237,7 +246,7 @@ mod tests {
     use mio::Poll;
     use turn_proto::{BindFailure, RelayId, Reply};
 
-    use super::{KeptSockets, RelaySockets};
+    use super::{KeptSockets, RelaySockets, Wish};
 
     const RELAY: RelayId = RelayId(3);
 
@@ -254,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_bound_port_is_free_again_after_unbind() {
-        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), 0);
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), Wish::default());
         assert_eq!(
             bind(&mut table, "127.0.0.1:0".parse().unwrap()),
             Reply::Bound { relay: RELAY }
@@ -268,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_a_foreign_address_and_a_forbidden_one_are_told_apart() {
-        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), 0);
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), Wish::default());
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         assert_eq!(
             bind(&mut table, taken.local_addr().unwrap()),
@@ -290,8 +299,8 @@ mod tests {
     fn the_upper_half_of_a_pair_is_kept_until_any_worker_takes_it_up_or_releases_it() {
         let kept = KeptSockets::default();
         let (mut first, mut second) = (
-            RelaySockets::new(kept.clone(), Vec::new(), 0),
-            RelaySockets::new(kept, Vec::new(), 0),
+            RelaySockets::new(kept.clone(), Vec::new(), Wish::default()),
+            RelaySockets::new(kept, Vec::new(), Wish::default()),
         );
         let poll = Poll::new().unwrap();
         // An address unlike that of other tests, so that a port that should be free is.
@@ -316,7 +325,7 @@ mod tests {
 
     #[test]
     fn numbers_never_bound_have_no_socket() {
-        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), 0);
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), Wish::default());
         assert!(table.at_mut(RelayId(u32::MAX)).is_none());
         table.unbind(RelayId(u32::MAX));
     }

@@ -11,7 +11,7 @@ use turn_proto::{Relay, Transport};
 
 use crate::{
     Config, Listening, StartError, Workers,
-    bind::{self, Share},
+    bind::{self, Share, Wish},
     clock::Clock,
     colleagues::{Colleague, Colleagues},
     dtls::Cookies,
@@ -36,7 +36,7 @@ pub fn start(
     let bound = Bound::all(&config, workers)?;
     // After the listeners: where an address serves for both, the mistake is that of the listener's option.
     for &address in &config.relay_addresses {
-        bind::bind_relay(SocketAddr::new(address, 0), 0)
+        bind::bind_relay(SocketAddr::new(address, 0), Wish::default())
             .map_err(|cause| StartError::relay(address, cause))?;
     }
     let (clock, failures) = (Clock::new(), Failures::new(config.on_failure.clone()));
@@ -85,7 +85,7 @@ struct SharedRelay {
 /// Binds the relay sockets that allocations share.
 fn shared_relays(config: &Config) -> Result<Vec<SharedRelay>, StartError> {
     let bind = |&(local, owner): &(SocketAddr, usize)| {
-        let bound = bind::bind_relay(local, config.socket_buffer);
+        let bound = bind::bind_relay(local, Wish::of(config));
         let socket = bound.map_err(|cause| StartError::SharedRelay {
             address: local,
             cause,
@@ -173,7 +173,7 @@ impl Bound {
             address = match wanted.transport {
                 Transport::Udp | Transport::Dtls => {
                     let socket = UdpSocket::from_std(
-                        bind::listen_udp(address, share, config.socket_buffer)?.into(),
+                        bind::listen_udp(address, share, Wish::of(config))?.into(),
                     );
                     let address = socket.local_addr()?;
                     sockets.udp.push(socket);

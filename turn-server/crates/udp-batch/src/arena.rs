@@ -3,6 +3,12 @@
 //! ```text
 //! slot   ├─headroom─┤─payload (up to MAX_DATAGRAM)────────┤─tailroom─┤   next slot: one stride further
 //! ```
+//! A slot may hold a train: datagrams of one sender and one length, of which the last may be shorter, that the kernel hands
+//! over as one. They lie end to end, until they are moved apart so that each has its headroom and tailroom:
+//! ```text
+//! train  ├─headroom─┤─first─┤─second┤─last┤
+//! apart  ├─headroom─┤─first─┤─tailroom─┤─headroom─┤─second┤─tailroom─┤─headroom─┤─last┤─tailroom─┤
+//! ```
 
 use std::{
     io,
@@ -18,6 +24,9 @@ use crate::{Backend, memory::Memory, plain};
 /// Bytes of payload that fit into a slot: the largest value of UDP's length field, so that nothing is ever cut off.
 pub const MAX_DATAGRAM: usize = 65_535;
 
+/// Datagrams in the longest train that Linux makes (`UDP_MAX_SEGMENTS`; 64 before version 6.9).
+const LONGEST_TRAIN: usize = 128;
+
 const CACHE_LINE: usize = 64;
 
 /// Cache lines by which slots are moved apart. Slots at distances of a large power of two would share the same few sets of
@@ -31,6 +40,8 @@ pub struct Arena {
     memory: Memory,
     stride: usize,
     headroom: usize,
+    /// What lies between two datagrams of a train that were moved apart.
+    gap: usize,
     slot_bytes: usize,
     received: Vec<Received>,
     inbound: Inbound,
@@ -40,7 +51,7 @@ pub struct Arena {
 pub struct Slot<'a> {
     /// Headroom, payload, tailroom.
     pub buf: &'a mut [u8],
-    /// Where in `buf` the datagram lies.
+    /// Where in `buf` the datagram lies, or the first of a train.
     pub payload: Range<usize>,
     /// Who sent it.
     pub from: SocketAddr,
@@ -51,8 +62,37 @@ pub struct Slot<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Received {
     pub(crate) length: usize,
+    /// How long the datagrams of a train are; of one that came alone, its own length.
+    pub(crate) each: usize,
     pub(crate) from: SocketAddr,
     pub(crate) traffic_class: u8,
+}
+
+/// Where in its slot each datagram of a train lies, or the only one.
+#[derive(Clone, Debug)]
+pub struct Datagrams {
+    next: usize,
+    each: usize,
+    gap: usize,
+    left: usize,
+    ended: bool,
+}
+
+impl Iterator for Datagrams {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        // Once at least: a datagram may be empty.
+        if self.ended {
+            return None;
+        }
+        let length = self.each.min(self.left);
+        let range = self.next..self.next + length;
+        self.left -= length;
+        self.next = range.end + self.gap;
+        self.ended = self.left == 0;
+        Some(range)
+    }
 }
 
 enum Inbound {
@@ -67,11 +107,13 @@ impl Arena {
     /// # Panics
     /// When `slots` is zero.
     pub fn new(backend: Backend, slots: usize, headroom: usize, tailroom: usize) -> Self {
-        let slot_bytes = headroom + MAX_DATAGRAM + tailroom;
+        let gap = headroom + tailroom;
+        let slot_bytes = MAX_DATAGRAM + LONGEST_TRAIN * gap;
         let stride = (slot_bytes.div_ceil(CACHE_LINE) + SKEW_LINES) * CACHE_LINE;
         let memory = Memory::new(stride * slots);
         let nothing = Received {
             length: 0,
+            each: 0,
             from: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             traffic_class: 0,
         };
@@ -90,6 +132,7 @@ impl Arena {
             memory,
             stride,
             headroom,
+            gap,
             slot_bytes,
             received: vec![nothing; slots],
             inbound,
@@ -101,7 +144,8 @@ impl Arena {
         self.received.len()
     }
 
-    /// Receives up to `max` datagrams into the slots from `first` on, as far as they exist, and tells how many came.
+    /// Receives up to `max` datagrams or trains into the slots from `first` on, as far as they exist, and tells how many came.
+    /// Trains come from sockets that were asked to take them ([`crate::take_trains`]).
     ///
     /// Never blocks. Fewer than asked for means that the socket was empty at that moment.
     ///
@@ -134,14 +178,52 @@ impl Arena {
         }
     }
 
+    /// The datagrams that were last received into slot `index`, as they lie there; none when there is no such slot.
+    pub fn datagrams(&self, index: usize) -> Datagrams {
+        let received = self.received.get(index);
+        Datagrams {
+            next: self.headroom,
+            each: received.map_or(0, |received| received.each),
+            gap: 0,
+            left: received.map_or(0, |received| received.length),
+            ended: received.is_none(),
+        }
+    }
+
+    /// Moves the datagrams of a train apart, so that each has headroom and tailroom of its own, and tells where they lie then.
+    /// Once for what was received: [`Arena::datagrams`] does not tell of it. One that came alone stays where it is.
+    pub fn move_apart(&mut self, index: usize) -> Datagrams {
+        let together = self.datagrams(index);
+        let apart = Datagrams {
+            gap: self.gap,
+            ..together.clone()
+        };
+        let count = match together.each {
+            0 => 1,
+            each => together.left.div_ceil(each),
+        };
+        if count > 1
+            && let Some(buffer) = self.buffer_mut(index)
+        {
+            // From the last one on: each moves into room that only its followers have had.
+            for place in (1..count.min(LONGEST_TRAIN)).rev() {
+                let from = together.next + place * together.each;
+                let length = together.each.min(together.left - place * together.each);
+                buffer.copy_within(from..from + length, from + place * apart.gap);
+            }
+        }
+        apart
+    }
+
     /// The slot `index` with what was last received into it; `None` when there is no such slot.
     pub fn slot_mut(&mut self, index: usize) -> Option<Slot<'_>> {
         let Received {
             length,
+            each,
             from,
             traffic_class,
         } = *self.received.get(index)?;
-        let payload = self.headroom..self.headroom + length;
+        let payload = self.headroom..self.headroom + each.min(length);
         Some(Slot {
             buf: self.buffer_mut(index)?,
             payload,

@@ -16,6 +16,12 @@
 //! slot (`tests/memory.rs` holds these bounds). Where transparent huge pages are forced on all memory, all is resident at
 //! once; that is per arena, hence per worker, and never grows.
 //!
+//! # Trains
+//!
+//! Datagrams of one flow that come close together pass the system as one, at the price of one: received as one (`UDP_GRO`), where
+//! the network card or the sender's own machine has coupled them, and sent as one (`UDP_SEGMENT`). Bounded by what UDP's length field
+//! can say, and by 64 datagrams.
+//!
 //! # Sockets
 //!
 //! Calls never block, whatever the socket's mode. IPv6 sockets are expected to be `IPV6_V6ONLY`: addresses are passed on as the
@@ -35,10 +41,10 @@ mod options;
 mod plain;
 mod sender;
 
-pub use arena::{Arena, MAX_DATAGRAM, Slot};
+pub use arena::{Arena, Datagrams, MAX_DATAGRAM, Slot};
 pub use errors::{IcmpError, next_icmp_error};
-pub use options::{IpVersion, may_fragment, tell_icmp_errors, tell_traffic_class};
-pub use sender::{Outgoing, SendReport, Sender};
+pub use options::{IpVersion, may_fragment, take_trains, tell_icmp_errors, tell_traffic_class};
+pub use sender::{Outgoing, SendReport, Sender, Trains};
 
 /// Which system calls move the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

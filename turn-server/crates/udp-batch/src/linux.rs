@@ -5,14 +5,16 @@
 
 use std::{
     io,
+    iter::Peekable,
     marker::PhantomData,
     mem,
     net::{Ipv4Addr, SocketAddr},
     os::fd::{AsRawFd, BorrowedFd},
-    ptr,
+    ptr, slice,
 };
 
 use libc::{c_int, c_uint, iovec, mmsghdr};
+use socket2::{Domain, Socket, Type};
 
 use crate::{Outgoing, arena::Received, control::Control, memory::Memory, name::Name};
 
@@ -128,16 +130,48 @@ impl Inbound {
             let from = place.name.decode(header.msg_hdr.msg_namelen);
             // Other than IP can't be: the caller opened the socket. If it does, no one has this address.
             let from = from.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+            let told = place.control.decode(length_of(header));
+            let length = header.msg_len as usize;
             *received = Received {
-                length: header.msg_len as usize,
+                length,
+                each: if told.train == 0 { length } else { told.train },
                 from,
-                traffic_class: place.control.decode(length_of(header)),
+                traffic_class: told.traffic_class,
             };
             header.msg_hdr.msg_namelen = Name::BYTES;
             header.msg_hdr.msg_controllen = Control::BYTES as _;
         }
         Ok(count)
     }
+}
+
+/// Datagrams in the longest train that is sent: what the kernel takes, up to version 6.8.
+const LONGEST_TRAIN: usize = 64;
+
+/// Bytes of the longest train: UDP's length field less its header, and less that of IPv4.
+const TRAIN_BYTES: usize = 65_507;
+
+/// Vectors for each header: in a mixed batch few headers lead trains, and a batch ends where the vectors do.
+const VECTORS_PER_HEADER: usize = 4;
+
+/// Whether the running kernel makes a train into datagrams again. One that does not know the request would send it as one datagram.
+pub(crate) fn sends_trains() -> bool {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
+    let Ok(socket) = socket.or_else(|_| Socket::new(Domain::IPV6, Type::DGRAM, None)) else {
+        return false;
+    };
+    let (mut value, mut length): (c_int, _) = (0, size_of::<c_int>() as libc::socklen_t);
+    // SAFETY: the kernel writes at most an integer and its length, both alive, and is told how much room there is.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    result == 0
 }
 
 /// Headers for sending, filled anew for each batch.
@@ -149,7 +183,8 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     pub(crate) fn new(capacity: usize) -> Self {
-        let (headers, places, vectors) = arrays(capacity);
+        let (headers, places, mut vectors) = arrays(capacity);
+        vectors.resize(capacity * VECTORS_PER_HEADER, NOTHING);
         Self {
             headers,
             places,
@@ -157,29 +192,37 @@ impl Outbound {
         }
     }
 
-    /// Takes packets up to the capacity; what it gives back offers them to the kernel and must not outlive them.
+    /// Takes packets up to the capacity, with `trains` those that may leave as one behind one header; what it gives back
+    /// offers them to the kernel and must not outlive them.
     pub(crate) fn fill<'a>(
         &mut self,
-        packets: &mut impl Iterator<Item = Outgoing<'a>>,
+        packets: &mut Peekable<impl Iterator<Item = Outgoing<'a>>>,
+        trains: bool,
     ) -> Filled<'_, 'a> {
         let mut count = 0;
-        for ((header, place), vector) in self
-            .headers
-            .iter_mut()
-            .zip(&mut self.places)
-            .zip(&mut self.vectors)
-        {
-            let Some(packet) = packets.next() else { break };
-            vector.iov_base = packet.bytes.as_ptr().cast_mut().cast();
-            vector.iov_len = packet.bytes.len();
-            header.msg_hdr.msg_namelen = place.name.encode(packet.to);
-            header.msg_hdr.msg_name = ptr::from_mut(&mut place.name).cast();
-            header.msg_hdr.msg_iov = vector;
-            header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_controllen = match packet.traffic_class {
-                0 => 0,
-                class => place.control.encode(class, packet.to.is_ipv4()) as _,
+        let mut vectors = self.vectors.as_mut_slice();
+        for (header, place) in self.headers.iter_mut().zip(&mut self.places) {
+            if vectors.is_empty() {
+                break;
+            }
+            let Some(first) = packets.next() else { break };
+            let room = if trains {
+                vectors.len().min(LONGEST_TRAIN)
+            } else {
+                1
             };
+            let length = couple(&first, packets, &mut vectors[..room]);
+            let (own, rest) = mem::take(&mut vectors).split_at_mut(length);
+            vectors = rest;
+            header.msg_hdr.msg_namelen = place.name.encode(first.to);
+            header.msg_hdr.msg_name = ptr::from_mut(&mut place.name).cast();
+            header.msg_hdr.msg_iovlen = own.len() as _;
+            header.msg_hdr.msg_iov = own.as_mut_ptr();
+            let each = if length == 1 { 0 } else { first.bytes.len() };
+            let each = u16::try_from(each).unwrap_or(0);
+            let to_v4 = first.to.is_ipv4();
+            header.msg_hdr.msg_controllen =
+                place.control.encode(first.traffic_class, to_v4, each) as _;
             header.msg_hdr.msg_control = ptr::from_mut(&mut place.control).cast();
             count += 1;
         }
@@ -188,6 +231,38 @@ impl Outbound {
             _packets: PhantomData,
         }
     }
+}
+
+/// Lays out a packet and those behind it that may leave with it, as many as there is room for, and tells how many these are: to
+/// the same place, in the same class, of the same length, except that a shorter one may be the last. None of them is empty.
+fn couple<'a>(
+    first: &Outgoing<'a>,
+    packets: &mut Peekable<impl Iterator<Item = Outgoing<'a>>>,
+    vectors: &mut [iovec],
+) -> usize {
+    let each = first.bytes.len();
+    let mut left = TRAIN_BYTES.saturating_sub(each);
+    let (mut last, mut count) = (each, 0);
+    let mut next = Some(*first);
+    for vector in vectors {
+        let packet = match next.take() {
+            Some(packet) => Some(packet),
+            None => packets.next_if(|packet| {
+                let length = packet.bytes.len();
+                let fits = last == each && 0 < length && length <= each.min(left);
+                fits && packet.to == first.to && packet.traffic_class == first.traffic_class
+            }),
+        };
+        let Some(packet) = packet else { break };
+        vector.iov_base = packet.bytes.as_ptr().cast_mut().cast();
+        vector.iov_len = packet.bytes.len();
+        if count > 0 {
+            last = packet.bytes.len();
+            left -= last;
+        }
+        count += 1;
+    }
+    count
 }
 
 /// A batch whose headers lead to packets that are still borrowed.
@@ -201,22 +276,58 @@ impl Filled<'_, '_> {
         self.headers.len()
     }
 
-    /// Sends from packet `first` on and tells how many the kernel took, at least one.
-    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
-        let rest = &mut self.headers[first..];
-        retry_interrupted(|| {
-            // SAFETY: every header leads to one address and one control buffer in the scratch, borrowed through `self`, and to one packet that `'a`
-            // keeps alive; the kernel only reads them, and writes `msg_len` of as many headers as the slice has.
-            unsafe {
-                libc::sendmmsg(
-                    socket.as_raw_fd(),
-                    rest.as_mut_ptr(),
-                    rest.len() as c_uint,
-                    libc::MSG_DONTWAIT,
-                )
-            }
-        })
+    /// How many packets a header leads to.
+    pub(crate) fn packets(&self, index: usize) -> usize {
+        self.headers.get(index).map_or(0, vectors_of)
     }
+
+    /// Sends from header `first` on and tells how many of them the kernel took, at least one.
+    pub(crate) fn send(&mut self, socket: BorrowedFd<'_>, first: usize) -> io::Result<usize> {
+        send_headers(socket, &mut self.headers[first..])
+    }
+
+    /// Sends one packet of a header's train by itself.
+    pub(crate) fn send_alone(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        index: usize,
+        packet: usize,
+    ) -> io::Result<usize> {
+        let mut header = self.headers[index];
+        assert!(packet < vectors_of(&header), "a packet of this train");
+        header.msg_hdr.msg_iov = header.msg_hdr.msg_iov.wrapping_add(packet);
+        header.msg_hdr.msg_iovlen = 1;
+        // The request for a train is the last attribute: what stands before it stays.
+        let with_train = length_of(&header);
+        header.msg_hdr.msg_controllen = Control::without_train(with_train) as _;
+        send_headers(socket, slice::from_mut(&mut header))
+    }
+}
+
+/// Sends headers of a [`Filled`] batch.
+fn send_headers(socket: BorrowedFd<'_>, headers: &mut [mmsghdr]) -> io::Result<usize> {
+    retry_interrupted(|| {
+        // SAFETY: every header is of a `Filled` that is borrowed mutably: it leads to one address and one control buffer in the
+        // scratch, and by vectors in the scratch to packets that `'a` keeps alive, as many as it says of each; the kernel only
+        // reads them, and writes `msg_len` of as many headers as the slice has.
+        unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                headers.len() as c_uint,
+                libc::MSG_DONTWAIT,
+            )
+        }
+    })
+}
+
+/// How many vectors a header leads to.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "C libraries differ in the type of this length"
+)]
+fn vectors_of(header: &mmsghdr) -> usize {
+    header.msg_hdr.msg_iovlen as usize
 }
 
 /// How many bytes of ancillary data the kernel wrote.
@@ -228,18 +339,19 @@ fn length_of(header: &mmsghdr) -> usize {
     header.msg_hdr.msg_controllen as usize
 }
 
+const NOTHING: iovec = iovec {
+    iov_base: ptr::null_mut(),
+    iov_len: 0,
+};
+
 fn arrays(length: usize) -> (Vec<mmsghdr>, Vec<Place>, Vec<iovec>) {
     // SAFETY: a C struct of integers and pointers, for which zeroes are a value (and `msghdr` has private padding, so that
     // it can't be written out field by field on every C library).
     let header: mmsghdr = unsafe { mem::zeroed() };
-    let vector = iovec {
-        iov_base: ptr::null_mut(),
-        iov_len: 0,
-    };
     (
         vec![header; length],
         vec![Place::default(); length],
-        vec![vector; length],
+        vec![NOTHING; length],
     )
 }
 

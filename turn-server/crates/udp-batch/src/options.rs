@@ -43,6 +43,22 @@ pub fn tell_icmp_errors(socket: BorrowedFd<'_>, version: IpVersion) -> io::Resul
     return Ok(());
 }
 
+/// Asks for trains: datagrams of one sender and one length, with one IP header's fields, that came close together are received as one
+/// ([`crate::Arena::datagrams`]). Only for sockets that an arena of [`crate::Backend::Batched`] reads: others cannot tell a train
+/// from a long datagram.
+///
+/// # Errors
+/// When the system refuses, or has no trains: each datagram comes alone then.
+pub fn take_trains(socket: BorrowedFd<'_>) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return linux::set(socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// Says whether packets may be fragmented, here and (IPv4) on their way. Sockets that were not told otherwise may set DF as
 /// they please.
 ///

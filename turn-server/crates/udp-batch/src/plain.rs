@@ -25,6 +25,7 @@ pub(crate) fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<R
     );
     Ok(Received {
         length,
+        each: length,
         from,
         traffic_class: 0,
     })

@@ -2,6 +2,8 @@
 //! worker may not wait.
 
 use std::{io, net::SocketAddr, ops::AddAssign, os::fd::BorrowedFd};
+#[cfg(target_os = "linux")]
+use std::{iter::Peekable, ops::Range};
 
 #[cfg(target_os = "linux")]
 use crate::linux;
@@ -38,6 +40,20 @@ impl AddAssign for SendReport {
     }
 }
 
+/// Whether packets may leave a socket in trains: runs to one place, of one length, that pass through the system as one and become datagrams
+/// again at the way out. It is so until the way out of this socket refuses to take one, and never again then.
+#[derive(Debug, Default)]
+pub struct Trains {
+    refused: bool,
+}
+
+impl Trains {
+    /// Whether trains are still offered.
+    pub fn may_leave(&self) -> bool {
+        !self.refused
+    }
+}
+
 /// Sends packets in batches, with the scratch for the system calls allocated once.
 pub struct Sender {
     outbound: Outbound,
@@ -45,7 +61,11 @@ pub struct Sender {
 
 enum Outbound {
     #[cfg(target_os = "linux")]
-    Batched(linux::Outbound),
+    Batched {
+        outbound: linux::Outbound,
+        /// Whether this system has trains.
+        trains: bool,
+    },
     Plain,
 }
 
@@ -54,7 +74,10 @@ impl Sender {
     pub fn new(backend: Backend, batch: usize) -> Self {
         let outbound = match backend {
             #[cfg(target_os = "linux")]
-            Backend::Batched => Outbound::Batched(linux::Outbound::new(batch.max(1))),
+            Backend::Batched => Outbound::Batched {
+                outbound: linux::Outbound::new(batch.max(1)),
+                trains: linux::sends_trains(),
+            },
             _ => {
                 let _ = batch;
                 Outbound::Plain
@@ -63,7 +86,7 @@ impl Sender {
         Self { outbound }
     }
 
-    /// Sends all packets through one socket, in order, in as many batches as they need. Never blocks.
+    /// Sends all packets through one socket, in order, each by itself, in as many batches as they need. Never blocks.
     ///
     /// A packet that the kernel refuses twice is skipped: the first refusal may tell of an earlier packet, for an error that
     /// is pending on a socket is taken off by whichever call comes next. At the first sign of a full buffer the rest is dropped.
@@ -72,11 +95,28 @@ impl Sender {
         socket: BorrowedFd<'_>,
         packets: impl IntoIterator<Item = Outgoing<'a>>,
     ) -> SendReport {
+        self.send_trains(socket, &mut Trains { refused: true }, packets)
+    }
+
+    /// The same, in trains wherever packets stand together that may be of one. The packets of a train that is refused are sent
+    /// each by itself: some may be too long for the way out unless they are fragmented, which those of a train never are.
+    pub fn send_trains<'a>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        way_out: &mut Trains,
+        packets: impl IntoIterator<Item = Outgoing<'a>>,
+    ) -> SendReport {
         let packets = packets.into_iter();
         match &mut self.outbound {
             #[cfg(target_os = "linux")]
-            Outbound::Batched(outbound) => send_batched(outbound, socket, packets),
-            Outbound::Plain => send_singly(socket, packets),
+            Outbound::Batched { outbound, trains } => {
+                way_out.refused |= !*trains;
+                send_batched(outbound, socket, way_out, packets.peekable())
+            }
+            Outbound::Plain => {
+                let _ = way_out;
+                send_singly(socket, packets)
+            }
         }
     }
 }
@@ -85,27 +125,36 @@ impl Sender {
 fn send_batched<'a>(
     outbound: &mut linux::Outbound,
     socket: BorrowedFd<'_>,
-    mut packets: impl Iterator<Item = Outgoing<'a>>,
+    trains: &mut Trains,
+    mut packets: Peekable<impl Iterator<Item = Outgoing<'a>>>,
 ) -> SendReport {
     let mut report = SendReport::default();
     loop {
-        let mut batch = outbound.fill(&mut packets);
+        let mut batch = outbound.fill(&mut packets, !trains.refused);
         let (mut done, mut refused) = (0, false);
         while done < batch.len() {
-            // The call stops at the first failing packet, and names the failure only when that packet is the first.
+            // The call stops at the first header that fails, and names the failure only when that is the first of all.
             match batch.send(socket, done) {
                 Ok(count @ 1..) => {
-                    report.sent += count;
+                    report.sent += packets_of(&batch, done..done + count);
                     done += count;
                     refused = false;
                 }
                 Err(error) if is_full(&error) => {
-                    report.dropped_full += batch.len() - done + packets.count();
+                    report.dropped_full += packets_of(&batch, done..batch.len());
+                    report.dropped_full += packets.count();
                     return report;
                 }
                 Err(_) if !refused => refused = true,
-                Ok(_) | Err(_) => {
-                    report.failed += 1;
+                refusal => {
+                    if refusal.is_err_and(|error| error.raw_os_error() == Some(libc::EIO)) {
+                        trains.refused = true;
+                    }
+                    if batch.packets(done) == 1 {
+                        report.failed += 1;
+                    } else {
+                        report += send_apart(&mut batch, socket, done);
+                    }
                     done += 1;
                     refused = false;
                 }
@@ -115,6 +164,34 @@ fn send_batched<'a>(
             return report;
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn packets_of(batch: &linux::Filled<'_, '_>, headers: Range<usize>) -> usize {
+    headers.map(|header| batch.packets(header)).sum()
+}
+
+/// Sends the packets of a train each by itself.
+#[cfg(target_os = "linux")]
+fn send_apart(
+    batch: &mut linux::Filled<'_, '_>,
+    socket: BorrowedFd<'_>,
+    header: usize,
+) -> SendReport {
+    let mut report = SendReport::default();
+    for packet in 0..batch.packets(header) {
+        // No error of an earlier packet is pending any more, except what the packet before has just met: it is tried again.
+        let sent = match batch.send_alone(socket, header, packet) {
+            Err(error) if !is_full(&error) => batch.send_alone(socket, header, packet),
+            first => first,
+        };
+        match sent {
+            Ok(1..) => report.sent += 1,
+            Err(error) if is_full(&error) => report.dropped_full += 1,
+            Ok(_) | Err(_) => report.failed += 1,
+        }
+    }
+    report
 }
 
 fn send_singly<'a>(

@@ -33,7 +33,7 @@ fn a_datagram_lies_behind_the_headroom_with_its_sender() {
         let slot = arena.slot_mut(2).unwrap();
         assert_eq!(slot.payload, HEADROOM..HEADROOM + 5);
         assert_eq!(&slot.buf[slot.payload], b"hello");
-        assert_eq!(slot.buf.len(), HEADROOM + MAX_DATAGRAM + TAILROOM);
+        assert!(slot.buf.len() >= HEADROOM + MAX_DATAGRAM + TAILROOM);
         assert_eq!(slot.from, from, "{backend:?}");
         assert_eq!(arena.bytes(2, HEADROOM..HEADROOM + 4), Some(&b"hell"[..]));
     }
@@ -143,11 +143,8 @@ fn asking_beyond_the_last_slot_uses_the_slots_there_are() {
                 && arena.buffer_mut(2).is_none()
                 && arena.bytes(2, 0..1).is_none()
         );
-        assert!(
-            arena
-                .bytes(1, 0..HEADROOM + MAX_DATAGRAM + TAILROOM + 1)
-                .is_none()
-        );
+        let whole = arena.buffer_mut(1).unwrap().len();
+        assert!(arena.bytes(1, 0..whole + 1).is_none());
     }
 }
 

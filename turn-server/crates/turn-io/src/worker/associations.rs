@@ -27,17 +27,22 @@ struct Came {
 
 impl Worker {
     /// Whether a datagram from a client is for the state machine as it is, where not all are.
-    pub(super) fn is_plain(&mut self, index: usize) -> bool {
-        let first = (self.arena.slot_mut(index))
-            .and_then(|slot| slot.buf.get(slot.payload)?.first().copied());
+    pub(super) fn is_plain(&self, index: usize, datagram: Range<usize>) -> bool {
+        let first = self.arena.bytes(index, datagram);
+        let first = first.and_then(|bytes| bytes.first().copied());
         self.plain_datagrams && !first.is_some_and(is_dtls)
     }
 
     /// Serves a datagram in a slot that is of DTLS or of nothing.
-    pub(super) fn serve_dtls(&mut self, place: u32, index: usize) -> Option<()> {
+    pub(super) fn serve_dtls(
+        &mut self,
+        place: u32,
+        index: usize,
+        payload: Range<usize>,
+    ) -> Option<()> {
         let slot = self.arena.slot_mut(index)?;
         let path = self.sockets.listeners.get(place as usize)?.path(slot.from);
-        let (payload, traffic_class) = (slot.payload, slot.traffic_class);
+        let traffic_class = slot.traffic_class;
         if !self.relay.admits_client(path.client.ip()) {
             self.sockets.counters.streams_denied += 1;
             return None;

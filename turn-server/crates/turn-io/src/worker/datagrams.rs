@@ -1,8 +1,10 @@
-//! Datagrams in: a batch from a listening or a relay socket, packet by packet through the state machine.
+//! Datagrams in: a batch from a listening or a relay socket, packet by packet through the state machine. Those that came as a
+//! train are packets like others: each is judged, limited and counted by itself.
 
-use std::{io, os::fd::AsFd};
+use std::{io, ops::Range, os::fd::AsFd};
 
 use turn_proto::RelayId;
+use udp_batch::{Arena, Datagrams};
 
 use super::{BATCH, Served, Worker};
 
@@ -14,9 +16,11 @@ impl Worker {
             return Served::NOTHING;
         };
         let received = self.arena.receive(listener.socket.as_fd(), first, BATCH);
-        self.serve_batch(first, received, |worker, index| {
-            worker.serve_client(place, index)
-        })
+        self.serve_batch(
+            (first, received),
+            |arena, index| arena.datagrams(index),
+            |worker, index, datagram| worker.serve_client(place, index, datagram),
+        )
     }
 
     /// Receives a batch from peers.
@@ -26,19 +30,22 @@ impl Worker {
             return Served::NOTHING;
         };
         let received = self.arena.receive(socket.socket.as_fd(), first, BATCH);
-        self.serve_batch(first, received, |worker, index| {
-            worker.serve_peer(relay, index)
-        })
+        // What goes to a client gets a header in front, and may get padding behind.
+        self.serve_batch(
+            (first, received),
+            Arena::move_apart,
+            |worker, index, data| worker.serve_peer(relay, index, data),
+        )
     }
 
     fn serve_batch(
         &mut self,
-        first: usize,
-        received: io::Result<usize>,
-        mut serve: impl FnMut(&mut Self, usize) -> Option<()>,
+        (first, received): (usize, io::Result<usize>),
+        datagrams: impl Fn(&mut Arena, usize) -> Datagrams,
+        mut serve: impl FnMut(&mut Self, usize, Range<usize>) -> Option<()>,
     ) -> Served {
         self.sockets.counters.receive_calls += 1;
-        let Ok(packets) = received else {
+        let Ok(slots) = received else {
             // ICMP about an earlier packet, or the like: it is taken off the socket by being reported, and packets may wait
             // behind it. No such error closes a socket: peers come and go.
             self.sockets.counters.receive_errors += 1;
@@ -48,38 +55,42 @@ impl Worker {
                 more: true,
             };
         };
-        self.sockets.counters.datagrams_received += packets as u64;
-        self.used_slots = first + packets;
-        for index in first..first + packets {
-            serve(self, index);
-            self.serve_actions();
+        self.used_slots = first + slots;
+        let mut packets = 0;
+        for index in first..first + slots {
+            for datagram in datagrams(&mut self.arena, index) {
+                packets += 1;
+                serve(self, index, datagram);
+                self.serve_actions();
+            }
         }
+        self.sockets.counters.datagrams_received += packets as u64;
         Served {
             packets: packets + self.handshake_cost(),
-            more: packets == BATCH,
+            more: slots == BATCH,
         }
     }
 
-    fn serve_client(&mut self, place: u32, index: usize) -> Option<()> {
-        if !self.plain_only && !self.is_plain(index) {
-            return self.serve_dtls(place, index);
+    fn serve_client(&mut self, place: u32, index: usize, datagram: Range<usize>) -> Option<()> {
+        if !self.plain_only && !self.is_plain(index, datagram.clone()) {
+            return self.serve_dtls(place, index, datagram);
         }
         let slot = self.arena.slot_mut(index)?;
         let path = self.sockets.listeners.get(place as usize)?.path(slot.from);
-        let (start, traffic_class) = (slot.payload.start, slot.traffic_class);
+        let (start, traffic_class) = (datagram.start, slot.traffic_class);
         let output = self
             .relay
-            .on_client(self.now, &path, slot.buf.get(slot.payload)?);
+            .on_client(self.now, &path, slot.buf.get(datagram)?);
         (self.sockets).queue_output(output, &path, (index, start), traffic_class);
         Some(())
     }
 
-    fn serve_peer(&mut self, relay: RelayId, index: usize) -> Option<()> {
+    fn serve_peer(&mut self, relay: RelayId, index: usize, data: Range<usize>) -> Option<()> {
         let slot = self.arena.slot_mut(index)?;
         let traffic_class = slot.traffic_class;
         let message = self
             .relay
-            .on_peer(self.now, relay, slot.from, slot.buf, slot.payload)?;
+            .on_peer(self.now, relay, slot.from, slot.buf, data)?;
         self.sockets
             .queue_to_client(message, (&self.arena, index), traffic_class);
         Some(())

@@ -27,12 +27,11 @@ impl Worker {
             match chain.exit {
                 Exit::Listener(place) => {
                     let listener = self.sockets.listeners.get_mut(place as usize);
-                    let listener =
-                        listener.map(|listener| (&listener.socket, &mut listener.pending));
-                    let report = listener.map(|(socket, pending)| {
-                        *pending = Pending::default();
-                        self.sender.send(
-                            socket.as_fd(),
+                    let report = listener.map(|listener| {
+                        listener.pending = Pending::default();
+                        self.sender.send_trains(
+                            listener.socket.as_fd(),
+                            &mut listener.trains,
                             self.sockets.outbox.packets(chain, &self.arena),
                         )
                     });
@@ -46,8 +45,9 @@ impl Worker {
                             let packets = self.sockets.outbox.marked_packets(chain, &self.arena);
                             return relay.send_marked(&mut self.sender, packets);
                         }
-                        self.sender.send(
+                        self.sender.send_trains(
                             relay.socket.as_fd(),
+                            &mut relay.trains,
                             self.sockets.outbox.packets(chain, &self.arena),
                         )
                     });

@@ -35,6 +35,7 @@ pub(crate) use self::sockets::Acceptor;
 use self::{data::Leaving, moving::Returned, sockets::Sockets};
 use crate::{
     Config, Counters, DEPTHS, Dtls, GuestHook, Stats, TURN_TIMES, Tls, Tuning,
+    bind::Wish,
     clock::Clock,
     colleagues::Colleagues,
     data::DataConnections,
@@ -160,7 +161,7 @@ impl Worker {
     /// Allocates the buffers. Called on the worker's own thread, so that they are near its core.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
-        let relays = RelaySockets::new(parts.kept, parts.shared_relays, config.socket_buffer);
+        let relays = RelaySockets::new(parts.kept, parts.shared_relays, Wish::of(config));
         let streams = Streams::new(first_link, config);
         let entrance = Entrance {
             plain: config.plain_streams,
