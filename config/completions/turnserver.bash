@@ -5,7 +5,7 @@ _turnserver() {
   if [[ $word == = ]]; then word=; elif [[ $flag == = ]]; then flag=${COMP_WORDS[COMP_CWORD-2]}; fi
   COMPREPLY=()
   case $flag in
-    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--config-file|-c|--pidfile|--control-socket|--cert|--pkey|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--config-file|-c|--pidfile|--control-socket|--cert|--pkey|--key-copies|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --allocation-default-address-family|-A) COMPREPLY=($(compgen -W 'ipv4 ipv6 keep' -- "$word")); return ;;
     --credential-expiry) COMPREPLY=($(compgen -W 'ignore refuse-refresh end-session' -- "$word")); return ;;
   esac
@@ -90,6 +90,7 @@ _turnserver() {
     --no-config-file
     --help
     --version
+    --prepare-for=
     --relay-threads=
     --cpus=
     --pidfile=
@@ -113,6 +114,7 @@ _turnserver() {
     --credential-expiry=
     --cert=
     --pkey=
+    --key-copies=
     --cipher-list=
     --CA-file=
     --ec-curve-name=

@@ -124,6 +124,14 @@ impl Server {
     }
 }
 
+/// Where the server program is, for those who start it by another one.
+///
+/// # Errors
+/// When it is missing.
+pub fn path() -> Result<PathBuf> {
+    program("TURNSERVER", "turnserver")
+}
+
 /// Prepares the server program without arguments, for tests that expect it to refuse.
 ///
 /// # Errors

@@ -7,19 +7,26 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use e2e::process::{Process, scratch_file, target_folder};
+use e2e::certificate::{Algorithm, Certificate};
+use e2e::netns::Namespace;
+use e2e::process::{Process, run, scratch_file, target_folder, tests_folder, until};
 use e2e::server::{command, free_port};
 
 /// A deadline for what takes a moment when the machine is idle.
 const GENEROUS: Duration = Duration::from_secs(60);
 
-/// What `systemd-analyze` calls 1.1, as the README says; lower is better. Debian's coturn is at 9.0.
-const EXPOSURE: &str = "11";
+/// The user and the group that have no right to anything.
+const NOBODY: u32 = 65_534;
+
+/// What `systemd-analyze` calls 1.1 and 0.9, as the README says; lower is better. Debian's coturn is at 9.0.
+const EXPOSURE: [(&str, &str); 2] = [("turnserver.service", "11"), ("signaling.service", "9")];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -113,6 +120,134 @@ fn systemd_is_told_when_a_reload_begins_and_when_it_is_over() {
     assert_eq!(heard().trim(), "READY=1");
 }
 
+/// Two sockets for UDP and one for TCP on a port that the server itself, as nobody, could not open.
+#[test]
+fn sockets_of_the_service_manager_are_served_on_each_worker_without_any_right() {
+    let space = Namespace::new("handed").unwrap();
+    let mut command = space.command("python3");
+    command.arg(tests_folder().join("clients/hand_over.py"));
+    command.args(["--count=2", "udp:127.0.0.1:443", "tcp:127.0.0.1:443"]);
+    command.args(["tcp:127.0.0.1:80:http", "--"]);
+    command.arg(e2e::server::path().unwrap());
+    command.args([
+        "-n",
+        "--log-file=stdout",
+        "--lt-cred-mech",
+        "--user=ann:secret",
+    ]);
+    command.args(["--allow-loopback-peers", "--listening-ip=127.0.0.7"]);
+    let mut server = Process::start(&mut command, "handed").unwrap();
+    server
+        .wait_for_output(&["Total auth threads:"], GENEROUS)
+        .unwrap();
+    let output = server.output();
+    for line in [
+        "udp 127.0.0.1:443",
+        "tcp 127.0.0.1:443",
+        "http 127.0.0.1:80",
+    ] {
+        assert!(output.contains(&format!("listening {line}")), "{output}");
+    }
+    assert!(!output.contains("127.0.0.7"), "{output}");
+    // Sixteen clients come to both workers, and each one's channels and permissions are where its packets are.
+    let uclient = |flags: &[&str]| {
+        let mut uclient = space.command("turnutils_uclient");
+        uclient
+            .args(flags)
+            .args(["-y", "-c", "-n", "20", "-u", "ann", "-w", "secret"]);
+        run(uclient.args(["-m", "16", "-p", "443", "127.0.0.1"])).unwrap()
+    };
+    for flags in [&[][..], &["-t"]] {
+        let report = uclient(flags);
+        assert!(report.contains("Total lost packets 0"), "{report}");
+    }
+}
+
+#[test]
+fn a_socket_for_all_addresses_or_too_few_of_one_are_refused_with_a_remedy() {
+    let space = Namespace::new("handed").unwrap();
+    let refused = |sockets: &[&str]| {
+        let mut command = space.command("python3");
+        command.arg(tests_folder().join("clients/hand_over.py"));
+        command.args(sockets).arg("--");
+        command.arg(e2e::server::path().unwrap());
+        command.args([
+            "-n",
+            "--log-file=stdout",
+            "--lt-cred-mech",
+            "--user=ann:secret",
+        ]);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused(&["udp:0.0.0.0:3478"]);
+    assert!(said.contains("ListenDatagram=192.0.2.10:3478"), "{said}");
+    let said = refused(&[
+        "udp:127.0.0.1:3478",
+        "udp:127.0.0.1:3478",
+        "udp:127.0.0.2:3478",
+    ]);
+    assert!(
+        said.contains("127.0.0.1:3478 has 2 UDP sockets and 127.0.0.2:3478 has 1"),
+        "{said}"
+    );
+    let said = refused(&["tcp:127.0.0.1:5349:tls"]);
+    assert!(said.contains("add cert=FILE"), "{said}");
+}
+
+/// A worker that hangs ends the meals, although all other threads go on; one that goes on, goes on being fed.
+#[test]
+fn the_watchdog_is_fed_only_while_every_worker_takes_its_turns() {
+    let port = free_port([127, 0, 0, 1].into()).unwrap();
+    let path = scratch_file("notify").unwrap();
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(GENEROUS)).unwrap();
+    let mut command = command(None).unwrap();
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "2000000")
+        .args(["-n", "--log-file=stdout", "--listening-ip=127.0.0.1"])
+        .args(["--lt-cred-mech", "--user=ann:secret", "--relay-threads=2"])
+        .arg(format!("--listening-port={port}"));
+    let mut server = Process::start(&mut command, "watched").unwrap();
+    let heard = || {
+        let mut message = [0; 256];
+        let length = systemd.recv(&mut message)?;
+        std::io::Result::Ok(String::from_utf8_lossy(&message[..length]).into_owned())
+    };
+    let fed = || {
+        until("the watchdog is fed", GENEROUS, || {
+            heard().ok().filter(|said| said.trim() == "WATCHDOG=1")
+        })
+    };
+    fed().unwrap();
+
+    let mut hold = Command::new("python3");
+    hold.arg(tests_folder().join("clients/hold_thread.py"));
+    hold.args([server.id().to_string().as_str(), "relay-1"]);
+    let (mut holder, input) = Process::start_fed(&mut hold, "holder").unwrap();
+    holder.wait_for_output(&["held"], GENEROUS).unwrap();
+    // What was on its way before the first complaint is of the time before.
+    let complaints =
+        |server: &Process| server.output().matches("workers [1] do not answer").count();
+    let complained = |server: &Process, times: usize| {
+        until("it complains", GENEROUS, || {
+            (complaints(server) >= times).then_some(())
+        })
+    };
+    complained(&server, 1).unwrap();
+    systemd.set_nonblocking(true).unwrap();
+    while heard().is_ok() {}
+    complained(&server, 4).unwrap();
+    assert_eq!(heard().ok(), None);
+
+    systemd.set_nonblocking(false).unwrap();
+    drop(input);
+    fed().unwrap();
+    server.stop();
+}
+
 #[test]
 fn signals_that_operators_send_to_coturn_do_not_end_the_server() {
     let port = free_port([127, 0, 0, 1].into()).unwrap();
@@ -143,10 +278,80 @@ fn signals_that_operators_send_to_coturn_do_not_end_the_server() {
     assert_eq!(server.wait(GENEROUS).unwrap().code(), Some(0));
 }
 
+/// As certbot leaves keys and as guides name the log: the server has no right to either, and serves with both. A renewed
+/// certificate reaches it by a reload of the unit.
+#[test]
+fn keys_and_a_log_of_roots_serve_a_user_without_rights() {
+    let root = scratch_file("roots").unwrap();
+    fs::create_dir_all(&root).unwrap();
+    let root = fs::canonicalize(root).unwrap();
+    let live = root.join("letsencrypt/live/turn.example.org");
+    fs::create_dir_all(&live).unwrap();
+    fs::create_dir_all(root.join("log")).unwrap();
+    fs::set_permissions(root.join("letsencrypt"), fs::Permissions::from_mode(0o700)).unwrap();
+    let renew = || {
+        let made = Certificate::make(Algorithm::Ecdsa, [127, 0, 0, 1].into()).unwrap();
+        fs::copy(&made.certificate, live.join("fullchain.pem")).unwrap();
+        fs::copy(&made.key, live.join("privkey.pem")).unwrap();
+        fs::set_permissions(live.join("privkey.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::read_to_string(&made.certificate).unwrap()
+    };
+    let port = free_port([127, 0, 0, 1].into()).unwrap();
+    let (shown, folder) = (root.display(), live.display());
+    let conf = root.join("turnserver.conf");
+    let text = format!(
+        "listening-ip=127.0.0.1\ntls-listening-port={port}\nlistening-port=0\nlt-cred-mech\nuser=ann:secret\n\
+         cert={folder}/fullchain.pem\npkey={folder}/privkey.pem\nkey-copies={shown}/copies\n\
+         log-file={shown}/log/turnserver.log\nno-stdout-log\n"
+    );
+    fs::write(&conf, text).unwrap();
+    let with_file = || {
+        let mut command = command(None).unwrap();
+        command.arg("-c").arg(&conf);
+        command
+    };
+    let prepare = || run(with_file().arg("--prepare-for=nobody")).unwrap();
+    let served = || {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["s_client", "-connect", &format!("127.0.0.1:{port}")]);
+        String::from_utf8_lossy(&openssl.stdin(Stdio::null()).output().unwrap().stdout).into_owned()
+    };
+
+    let first = renew();
+    let refused = with_file().uid(NOBODY).gid(NOBODY).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(prepare().lines().count(), 3);
+    let copy = root.join("copies").join(live.strip_prefix("/").unwrap());
+    let mode = fs::metadata(copy.join("privkey.pem"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o640);
+    let mut server = Process::start(with_file().uid(NOBODY).gid(NOBODY), "unprivileged").unwrap();
+    let log = || fs::read_to_string(root.join("log/turnserver.log")).unwrap();
+    let logged = |line: &str| {
+        until(line, GENEROUS, || log().contains(line).then_some(())).unwrap();
+    };
+    logged("Total auth threads:");
+    assert!(served().contains(first.trim()));
+
+    let second = renew();
+    prepare();
+    let reload = ["-HUP".to_owned(), server.id().to_string()];
+    run(Command::new("kill").args(reload)).unwrap();
+    logged("TLS certificates are renewed");
+    until("the renewed certificate", GENEROUS, || {
+        served().contains(second.trim()).then_some(())
+    })
+    .unwrap();
+    server.stop();
+    assert_eq!(server.output(), "");
+}
+
 #[test]
 fn the_units_are_as_closed_as_the_readme_says() {
-    for unit in ["turnserver.service", "signaling.service"] {
-        let threshold = format!("--threshold={EXPOSURE}");
+    for (unit, most) in EXPOSURE {
+        let threshold = format!("--threshold={most}");
         let unit = format!("./{unit}");
         let output = systemd_analyze(&["security", "--offline=yes", &threshold, &unit]);
         let text = String::from_utf8_lossy(&output.stdout);
@@ -157,7 +362,11 @@ fn the_units_are_as_closed_as_the_readme_says() {
 
 #[test]
 fn systemd_understands_every_line_of_the_units() {
-    for unit in ["turnserver.service", "signaling.service"] {
+    for unit in [
+        "turnserver.service",
+        "turnserver.socket",
+        "signaling.service",
+    ] {
         let output = systemd_analyze(&["verify", "--man=no", &format!("./{unit}")]);
         let text = String::from_utf8_lossy(&output.stderr);
         // The programs are installed by whoever installs the units; that is the one complaint to expect here.

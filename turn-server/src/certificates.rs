@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -65,7 +65,8 @@ fn make<T>(
         return Ok(None);
     };
     let read = |part: TlsPart, path: &Path| {
-        fs::read(path).with_context(|| unreadable(settings, tls, part, path))
+        let place = place(path, &tls.copies);
+        fs::read(place).with_context(|| unreadable(settings, tls, part, path))
     };
     let material = TlsMaterial {
         certificates: read(TlsPart::Certificates, &tls.certificate)?,
@@ -182,9 +183,34 @@ fn files(settings: &Settings) -> Vec<PathBuf> {
     let Some(tls) = settings.tls.as_ref().or(settings.dtls.as_ref()) else {
         return Vec::new();
     };
-    let authorities = tls.client_authorities.as_ref();
-    let files = [Some(&tls.certificate), Some(&tls.key), authorities];
-    files.into_iter().flatten().cloned().collect()
+    let originals = originals(tls).into_iter();
+    originals.map(|path| place(path, &tls.copies)).collect()
+}
+
+/// The files that are named.
+pub(crate) fn originals(tls: &settings::Tls) -> Vec<&Path> {
+    let authorities = tls.client_authorities.as_deref();
+    let files = [Some(&*tls.certificate), Some(&*tls.key), authorities];
+    files.into_iter().flatten().collect()
+}
+
+/// Where a file is read: at its place, or, where this user may not, the copy that root has made for it.
+fn place(path: &Path, copies: &Path) -> PathBuf {
+    let error = fs::File::open(path).err();
+    let copy = copy_of(path, copies);
+    let is_locked = error.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+    if is_locked && copy.exists() {
+        copy
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Where the copy of a file is: below the folder of copies as the file is below the root.
+pub(crate) fn copy_of(path: &Path, copies: &Path) -> PathBuf {
+    let parts = path.components();
+    let named = parts.filter(|part| matches!(part, Component::Normal(_)));
+    copies.join(named.collect::<PathBuf>())
 }
 
 fn look(files: &[PathBuf]) -> Vec<Option<Look>> {

@@ -24,6 +24,7 @@ use crate::{
     descriptors,
     drain::Drain,
     http::RelayPorts,
+    inherited::{Endpoints, Inherited},
     logging, quickstart,
     relay_config::{self, Plan},
     reload::{Reader, Reload},
@@ -85,25 +86,28 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     };
     let log = logging::init(&settings.logging)?;
     warn_of(&settings.warnings);
+    let inherited = Inherited::take()?;
+    inherited.shape(&mut settings)?;
     let settings = settings;
     descriptors::raise();
     let machine = addresses::of_this_machine().context("cannot list this machine's addresses")?;
-    let listeners = Listeners::bind(&settings, made.is_some())?;
-    let plan = relay_config::plan(&settings, &machine, listeners.addresses()?)?;
+    let listeners = Listeners::bind(&settings, &inherited, made.is_some())?;
+    let plan = relay_config::plan_with(&settings, &machine, listeners.addresses()?, &inherited)?;
     anyhow::ensure!(
         !plan.listening.is_empty(),
         "this machine has no address to listen on; see --listening-ip"
     );
     let guests = listeners.guest_hook();
     let (sessions, events) = SessionLog::start(&settings)?;
-    let (server, failures) =
-        start_workers(&settings, &plan, guests, events).map_err(|error| match mode {
+    let (server, failures) = start_workers(&settings, &plan, &inherited, guests, events).map_err(
+        |error| match mode {
             // A flag alone would end quickstart.
             Mode::Quickstart => {
                 error.context("quickstart: turnserver --quickstart takes flags beside it")
             }
             Mode::Configured => error,
-        })?;
+        },
+    )?;
     let server = Arc::new(server);
     let drain = Drain::new(server.shared_arc(), &settings.process);
     let ports = relay_ports(&settings, &server);
@@ -199,6 +203,7 @@ pub(crate) type Failures = async_mpsc::UnboundedReceiver<WorkerFailure>;
 fn start_workers(
     settings: &Settings,
     plan: &Plan,
+    inherited: &Inherited,
     guests: Option<GuestHook>,
     events: mpsc::SyncSender<Event>,
 ) -> anyhow::Result<(Server, Failures)> {
@@ -239,7 +244,27 @@ fn start_workers(
             // Nobody listens any more when the daemon is stopping.
             let _ = failed.send(failure.clone());
         })),
+        inherited: inherited.sockets(),
         ..turn_io::Config::default()
+    };
+    let io = if inherited.has_clients() {
+        let Endpoints {
+            udp,
+            tcp,
+            tls,
+            dtls,
+            proxied,
+        } = inherited.endpoints();
+        turn_io::Config {
+            udp,
+            tcp,
+            tls,
+            dtls,
+            behind_proxy: proxied,
+            ..io
+        }
+    } else {
+        io
     };
     let server = Server::start(plan, io).map_err(|error| located(settings, error))?;
     Ok((server, failures))

@@ -17,9 +17,11 @@ mod embed;
 pub mod embedding {}
 mod http;
 mod https;
+mod inherited;
 mod listener;
 mod logging;
 mod metrics_page;
+pub mod prepare;
 mod quickstart;
 pub mod relay_config;
 mod reload;
@@ -29,6 +31,7 @@ mod server;
 mod session_log;
 mod signals;
 mod sites;
+mod watchdog;
 
 pub use daemon::Fatal;
 pub use drain::{Drain, DrainState};

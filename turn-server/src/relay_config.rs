@@ -18,7 +18,7 @@ use turn_proto::{
     RelayAddresses, ReplyLimit, Shared,
 };
 
-use crate::{addresses, discovery};
+use crate::{addresses, discovery, inherited::Inherited};
 
 /// Channel numbers that may be bound: those of RFC 5766 §11. RFC 8656 §12 stops at 0x4FFF, but clients of the older RFC
 /// number from all of these, Debian's `turnutils_uclient` among them, and nothing here needs the rest.
@@ -54,7 +54,20 @@ pub struct Plan {
 pub fn plan(
     settings: &Settings,
     machine: &[IpAddr],
+    control: Vec<SocketAddr>,
+) -> anyhow::Result<Plan> {
+    plan_with(settings, machine, control, &Inherited::default())
+}
+
+/// The same, for clients that come by these sockets, if there are any.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) fn plan_with(
+    settings: &Settings,
+    machine: &[IpAddr],
     mut control: Vec<SocketAddr>,
+    inherited: &Inherited,
 ) -> anyhow::Result<Plan> {
     let listening = addresses::to_listen_on(&settings.listening, machine);
     let relays = addresses::to_relay_from(settings, &served(settings, &listening));
@@ -71,9 +84,16 @@ pub fn plan(
             endpoints.push(*aux);
         }
     }
-    let tls_endpoints = tls_endpoints(settings, &listening, &endpoints);
-    let dtls_endpoints = dtls_endpoints(settings, &listening, &endpoints);
-    let proxy_endpoints = proxy_endpoints(settings, &listening);
+    let mut tls_endpoints = tls_endpoints(settings, &listening, &endpoints);
+    let mut dtls_endpoints = dtls_endpoints(settings, &listening, &endpoints);
+    let mut proxy_endpoints = proxy_endpoints(settings, &listening);
+    if inherited.has_clients() {
+        let there = inherited.endpoints();
+        (tls_endpoints, dtls_endpoints) = (there.tls, there.dtls);
+        proxy_endpoints = there.proxied;
+        endpoints = there.udp;
+        endpoints.extend(there.tcp);
+    }
     if settings.http.https {
         // Any of them leads to the control plane. (A port that the system chooses is not known yet; nobody serves on one.)
         control.extend(

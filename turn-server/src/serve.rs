@@ -11,6 +11,7 @@ use crate::{
     daemon::Started,
     reload::{Reload, Reloaded},
     signals::Asked,
+    watchdog,
 };
 
 /// How long open connections of the control plane may keep the daemon when it stops.
@@ -41,6 +42,7 @@ impl Started {
             if let Some(control) = control {
                 tasks.spawn(control::serve(control, Arc::clone(&desk), stopping.clone()));
             }
+            let fed = tokio::spawn(watchdog::feed(Arc::clone(&reload.server)));
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[NotifyState::Ready]);
             let end = loop {
@@ -62,6 +64,8 @@ impl Started {
             };
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
             let _ = stop.send(true);
+            // systemd goes by TimeoutStopSec= from here on.
+            fed.abort();
             if let Some(signaling) = sites.signaling {
                 // Clients are told before they notice; one that does not listen is not waited for.
                 let _ = time::timeout(FAREWELL, signaling.stop()).await;

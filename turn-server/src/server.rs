@@ -126,6 +126,16 @@ impl Server {
         }
     }
 
+    /// The workers that give no sign of life within that time.
+    pub(crate) fn silent_workers(&self, within: Duration) -> Vec<usize> {
+        match &self.drive {
+            Drive::Workers(workers) => {
+                (lock(workers).as_ref()).map_or_else(Vec::new, |workers| workers.silent(within))
+            }
+            Drive::Conns(_) => Vec::new(),
+        }
+    }
+
     /// Serves TLS connections that come from now on with these settings, for one with a renewed certificate. Open ones go on
     /// as they are.
     pub fn secure_with(&self, tls: &turn_io::Tls) {

@@ -20,6 +20,7 @@ use crate::{
     drain::Drain,
     http::{self, Api, RelayPorts},
     https::Guests,
+    inherited::Inherited,
     listener, quickstart,
     quickstart::Made,
 };
@@ -80,8 +81,12 @@ impl Listeners {
     ///
     /// # Errors
     /// Names the address and the flag that changes it.
-    pub(crate) fn bind(settings: &Settings, quickstart: bool) -> anyhow::Result<Self> {
-        let http = if quickstart && settings.http.listen.is_empty() {
+    pub(crate) fn bind(
+        settings: &Settings,
+        inherited: &Inherited,
+        quickstart: bool,
+    ) -> anyhow::Result<Self> {
+        let mut http = if quickstart && settings.http.listen.is_empty() {
             listener::bind_everywhere(
                 quickstart::HTTP_PORT,
                 "--quickstart --http-listen=ADDR:PORT",
@@ -92,6 +97,7 @@ impl Listeners {
                 .map(|at| listener::bind(*at, "--http-listen"))
                 .collect::<anyhow::Result<_>>()?
         };
+        http.extend(inherited.http()?);
         let metrics = match &settings.metrics {
             None => Vec::new(),
             Some(settings::Metrics {

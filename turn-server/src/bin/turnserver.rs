@@ -12,6 +12,7 @@ use turn_config::{Environment, Invocation, Reread, settings::Settings};
 use turn_server::{
     check,
     daemon::{self, Mode},
+    prepare,
 };
 
 fn main() -> ExitCode {
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     match turn_config::parse(arguments(), &environment) {
         Ok(Invocation::Quickstart(settings)) => run(*settings, &Mode::Quickstart),
         Ok(Invocation::Run(settings)) => run(*settings, &Mode::Configured),
+        Ok(Invocation::PrepareFor(user, settings)) => prepare_for(&user, &settings),
         Ok(Invocation::CheckConfig(settings)) => check(&settings),
         Ok(Invocation::Help(text)) => {
             print!("{text}");
@@ -45,6 +47,20 @@ fn check(settings: &Settings) -> ExitCode {
         });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("turnserver: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what only root can, and tells what that was.
+fn prepare_for(user: &str, settings: &Settings) -> ExitCode {
+    match prepare::for_user(user, settings) {
+        Ok(done) => {
+            print!("{done}");
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("turnserver: {error:#}");
             ExitCode::FAILURE

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod command_line;
+mod credentials;
 mod diagnostics;
 mod environment;
 mod file;

@@ -41,7 +41,8 @@ pub fn reread(
     let fresh = match parse(args, environment)? {
         Invocation::Quickstart(settings)
         | Invocation::Run(settings)
-        | Invocation::CheckConfig(settings) => settings,
+        | Invocation::CheckConfig(settings)
+        | Invocation::PrepareFor(_, settings) => settings,
         Invocation::Help(_) | Invocation::Version => {
             return Err(Error::Usage("these arguments start no server".into()));
         }

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 
 use crate::command_line::read_command_line;
+use crate::credentials::read_credentials;
 use crate::diagnostics::{Error, Report};
 use crate::environment::Environment;
 use crate::file::read_file;
@@ -38,6 +39,8 @@ pub enum Invocation {
     Quickstart(Box<Settings>),
     /// Run with these settings.
     Run(Box<Settings>),
+    /// Do what only root can do before a start as this user, and end.
+    PrepareFor(String, Box<Settings>),
     /// Explain these settings and end.
     CheckConfig(Box<Settings>),
     /// Print this text and end.
@@ -48,7 +51,8 @@ pub enum Invocation {
 
 /// Reads the arguments of `turnserver`, without the program's name, the variables, and the configuration file that they name.
 ///
-/// What is given later replaces what was given before, and follows it in lists: file, environment, command line.
+/// What is given later replaces what was given before, and follows it in lists: file, credentials, environment, command
+/// line.
 ///
 /// # Errors
 /// [`Error::Usage`] for flags that are not understood, [`Error::Config`] for values that cannot be used.
@@ -66,7 +70,10 @@ pub fn parse(
         return Ok(Invocation::Version);
     }
     let check = flags.asks_for("check-config");
-    let mut given = read_variables(&TURNSERVER, &environment.variables).then(flags);
+    let prepare = flags.last_text("prepare-for").map(str::to_owned);
+    let mut given = read_credentials(&TURNSERVER, environment)
+        .then(read_variables(&TURNSERVER, &environment.variables))
+        .then(flags);
     // A variable is configuration as well as a flag: whoever sets one does not ask for presumptions.
     if (bare && given.is_empty()) || given.asks_for("quickstart") {
         if let Some(file) = given.last("config-file") {
@@ -90,10 +97,10 @@ pub fn parse(
         configuration_file(&given, environment)
     };
     let settings = settle(file.then(given), Profile::Configured, environment)?;
-    Ok(if check {
-        Invocation::CheckConfig(settings)
-    } else {
-        Invocation::Run(settings)
+    Ok(match prepare {
+        Some(user) => Invocation::PrepareFor(user, settings),
+        None if check => Invocation::CheckConfig(settings),
+        None => Invocation::Run(settings),
     })
 }
 

@@ -57,14 +57,17 @@ impl Wish {
 }
 
 /// Binds a socket for clients' datagrams.
-pub(crate) fn listen_udp(address: SocketAddr, share: Share, wish: Wish) -> io::Result<Socket> {
-    let socket = bind_shared(address, Type::DGRAM, Protocol::UDP, share)?;
-    set_ip_header(&socket, address);
-    let granted = wish.ask_for(&socket);
+pub(crate) fn bind_udp(address: SocketAddr, share: Share) -> io::Result<Socket> {
+    bind_shared(address, Type::DGRAM, Protocol::UDP, share)
+}
+
+/// Sets what a socket for clients' datagrams has to tell, and how much it holds.
+pub(crate) fn prepare_udp(socket: &Socket, address: SocketAddr, share: Share, wish: Wish) {
+    set_ip_header(socket, address);
+    let granted = wish.ask_for(socket);
     if share != Share::Joining {
         warn_about_buffers(address, wish.buffer, granted);
     }
-    Ok(socket)
 }
 
 /// Binds a socket for clients' connections.
@@ -184,31 +187,31 @@ fn warn_about_buffers(address: SocketAddr, asked: usize, granted: usize) {
 mod tests {
     use std::{io, net::SocketAddr};
 
-    use super::{Share, Wish, bind_relay, listen_tcp, listen_udp};
+    use super::{Share, Wish, bind_relay, bind_udp, listen_tcp};
 
     /// Unlike those of other tests, so that a port that should be free is.
     const QUIET: &str = "127.0.78.1:0";
 
-    fn bind_udp(address: SocketAddr, share: Share) -> io::Result<(socket2::Socket, SocketAddr)> {
-        let socket = listen_udp(address, share, Wish::default())?;
+    fn bound_udp(address: SocketAddr, share: Share) -> io::Result<(socket2::Socket, SocketAddr)> {
+        let socket = bind_udp(address, share)?;
         let address = socket.local_addr()?.as_socket().unwrap();
         Ok((socket, address))
     }
 
     #[test]
     fn who_joins_shares_the_port_and_who_comes_first_does_not() {
-        let (_first, address) = bind_udp(QUIET.parse().unwrap(), Share::First).unwrap();
-        let _joined = bind_udp(address, Share::Joining).unwrap();
+        let (_first, address) = bound_udp(QUIET.parse().unwrap(), Share::First).unwrap();
+        let _joined = bound_udp(address, Share::Joining).unwrap();
         for share in [Share::First, Share::Alone] {
-            let error = bind_udp(address, share).unwrap_err();
+            let error = bound_udp(address, share).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         }
     }
 
     #[test]
     fn nobody_joins_who_is_alone() {
-        let (_alone, address) = bind_udp(QUIET.parse().unwrap(), Share::Alone).unwrap();
-        assert!(bind_udp(address, Share::Joining).is_err());
+        let (_alone, address) = bound_udp(QUIET.parse().unwrap(), Share::Alone).unwrap();
+        assert!(bound_udp(address, Share::Joining).is_err());
         let tcp = listen_tcp(QUIET.parse().unwrap(), Share::Alone).unwrap();
         let address = tcp.local_addr().unwrap().as_socket().unwrap();
         assert!(listen_tcp(address, Share::Joining).is_err());
@@ -216,9 +219,9 @@ mod tests {
 
     #[test]
     fn wildcards_of_both_families_have_the_same_port_side_by_side() {
-        let (_v4, address) = bind_udp("0.0.0.0:0".parse().unwrap(), Share::Alone).unwrap();
+        let (_v4, address) = bound_udp("0.0.0.0:0".parse().unwrap(), Share::Alone).unwrap();
         let v6 = SocketAddr::from(([0; 8], address.port()));
-        assert_eq!(bind_udp(v6, Share::Alone).unwrap().1, v6);
+        assert_eq!(bound_udp(v6, Share::Alone).unwrap().1, v6);
     }
 
     #[test]
@@ -229,7 +232,7 @@ mod tests {
             bind_relay(address, Wish::default()).unwrap_err().kind(),
             io::ErrorKind::AddrInUse
         );
-        assert!(bind_udp(address, Share::Joining).is_err());
+        assert!(bound_udp(address, Share::Joining).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use turn_proto::{Event, IpRange, Transport};
 
-use crate::{Backend, Dtls, GuestHook, Tls, WorkerFailure};
+use crate::{Backend, Dtls, GuestHook, Inherited, Tls, WorkerFailure};
 
 /// Called on the thread of a worker that has failed, after its sockets are closed. It must not drop the [`crate::Workers`],
 /// which would wait for this very thread.
@@ -51,6 +51,9 @@ pub struct Config {
     pub relay_addresses: Vec<IpAddr>,
     /// Relay sockets that allocations share, by place, and the worker that reads each ([`turn_proto::Multiplex::sockets`]).
     pub shared_relays: Vec<(SocketAddr, usize)>,
+    /// Sockets that are bound already. Where one stands for an address above, none is opened; of a datagram address, there must
+    /// be one for each worker.
+    pub inherited: Vec<Inherited>,
     /// How many threads; zero counts as one.
     pub workers: usize,
     /// Bytes of receive and of send buffer to ask the kernel for per datagram socket; zero leaves its default.
@@ -103,6 +106,7 @@ impl Default for Config {
             handshake_patience: Duration::from_secs(10),
             relay_addresses: Vec::new(),
             shared_relays: Vec::new(),
+            inherited: Vec::new(),
             workers: 1,
             socket_buffer: 2 << 20,
             backend: Backend::detect(),

@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use tracing::error;
@@ -71,6 +72,25 @@ impl Workers {
             sum += stats;
         }
         sum
+    }
+
+    /// Asks every worker for a sign of life, and tells which give none within that time: hanging ones, and failed ones.
+    pub fn silent(&self, within: Duration) -> Vec<usize> {
+        let (answer, answers) = mpsc::channel();
+        for (number, handle) in self.handles.iter().enumerate() {
+            handle.send(Command::Alive(number, answer.clone()));
+        }
+        drop(answer);
+        let deadline = Instant::now() + within;
+        let mut silent: Vec<usize> = (0..self.handles.len()).collect();
+        while !silent.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(alive) = answers.recv_timeout(left) else {
+                break;
+            };
+            silent.retain(|number| *number != alive);
+        }
+        silent
     }
 
     /// Asks every worker for its allocations. Like [`Workers::stats`], but it takes a worker a microsecond for each of them.

@@ -10,7 +10,7 @@ use socket2::Socket;
 use turn_proto::{Relay, Transport};
 
 use crate::{
-    Config, Listening, StartError, Workers,
+    Config, Inherited, Listening, StartError, Workers,
     bind::{self, Share, Wish},
     clock::Clock,
     colleagues::{Colleague, Colleagues},
@@ -170,17 +170,25 @@ impl Bound {
                 0 => Share::First,
                 _ => Share::Joining,
             };
+            let inherited = Inherited::find(&config.inherited, &wanted, number)?;
             address = match wanted.transport {
                 Transport::Udp | Transport::Dtls => {
-                    let socket = UdpSocket::from_std(
-                        bind::listen_udp(address, share, Wish::of(config))?.into(),
-                    );
+                    let socket = match inherited {
+                        Some(socket) => socket,
+                        None => bind::bind_udp(address, share)?,
+                    };
+                    bind::prepare_udp(&socket, address, share, Wish::of(config));
+                    let socket = UdpSocket::from_std(socket.into());
                     let address = socket.local_addr()?;
                     sockets.udp.push(socket);
                     address
                 }
                 Transport::Tcp | Transport::Tls => {
-                    let socket = TcpListener::from_std(bind::listen_tcp(address, share)?.into());
+                    let socket = match inherited {
+                        Some(socket) => socket,
+                        None => bind::listen_tcp(address, share)?,
+                    };
+                    let socket = TcpListener::from_std(socket.into());
                     let address = socket.local_addr()?;
                     sockets.tcp.push((socket, wanted.behind_proxy));
                     address

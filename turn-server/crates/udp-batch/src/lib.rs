@@ -4,8 +4,8 @@
 //! `recvfrom`/`sendto` fallback behind the same calls. Not in here: sockets (callers open, bind and close them), readiness,
 //! queues, and any knowledge of what the bytes mean.
 //!
-//! This is the only crate of the workspace with `unsafe` code, in five files: `memory` (the slots), `linux` (the batched calls), `plain` (one cast),
-//! `errors` (one call) and `options` (one call).
+//! This is the only crate of the workspace with `unsafe` code, in six files: `memory` (the slots), `linux` (the batched calls), `plain` (one cast),
+//! `errors` (one call), `options` (one call) and `descriptor` (one call).
 //!
 //! # No datagram is ever truncated
 //!
@@ -31,6 +31,7 @@
 mod arena;
 #[cfg(target_os = "linux")]
 mod control;
+mod descriptor;
 mod errors;
 #[cfg(target_os = "linux")]
 mod linux;
@@ -42,6 +43,7 @@ mod plain;
 mod sender;
 
 pub use arena::{Arena, Datagrams, MAX_DATAGRAM, Slot};
+pub use descriptor::duplicate;
 pub use errors::{IcmpError, next_icmp_error};
 pub use options::{IpVersion, may_fragment, take_trains, tell_icmp_errors, tell_traffic_class};
 pub use sender::{Outgoing, SendReport, Sender, Trains};

@@ -24,6 +24,15 @@ pub(super) static GROUP: Group = Group {
             .ours()
             .command_line_only(),
         flag("version", "Print the version number and end.").command_line_only(),
+        option(
+            "prepare-for",
+            Kind::Text,
+            "As root, before a start as this user: copy certificate and key for it (key-copies), give it its log file, and end.",
+        )
+        .unset("the server is started")
+        .example("turnserver")
+        .ours()
+        .command_line_only(),
         number(
             "relay-threads",
             0,

@@ -20,6 +20,15 @@ pub(super) static GROUP: Group = Group {
             .unset("turn_server_pkey.pem where configuration files are searched, else TLS is off")
             .example("/etc/letsencrypt/live/turn.example.org/privkey.pem")
             .reloads(),
+        option(
+            "key-copies",
+            Kind::Path,
+            "Folder in which --prepare-for leaves copies of certificate and key; the server reads a copy where it may not read \
+             the file.",
+        )
+        .default("/run/turnserver-keys")
+        .example("/run/turnserver-keys")
+        .ours(),
         option("pkey-pwd", Kind::Secret, "Password of the private key.")
             .example("replace-this")
             .no_effect("keys with a password are not read; write the key without one: openssl pkey -in OLD -out NEW"),

@@ -23,6 +23,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM file with the private key.
     pub key: PathBuf,
+    /// Where copies of these files are, for a user who may not read them.
+    pub copies: PathBuf,
     /// PEM file of those who may sign client certificates; given, each client must show one.
     pub client_authorities: Option<PathBuf>,
     /// Cipher suites in OpenSSL's notation.
@@ -58,6 +60,10 @@ impl Tls {
         let served = Tls {
             port: values.port("tls-listening-port").unwrap_or_default(),
             alternate_port: alternate_port(values, report),
+            copies: values
+                .text("key-copies")
+                .map(PathBuf::from)
+                .unwrap_or_default(),
             certificate,
             key,
             client_authorities: file("CA-file"),

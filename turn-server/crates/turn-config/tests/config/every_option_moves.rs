@@ -194,6 +194,11 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "max_peers: 9",
     ),
     ("no-udp-relay", &["--no-udp-relay"], "udp: false, tcp: true"),
+    (
+        "key-copies",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--key-copies=/copies"],
+        "copies: \"/copies\"",
+    ),
     ("mobility", &["--mobility"], "mobility: true"),
     ("no-tcp-relay", &["--no-tcp-relay"], "udp: true, tcp: false"),
     (
@@ -454,7 +459,7 @@ fn no_auth_makes_everybody_welcome() {
 /// Some are tested elsewhere, where a file or another outcome is needed.
 #[test]
 fn every_working_option_has_a_case() {
-    const ELSEWHERE: [&str; 12] = [
+    const ELSEWHERE: [&str; 13] = [
         "no-auth",                 // above
         "http-api-key-file",       // checks.rs
         "oauth-keys-file",         // oauth.rs
@@ -467,6 +472,7 @@ fn every_working_option_has_a_case() {
         "version",
         "quickstart",
         "check-config",
+        "prepare-for", // credentials.rs
     ];
     let untested: Vec<_> = TURNSERVER
         .options()

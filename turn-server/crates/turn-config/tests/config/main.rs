@@ -7,6 +7,7 @@ mod auth_files;
 mod bad_input;
 mod checks;
 mod contradictions;
+mod credentials;
 mod deployments;
 mod every_option_moves;
 mod file_rules;

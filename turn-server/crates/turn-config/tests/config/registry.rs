@@ -233,6 +233,7 @@ fn ours_are_the_documented_doors() {
             "limit",
             "handshake-timeout",
             "credential-expiry",
+            "key-copies",
         ]
     );
 }

@@ -70,6 +70,8 @@ const EVENTS: usize = 1024;
 
 /// What others ask of a worker.
 pub(crate) enum Command {
+    /// Give a sign of life: this number.
+    Alive(usize, Sender<usize>),
     /// Tell the counters.
     Stats(Sender<Stats>),
     /// Tell the allocations.
@@ -335,6 +337,10 @@ impl Worker {
         while let Ok(command) = self.commands.try_recv() {
             letters += 1;
             match command {
+                Command::Alive(number, asker) => {
+                    // Who asked may have given up meanwhile.
+                    let _ = asker.send(number);
+                }
                 Command::Stats(asker) => {
                     let streams_open = self.sockets.streams.len() as u64;
                     let dtls_associations = self.sockets.associations.len() as u64;

@@ -1,0 +1,130 @@
+//! What only root can do for a server that will run as another user: certificate and key that root alone may read are copied to
+//! where that user may, and the log file that the configuration names is made its own.
+//!
+//! The unit calls it before the start and before each reload, so that the server itself needs no right at all, and a file of
+//! coturn's serves as it is.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File, OpenOptions, Permissions},
+    io::Write as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, ensure};
+use rustix::fs::OFlags;
+use turn_config::settings::{LogTarget, Settings};
+
+use crate::certificates;
+
+/// A user of this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct User {
+    id: u32,
+    group: u32,
+}
+
+/// Does it, and tells what it was, a line for each file.
+///
+/// # Errors
+/// When there is no such user, or a file cannot be read or written. What can be done is done before that is told.
+pub fn for_user(name: &str, settings: &Settings) -> anyhow::Result<String> {
+    let accounts = fs::read_to_string("/etc/passwd").context("/etc/passwd cannot be read")?;
+    let user = find(&accounts, name).with_context(|| format!("there is no user {name}"))?;
+    let mut done = String::new();
+    let mut failed = None;
+    let mut note = |outcome: anyhow::Result<String>| match outcome {
+        // Writing to a string cannot fail.
+        Ok(line) => drop(writeln!(done, "{line}")),
+        Err(error) => failed = Some(error),
+    };
+    if let LogTarget::File(path) = &settings.logging.target {
+        let given = give_log(path, user).with_context(|| format!("log-file: {}", path.display()));
+        note(given.map(|()| format!("{} is {name}'s", path.display())));
+    }
+    if let Some(tls) = settings.tls.as_ref().or(settings.dtls.as_ref()) {
+        for path in certificates::originals(tls) {
+            let copy = certificates::copy_of(path, &tls.copies);
+            let copied = copy_for(path, &copy, &tls.copies, user)
+                .with_context(|| format!("{} cannot be copied", path.display()));
+            note(copied.map(|()| format!("{} is copied for {name}", path.display())));
+        }
+    }
+    failed.map_or(Ok(done), Err)
+}
+
+/// Finds a user among the lines of `/etc/passwd`.
+fn find(accounts: &str, name: &str) -> Option<User> {
+    let mut lines = accounts.lines().map(|line| line.split(':'));
+    lines.find_map(|mut fields| {
+        let is_meant = fields.next() == Some(name);
+        let id = fields.nth(1)?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        is_meant.then_some(User { id, group })
+    })
+}
+
+/// Makes a log file that the user may write to. One that somebody else has begun goes on.
+fn give_log(path: &Path, user: User) -> anyhow::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o640);
+    // Whoever may put a link there would choose what is given away.
+    let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.custom_flags(i32::try_from(careful.bits())?);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    ensure!(metadata.is_file(), "it is no file");
+    if metadata.uid() != user.id {
+        fchown(&file, Some(user.id), Some(user.group))?;
+    }
+    Ok(())
+}
+
+/// Copies a file for the user's group to read. Whoever reads it meanwhile reads the old or the new one whole.
+fn copy_for(path: &Path, copy: &Path, copies: &Path, user: User) -> anyhow::Result<()> {
+    let content = fs::read(path)?;
+    let folder = copy.parent().context("it has no folder")?;
+    fs::create_dir_all(folder)?;
+    for folder in folder.ancestors().take_while(|it| it.starts_with(copies)) {
+        chown(folder, None, Some(user.group))?;
+        fs::set_permissions(folder, Permissions::from_mode(0o750))?;
+    }
+    let unfinished = with_suffix(copy, ".new");
+    let _ = fs::remove_file(&unfinished);
+    let mut options = OpenOptions::new();
+    let mut file: File = options
+        .create_new(true)
+        .write(true)
+        .mode(0o640)
+        .open(&unfinished)?;
+    fchown(&file, None, Some(user.group))?;
+    file.write_all(&content)?;
+    fs::rename(&unfinished, copy)?;
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{User, find};
+
+    #[test]
+    fn a_user_is_found_by_the_whole_name() {
+        let accounts = "root:x:0:0:root:/root:/bin/sh\n# turn:x:1:1\nbroken\nturnserver:x:107:113::/:/bin/false\n";
+        assert_eq!(find(accounts, "turn"), None);
+        assert_eq!(
+            find(accounts, "turnserver"),
+            Some(User {
+                id: 107,
+                group: 113
+            })
+        );
+        assert_eq!(find(accounts, ""), None);
+    }
+}
