@@ -14,7 +14,7 @@ use axum::http::{Request, StatusCode, header};
 use tracing::{info, warn};
 
 use super::keys::{Key, parse_set};
-use super::token::{Claims, Flaw, Token};
+use super::token::{Claims, Expected, Flaw, Token};
 use crate::clock::Clock;
 use crate::web::{Bounds, WebUrl, exchange};
 
@@ -78,9 +78,13 @@ impl KeySource {
     }
 
     /// Checks a token with what is published.
-    pub(crate) async fn verify(&self, token: &Token<'_>) -> Result<Result<Claims, Flaw>, NoKeys> {
+    pub(crate) async fn verify(
+        &self,
+        token: &Token<'_>,
+        expected: &Expected,
+    ) -> Result<Result<Claims, Flaw>, NoKeys> {
         let keys = self.current().await?;
-        let verdict = token.verify(&keys);
+        let verdict = token.verify(&keys, expected);
         // A key that is not there, or was replaced without a name to tell: it may be newer than what we have.
         let may_be_new = match verdict {
             Err(Flaw::UnknownKey) => true,
@@ -92,7 +96,7 @@ impl KeySource {
         }
         self.fetch_after(&keys).await;
         let newer = self.kept().keys.unwrap_or(keys);
-        Ok(token.verify(&newer))
+        Ok(token.verify(&newer, expected))
     }
 
     /// The keys that we have; fetched if there are none, or if they are old and nobody else is at it.

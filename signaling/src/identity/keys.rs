@@ -1,144 +1,83 @@
 //! Keys that tokens are checked with: shared secrets, and the public keys of a JWK Set (RFC 7517).
 //!
-//! In: reading keys, checking signatures. Not in: fetching them (`jwks.rs`).
+//! In: which key may have signed a token. Not in: fetching keys (`jwks.rs`), checking signatures (`signatures.rs`).
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::signature::{self, RsaPublicKeyComponents, UnparsedPublicKey};
-use ring::{hmac, signature::VerificationAlgorithm};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;
 use turn_auth::Secret;
-
-use super::token::Algorithm;
 
 /// Keys of a set that are read; a set has two or three, and each may cost a signature check per token.
 const MAX_KEYS: usize = 32;
 
-/// One key, of one algorithm.
+/// One key, and what it may have signed with.
 pub(crate) struct Key {
     id: Option<String>,
-    material: Material,
-}
-
-enum Material {
-    Secret(hmac::Key),
-    Rsa(RsaPublicKeyComponents<Vec<u8>>),
-    P256(UnparsedPublicKey<Vec<u8>>),
-    Ed25519(UnparsedPublicKey<Vec<u8>>),
+    algorithms: Vec<Algorithm>,
+    pub(crate) key: DecodingKey,
 }
 
 impl Key {
     /// A shared secret.
     pub(crate) fn secret(secret: &[u8]) -> Key {
+        // RFC 7518 §3.2: it is no shorter than the hash. Of HS256 its reader has seen to that.
+        let longer = [(48, Algorithm::HS384), (64, Algorithm::HS512)];
+        let long_enough = longer.iter().filter(|(bytes, _)| secret.len() >= *bytes);
+        let longer = long_enough.map(|(_, algorithm)| *algorithm);
         Key {
             id: None,
-            material: Material::Secret(hmac::Key::new(hmac::HMAC_SHA256, secret)),
+            algorithms: [Algorithm::HS256].into_iter().chain(longer).collect(),
+            key: DecodingKey::from_secret(secret),
         }
     }
 
     /// Says whether it may have signed with `algorithm` under the name `id`. A key without a name, and a token without one,
     /// go with all.
     pub(crate) fn may_be(&self, algorithm: Algorithm, id: Option<&str>) -> bool {
-        let own = match &self.material {
-            Material::Secret(_) => Algorithm::Hs256,
-            Material::Rsa(_) => Algorithm::Rs256,
-            Material::P256(_) => Algorithm::Es256,
-            Material::Ed25519(_) => Algorithm::EdDsa,
-        };
         let named = self.id.as_deref().zip(id);
-        own == algorithm && named.is_none_or(|(own, other)| own == other)
-    }
-
-    /// Checks a signature.
-    pub(crate) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
-        match &self.material {
-            Material::Secret(key) => hmac::verify(key, message, signature).is_ok(),
-            // 2048 bits at least, as RFC 7518 §3.3 demands; ring refuses shorter ones.
-            Material::Rsa(key) => {
-                let algorithm = &signature::RSA_PKCS1_2048_8192_SHA256;
-                key.verify(algorithm, message, signature).is_ok()
-            }
-            Material::P256(key) | Material::Ed25519(key) => key.verify(message, signature).is_ok(),
-        }
+        self.algorithms.contains(&algorithm) && named.is_none_or(|(own, other)| own == other)
     }
 
     /// Reads one of a set; `None` for what is not for signatures or of a kind that we do not know (RFC 7517 §5: such are
     /// ignored). A secret has no business in a set that everybody can read.
-    fn parse(jwk: Jwk) -> Option<Key> {
-        let is_for_us = jwk.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && jwk
-                .operations
-                .is_none_or(|operations| operations.iter().any(|one| one == "verify"));
-        let (material, algorithm) = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
-            ("RSA", _) => {
-                let (n, e) = (number(jwk.n?)?, number(jwk.e?)?);
-                (Material::Rsa(RsaPublicKeyComponents { n, e }), "RS256")
-            }
-            // RFC 7518 §6.2.1: coordinates of the curve's full length; in front of them, what says "uncompressed".
-            ("EC", Some("P-256")) => {
-                let (x, y) = (exactly::<32>(jwk.x?)?, exactly::<32>(jwk.y?)?);
-                let point = [&[4], x.as_slice(), y.as_slice()].concat();
-                (
-                    Material::P256(public(&signature::ECDSA_P256_SHA256_FIXED, point)),
-                    "ES256",
-                )
-            }
-            ("OKP", Some("Ed25519")) => {
-                let point = exactly::<32>(jwk.x?)?.to_vec();
-                (
-                    Material::Ed25519(public(&signature::ED25519, point)),
-                    "EdDSA",
-                )
+    fn parse(jwk: &Jwk) -> Option<Key> {
+        let common = &jwk.common;
+        let usage = common.public_key_use.as_ref();
+        let operations = common.key_operations.as_ref();
+        let is_for_us = usage.is_none_or(|usage| *usage == PublicKeyUse::Signature)
+            && operations.is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        let key = DecodingKey::from_jwk(jwk).ok()?;
+        // A point of another length is none of its curve's (RFC 7518 §6.2.1, RFC 8037 §2).
+        let algorithms = match (&jwk.algorithm, key.try_get_as_bytes().map(<[u8]>::len)) {
+            (AlgorithmParameters::RSA(_), _) => AlgorithmFamily::Rsa.algorithms(),
+            (AlgorithmParameters::EllipticCurve(point), Ok(length)) => match (&point.curve, length)
+            {
+                (EllipticCurve::P256, 65) => &[Algorithm::ES256],
+                (EllipticCurve::P384, 97) => &[Algorithm::ES384],
+                _ => return None,
+            },
+            (AlgorithmParameters::OctetKeyPair(point), Ok(32))
+                if point.curve == EllipticCurve::Ed25519 =>
+            {
+                &[Algorithm::EdDSA]
             }
             _ => return None,
         };
-        let may_sign = jwk.alg.is_none_or(|alg| alg == algorithm);
-        (is_for_us && may_sign).then_some(Key {
-            id: jwk.kid,
-            material,
+        let algorithms = match common.key_algorithm {
+            None => algorithms.to_vec(),
+            Some(named) => {
+                let named = Algorithm::try_from(named).ok()?;
+                vec![*algorithms.iter().find(|one| **one == named)?]
+            }
+        };
+        is_for_us.then_some(Key {
+            id: common.key_id.clone(),
+            algorithms,
+            key,
         })
     }
-}
-
-fn public(
-    algorithm: &'static dyn VerificationAlgorithm,
-    point: Vec<u8>,
-) -> UnparsedPublicKey<Vec<u8>> {
-    UnparsedPublicKey::new(algorithm, point)
-}
-
-fn decode(text: String) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
-}
-
-/// A number without leading zeros, as ring wants it (and RFC 7518 §2 writes it).
-fn number(text: String) -> Option<Vec<u8>> {
-    let bytes = decode(text)?;
-    let first = bytes.iter().position(|byte| *byte != 0)?;
-    Some(bytes.get(first..)?.to_vec())
-}
-
-fn exactly<const N: usize>(text: String) -> Option<[u8; N]> {
-    decode(text)?.try_into().ok()
-}
-
-/// A key as it is published.
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    kid: Option<String>,
-    alg: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    #[serde(rename = "key_ops")]
-    operations: Option<Vec<String>>,
-    crv: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
 }
 
 /// Reads a JWK Set; keys that are of no use to us are left out, a set without any other is a mistake.
@@ -151,7 +90,7 @@ pub(crate) fn parse_set(json: &[u8]) -> Result<Vec<Key>, BadKeySet> {
     let keys: Vec<Key> = set
         .keys
         .into_iter()
-        .filter_map(|key| Key::parse(serde_json::from_value(key).ok()?))
+        .filter_map(|key| Key::parse(&serde_json::from_value(key).ok()?))
         .take(MAX_KEYS)
         .collect();
     if keys.is_empty() {
@@ -163,7 +102,7 @@ pub(crate) fn parse_set(json: &[u8]) -> Result<Vec<Key>, BadKeySet> {
 
 /// What was fetched is no set of keys that tokens can be checked with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no JWK Set with a key for RS256, ES256 or EdDSA")]
+#[error("no JWK Set with a key for RS…, PS…, ES256, ES384 or EdDSA signatures")]
 pub(crate) struct BadKeySet;
 
 /// Shared secrets, which can be replaced while they are in use.
@@ -193,6 +132,7 @@ impl SecretKeys {
 
 #[cfg(test)]
 mod tests {
+    use super::super::signatures;
     use super::*;
 
     /// The public key of RFC 8037 appendix A.2.
@@ -207,9 +147,11 @@ mod tests {
     #[test]
     fn the_tokens_of_the_rfcs_are_verified_with_their_keys() {
         let [ed25519, p256] = set(&[ED25519, P256]).unwrap().try_into().ok().unwrap();
+        signatures::install();
         let check = |key: &Key, token: &str| {
             let (signed, signature) = token.rsplit_once('.').unwrap();
-            key.has_signed(signed.as_bytes(), &decode(signature.to_owned()).unwrap())
+            let verify = jsonwebtoken::crypto::verify;
+            verify(signature, signed.as_bytes(), &key.key, key.algorithms[0]).unwrap()
         };
         // RFC 8037 appendix A.4.
         let eddsa = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
@@ -222,17 +164,24 @@ mod tests {
     #[test]
     fn a_key_is_of_one_algorithm_and_one_name() {
         let keys = set(&[ED25519, P256]).unwrap();
-        assert!(keys[0].may_be(Algorithm::EdDsa, Some("e")));
-        assert!(keys[0].may_be(Algorithm::EdDsa, None));
-        assert!(!keys[0].may_be(Algorithm::EdDsa, Some("other")));
-        for other in [Algorithm::Hs256, Algorithm::Rs256, Algorithm::Es256] {
+        assert!(keys[0].may_be(Algorithm::EdDSA, Some("e")));
+        assert!(keys[0].may_be(Algorithm::EdDSA, None));
+        assert!(!keys[0].may_be(Algorithm::EdDSA, Some("other")));
+        for other in [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256] {
             assert!(!keys[0].may_be(other, Some("e")), "{other:?}");
         }
         assert!(
-            keys[1].may_be(Algorithm::Es256, Some("whatever")),
+            keys[1].may_be(Algorithm::ES256, Some("whatever")),
             "it has no name"
         );
-        assert!(!Key::secret(b"k").may_be(Algorithm::Rs256, None));
+        for (bytes, most) in [(32, 1), (47, 1), (48, 2), (64, 3)] {
+            assert_eq!(
+                Key::secret(&vec![1; bytes]).algorithms.len(),
+                most,
+                "{bytes}"
+            );
+        }
+        assert!(!Key::secret(&[1; 64]).may_be(Algorithm::RS256, None));
     }
 
     #[test]
