@@ -5,8 +5,11 @@ _turnserver() {
   if [[ $word == = ]]; then word=; elif [[ $flag == = ]]; then flag=${COMP_WORDS[COMP_CWORD-2]}; fi
   COMPREPLY=()
   case $flag in
-    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--config-file|-c|--pidfile|--control-socket|--cert|--pkey|--key-copies|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--syslog-socket|--config-file|-c|--pidfile|--control-socket|--cert|--pkey|--key-copies|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --allocation-default-address-family|-A) COMPREPLY=($(compgen -W 'ipv4 ipv6 keep' -- "$word")); return ;;
+    --log-format) COMPREPLY=($(compgen -W '4.17 4.6 4.5 json' -- "$word")); return ;;
+    --log-privacy) COMPREPLY=($(compgen -W 'full truncated hashed none' -- "$word")); return ;;
+    --log-min-level) COMPREPLY=($(compgen -W 'debug info warning error' -- "$word")); return ;;
     --credential-expiry) COMPREPLY=($(compgen -W 'ignore refuse-refresh end-session' -- "$word")); return ;;
   esac
   [[ $word == -* ]] || return
@@ -82,10 +85,17 @@ _turnserver() {
     --http-allowed-origin=
     --log-file=
     --no-stdout-log
-    --simple-log
     --new-log-timestamp
+    --new-log-timestamp-format=
+    --log-format=
+    --log-privacy=
     --verbose
     --Verbose
+    --log-min-level=
+    --log-binding
+    --syslog
+    --syslog-facility=
+    --syslog-socket=
     --config-file=
     --no-config-file
     --help

@@ -15,7 +15,7 @@ use turn_io::Tuning;
 use turn_proto::{
     Access, Alternate, Alternates, Caps, ClientLists, Config, CredentialExpiry, DefaultFamily,
     Good, Guard, Holder, IpRange, Lifetimes, Limits, Multiplex, Nat64Prefix, PeerPolicy,
-    RelayAddresses, ReplyLimit, Shared,
+    RelayAddresses, ReplyLimit, Reported, Shared,
 };
 
 use crate::{addresses, discovery, inherited::Inherited};
@@ -293,6 +293,10 @@ fn config(
             .wire
             .software
             .then(|| format!("Turnpike {}", env!("CARGO_PKG_VERSION"))),
+        reported: Reported {
+            bindings: settings.logging.bindings,
+            peers: settings.logging.verbosity > settings::Verbosity::Normal,
+        },
     })
 }
 

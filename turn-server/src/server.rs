@@ -12,7 +12,7 @@ use turn_auth::{Credentials, NonceKey, Secret};
 use turn_io::{Listening, Stats, Workers};
 use turn_proto::{
     Access, Admin, Alternates, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits,
-    PeerPolicy, Relay, RelayAddresses, RelayChoice, Shared, Transport,
+    PeerPolicy, Relay, RelayAddresses, RelayChoice, Reported, Shared, Transport,
 };
 
 use crate::{
@@ -375,6 +375,7 @@ impl Builder {
             classic_stun: false,
             always_fingerprint: false,
             software: None,
+            reported: Reported::default(),
         };
         let shared = Shared::new(&[ip], self.ports.clone(), 0, 0);
         Ok(Plan {

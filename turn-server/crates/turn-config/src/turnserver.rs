@@ -22,14 +22,15 @@ use crate::variables::read_variables;
 const DEFAULT_FILE: &str = "turnserver.conf";
 
 /// What quickstart presumes where a flag says nothing else.
-const QUICKSTART: [(&str, &str); 3] = [
+const QUICKSTART: [(&str, &str); 4] = [
     ("user-quota", "100"),
+    ("log-privacy", "truncated"),
     ("allow-private-peers", "no"),
     ("no-tcp-relay", "yes"),
 ];
 
 /// What a file in TOML presumes: it was written for this server, and nobody relies on coturn's defaults there.
-const TOML: [(&str, &str); 1] = [("allow-private-peers", "no")];
+const TOML: [(&str, &str); 2] = [("allow-private-peers", "no"), ("log-privacy", "truncated")];
 
 /// Says what the command line asks for.
 pub enum Invocation {

@@ -58,6 +58,17 @@ pub struct Config {
     pub always_fingerprint: bool,
     /// What SOFTWARE says in success responses, if it is sent.
     pub software: Option<String>,
+    /// What is told to the log besides sessions.
+    pub reported: Reported,
+}
+
+/// What is told to the log besides sessions: one event for each request, which nobody needs who does not read it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// Answered Binding requests.
+    pub bindings: bool,
+    /// Peers that clients may talk to.
+    pub peers: bool,
 }
 
 impl fmt::Debug for Config {

@@ -70,7 +70,9 @@ mod types;
 
 pub use caps::{CapCounters, Capped, Caps, Good, Holder};
 pub use client_lists::ClientLists;
-pub use config::{Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresses, RelayChoice};
+pub use config::{
+    Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresses, RelayChoice, Reported,
+};
 pub use discovery::{DiscoveryAddress, NatDiscovery};
 pub use external::External;
 pub use guard::{CredentialExpiry, Guard};

@@ -213,7 +213,10 @@ impl Relay {
                 .collect::<String>()
                 .into_boxed_str()
         };
+        let session = self.find(path).and_then(|key| self.allocations.get(key));
+        let session = session.map(|allocation| allocation.session);
         self.act(Action::Event(Event::Refused {
+            session,
             path: *path,
             method: method_name(view.method()),
             code: reject.code(),

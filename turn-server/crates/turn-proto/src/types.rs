@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
-use crate::{Config, Member, Message, Parcel, PortClaim, Traffic};
+use crate::{Config, Member, Message, Parcel, PeerAddr, PortClaim, Traffic};
 
 /// Both clocks of one instant, read once per turn of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -361,6 +361,8 @@ pub enum Event {
     Refreshed {
         /// The session.
         session: SessionId,
+        /// The way to its client.
+        path: Path,
         /// Its user.
         user: Arc<str>,
         /// Its new lifetime.
@@ -399,8 +401,26 @@ pub enum Event {
         /// What it relayed.
         traffic: Traffic,
     },
+    /// A client may talk to a peer from now on, or goes on to.
+    Permitted {
+        /// The session.
+        session: SessionId,
+        /// Its user.
+        user: Arc<str>,
+        /// The peer, as it was named: a permission is for all of its ports.
+        peer: PeerAddr,
+        /// For how long.
+        lifetime: Duration,
+    },
+    /// A Binding request was answered.
+    Bound {
+        /// The way to the client.
+        path: Path,
+    },
     /// A request was refused.
     Refused {
+        /// The session of the client, if it has one.
+        session: Option<SessionId>,
         /// The way to the client.
         path: Path,
         /// The method's name.

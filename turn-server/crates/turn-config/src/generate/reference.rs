@@ -49,9 +49,12 @@ fn row(option: &OptionSpec) -> String {
     if let Kind::Choice(words) = option.kind {
         let _ = write!(meaning, " One of {}.", words.join(", "));
     }
-    if option.ours {
-        meaning.push_str(" *coturn does not have it.*");
-    }
+    meaning.push_str(match (option.ours, option.short) {
+        (false, _) => "",
+        // Every short flag is coturn's.
+        (true, Some(_)) => " *coturn has the short form only.*",
+        (true, None) => " *coturn does not have it.*",
+    });
     match option.status {
         Status::Works => {}
         Status::NoEffect(reason) => {

@@ -21,7 +21,6 @@ pub(super) static GROUP: Group = Group {
             .command_line_only(),
         flag("help", "Print this text and end.")
             .short('h')
-            .ours()
             .command_line_only(),
         flag("version", "Print the version number and end.").command_line_only(),
         option(

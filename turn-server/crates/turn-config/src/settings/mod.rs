@@ -26,7 +26,7 @@ pub use clients::Clients;
 pub use http::Http;
 pub use limits::{CredentialExpiry, Lifetimes, Quotas};
 pub use listening::{Listening, Stun};
-pub use logging::{LogTarget, Logging, Verbosity};
+pub use logging::{LogPrivacy, LogShape, LogTarget, Logging, MinLevel, Verbosity};
 pub use metrics::Metrics;
 pub use multiplex::Multiplex;
 pub use oauth::{OAuth, OAuthAlgorithm, OAuthKey};

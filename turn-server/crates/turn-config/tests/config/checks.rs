@@ -324,13 +324,31 @@ fn log_lines_always_go_somewhere() {
         (&LogTarget::Stdout, false)
     );
     assert_warns(&settings, &["no-stdout-log has no effect without log-file"]);
-    let settings = run(&["-n", "-z", "--log-file=syslog"]);
-    assert_eq!(settings.logging.target, LogTarget::Stdout);
-    assert_warns(&settings, &["log-file: syslog is not written yet"]);
+    for given in ["--log-file=syslog", "--syslog"] {
+        let settings = run(&["-n", "-z", given]);
+        let syslog = LogTarget::Syslog {
+            socket: "/dev/log".into(),
+            facility: 1,
+        };
+        assert_eq!(settings.logging.target, syslog, "{given}");
+    }
+    let settings = run(&["-n", "-z", "--syslog", "--log-file=/var/log/t.log"]);
+    assert_warns(&settings, &["log-file=/var/log/t.log has no effect"]);
+    let settings = run(&["-n", "-z", "--syslog-facility=LOG_MAIL"]);
+    assert_warns(&settings, &["syslog-facility has no effect without syslog"]);
     assert_eq!(
         run(&["-n", "-z", "--log-file=-"]).logging.target,
         LogTarget::Stdout
     );
+}
+
+#[test]
+fn a_facility_that_is_none_is_refused() {
+    let args = ["-n", "-z", "--syslog", "--syslog-facility=LOG_NONSENSE"];
+    let said = problems(parse(&args))[0].to_string();
+    for part in ["syslog-facility", "LOG_NONSENSE", "LOG_LOCAL0"] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
 }
 
 #[test]

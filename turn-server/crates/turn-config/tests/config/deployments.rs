@@ -114,7 +114,11 @@ fn synapse_sets_quotas_with_comments_and_two_external_addresses() {
         ),
         (7, 1)
     );
-    assert_warns(&settings, &["syslog has no effect yet"]);
+    let syslog = LogTarget::Syslog {
+        socket: "/dev/log".into(),
+        facility: 1,
+    };
+    assert_eq!(settings.logging.target, syslog);
     assert!(
         !lines(&settings.warnings)
             .concat()

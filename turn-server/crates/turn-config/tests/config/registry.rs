@@ -21,7 +21,7 @@ const COTURN: &str = "
     cert pkey pkey-pwd cipher-list CA-file dh-file dh566 dh1066 dh2066 ec-curve-name tlsv1 tlsv1_1 no-tlsv1_2 no-tlsv1
     no-tlsv1_1 no-sslv2 no-sslv3 raw-public-keys
     log-file no-stdout-log syslog syslog-facility simple-log log-min-level new-log-timestamp new-log-timestamp-format
-    verbose Verbose log-binding pidfile daemon proc-user proc-group relay-threads cpus drain-min-allocations version
+    verbose Verbose log-binding help pidfile daemon proc-user proc-group relay-threads cpus drain-min-allocations version
     fingerprint software-attribute no-software-attribute prod secret-ts-exp-time ne udp-relay-servers
     stun-backward-compatibility no-stun-backward-compatibility rfc3489-compatibility response-origin-only-with-rfc5780
     include-reason-string drop-invalid-packets drop-invalid-packets-log udp-recvmmsg udp-recvmmsg-log udp-sendmmsg-log
@@ -226,6 +226,9 @@ fn ours_are_the_documented_doors() {
             "http-api-key-file",
             "http-advertise",
             "http-allowed-origin",
+            "log-format",
+            "log-privacy",
+            "syslog-socket",
             "control-socket",
             "drain-timeout",
             "latency-budget",

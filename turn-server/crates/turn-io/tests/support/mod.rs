@@ -27,7 +27,7 @@ use turn_auth::{Credentials, NonceKey};
 use turn_io::{Backend, Config, StartError, Stats, Workers, start};
 use turn_proto::{
     Access, DefaultFamily, Event, Lifetimes, Limits, Multiplex, PeerPolicy, Relay, RelayAddresses,
-    RelayChoice, Shared, Transport,
+    RelayChoice, Reported, Shared, Transport,
 };
 
 pub(crate) const REALM: &str = "test.org";
@@ -251,6 +251,7 @@ pub(crate) fn rules(relays: Vec<IpAddr>) -> turn_proto::Config {
         classic_stun: false,
         always_fingerprint: false,
         software: None,
+        reported: Reported::default(),
     }
 }
 

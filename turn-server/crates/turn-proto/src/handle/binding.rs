@@ -4,7 +4,7 @@
 use turn_wire::{ChangeRequest, MessageView, Method, attr};
 
 use crate::{
-    Action, Now, Output, Path, Transport,
+    Action, Event, Now, Output, Path, Transport,
     auth::{Lookup, Requester, Unproven},
     discovery::{NatDiscovery, Origin},
     reject::Reject,
@@ -66,6 +66,9 @@ impl Relay {
         requester: Option<&Requester>,
     ) -> Output<'_> {
         self.stats.binding_responses += 1;
+        if self.config.reported.bindings {
+            self.act(Action::Event(Event::Bound { path: *path }));
+        }
         let elsewhere = detour.changed || detour.to_port.is_some();
         let Some((origin, _)) = detour.from.filter(|_| elsewhere) else {
             return Output::Reply(self.write_binding(path, view, detour, requester));

@@ -86,6 +86,8 @@ impl Relay {
         self.restrict_shared(key);
         self.note_shared(key, to, peer.ip(), b"");
         self.rearm(key);
+        let lifetime = self.config.lifetimes.channel;
+        self.tell_of_peer(key, peer, lifetime);
         Ok(Done::Success)
     }
 }

@@ -1,10 +1,12 @@
 //! CreatePermission (RFC 8656 §10): lets peers' addresses send to the client.
 
+use std::{sync::Arc, time::Duration};
+
 use turn_wire::Request;
 
 use crate::{
-    Good, Now, PeerIp, allocation::Permission, auth::Requester, peers::Standing, reject::Reject,
-    relay::Relay, respond::Done, slab::Key,
+    Action, Event, Good, Now, PeerAddr, PeerIp, allocation::Permission, auth::Requester,
+    peers::Standing, reject::Reject, relay::Relay, respond::Done, slab::Key,
 };
 
 impl Relay {
@@ -34,7 +36,9 @@ impl Relay {
         new.dedup();
         self.make_room(key, Good::Permissions, new.len())?;
         for reachable in peers {
+            let lifetime = self.config.lifetimes.permission;
             self.permit(now, key, reachable.peer.ip(), reachable.standing);
+            self.tell_of_peer(key, reachable.peer, lifetime);
         }
         self.rearm(key);
         Ok(Done::Success)
@@ -56,5 +60,22 @@ impl Relay {
             self.stats.permissions += 1;
             self.permit_shared(key, ip);
         }
+    }
+
+    /// Tells the log whom a client may talk to, if it is to know.
+    pub(crate) fn tell_of_peer(&mut self, key: Key, peer: PeerAddr, lifetime: Duration) {
+        if !self.config.reported.peers {
+            return;
+        }
+        let Some(allocation) = self.allocations.get(key) else {
+            return;
+        };
+        let (session, user) = (allocation.session, Arc::clone(&allocation.user));
+        self.act(Action::Event(Event::Permitted {
+            session,
+            user,
+            peer,
+            lifetime,
+        }));
     }
 }

@@ -68,6 +68,7 @@ impl Relay {
         }
         let refreshed = Event::Refreshed {
             session: allocation.session,
+            path: allocation.path,
             user: allocation.user.clone(),
             lifetime,
         };

@@ -18,7 +18,7 @@ use turn_auth::{Credentials, LongTermKey, NonceKey, Secret};
 use turn_proto::{
     Access, Action, BindFailure, Config, ConnectionId, DefaultFamily, Event, External, Guard,
     Lifetimes, Limits, LinkId, Now, Output, Passed, Path, PeerPolicy, Relay, RelayAddresses,
-    RelayChoice, RelayId, Reply, Shared, Transport,
+    RelayChoice, RelayId, Reply, Reported, Shared, Transport,
 };
 use turn_wire::{
     Class, HEADROOM, IntegrityKey, MessageView, Method, Packet, RequestBuilder, TAILROOM,
@@ -83,6 +83,7 @@ pub fn config() -> Config {
         classic_stun: false,
         always_fingerprint: false,
         software: None,
+        reported: Reported::default(),
     }
 }
 
