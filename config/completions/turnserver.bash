@@ -118,6 +118,7 @@ _turnserver() {
     --prometheus-path=
     --quickstart
     --check-config
+    --latency-budget=
     --unauth-reply-rate=
     --limit=
     --handshake-timeout=

@@ -235,6 +235,7 @@ fn start_workers(
         workers,
         socket_buffer: settings.listening.socket_buffer,
         backend: Backend::detect(),
+        latency_budget: settings.process.latency_budget,
         stream_patience: tuning.stream_patience,
         handshake_patience: tuning.handshake_patience,
         max_streams: descriptors::streams_per_worker(workers),

@@ -47,12 +47,14 @@ impl Wish {
         }
     }
 
-    /// Tells the buffers that were granted.
-    fn ask_for(self, socket: &Socket) -> usize {
+    fn ask_for(self, socket: &Socket) {
         if self.trains {
             let _ = udp_batch::take_trains(socket.as_fd());
         }
-        request_buffers(socket, self.buffer)
+        if self.buffer > 0 {
+            let _ = socket.set_recv_buffer_size(self.buffer);
+            let _ = socket.set_send_buffer_size(self.buffer);
+        }
     }
 }
 
@@ -64,9 +66,9 @@ pub(crate) fn bind_udp(address: SocketAddr, share: Share) -> io::Result<Socket> 
 /// Sets what a socket for clients' datagrams has to tell, and how much it holds.
 pub(crate) fn prepare_udp(socket: &Socket, address: SocketAddr, share: Share, wish: Wish) {
     set_ip_header(socket, address);
-    let granted = wish.ask_for(socket);
+    wish.ask_for(socket);
     if share != Share::Joining {
-        warn_about_buffers(address, wish.buffer, granted);
+        warn_about_buffers(address, wish.buffer, granted_buffers(socket));
     }
 }
 
@@ -84,7 +86,7 @@ pub(crate) fn bind_relay(local: SocketAddr, wish: Wish) -> io::Result<Socket> {
     // Without them, clients are not told about unreachable peers (RFC 8656 §11.5), and nothing else is lost.
     let _ = udp_batch::tell_icmp_errors(socket.as_fd(), version(local));
     // The listening sockets have told about a kernel that grants less.
-    let _ = wish.ask_for(&socket);
+    wish.ask_for(&socket);
     Ok(socket)
 }
 
@@ -130,8 +132,11 @@ fn bind_shared(
     protocol: Protocol,
     share: Share,
 ) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
-    socket.set_nonblocking(true)?;
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, never_blocking(kind), Some(protocol))?;
+    if !cfg!(target_os = "linux") {
+        socket.set_nonblocking(true)?;
+    }
     if address.is_ipv6() {
         // IPv4 has sockets of its own; a v4-mapped address would be a second name for the same peer.
         socket.set_only_v6(true)?;
@@ -150,12 +155,16 @@ fn bind_shared(
     Ok(socket)
 }
 
-/// Asks for buffers and tells what both got at least.
-fn request_buffers(socket: &Socket, bytes: usize) -> usize {
-    if bytes > 0 {
-        let _ = socket.set_recv_buffer_size(bytes);
-        let _ = socket.set_send_buffer_size(bytes);
-    }
+/// Linux says it with the socket: two calls less for each allocation.
+fn never_blocking(kind: Type) -> Type {
+    #[cfg(target_os = "linux")]
+    return kind.nonblocking();
+    #[cfg(not(target_os = "linux"))]
+    return kind;
+}
+
+/// The smaller one of the two buffers.
+fn granted_buffers(socket: &Socket) -> usize {
     let granted = socket
         .recv_buffer_size()
         .unwrap_or(0)

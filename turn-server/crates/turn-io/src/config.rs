@@ -63,6 +63,8 @@ pub struct Config {
     pub socket_buffer: usize,
     /// Which system calls move datagrams.
     pub backend: Backend,
+    /// How long a packet may wait for others to be served with; without it, none ever does. Up to 20 ms.
+    pub latency_budget: Option<Duration>,
     /// TCP connections that one worker holds at most; more are closed as they come.
     pub max_streams: usize,
     /// DTLS associations that one worker holds at most; more are not begun.
@@ -110,6 +112,7 @@ impl Default for Config {
             workers: 1,
             socket_buffer: 2 << 20,
             backend: Backend::detect(),
+            latency_budget: None,
             max_streams: 65_536,
             // With 10 KiB each, 160 MiB.
             max_associations: 16_384,

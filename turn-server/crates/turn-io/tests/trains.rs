@@ -7,6 +7,7 @@ mod support;
 use std::{
     net::{SocketAddr, UdpSocket},
     os::fd::AsFd,
+    time::Duration,
 };
 
 use socket2::SockRef;
@@ -226,4 +227,33 @@ fn bursts_of_equal_datagrams_leave_in_few_calls() {
     let received = after.receive_calls - before.receive_calls;
     assert!(received <= 2, "{received} calls for one train");
     assert_eq!(after.send_calls - before.send_calls, 1);
+}
+
+#[test]
+fn with_a_budget_packets_gather_in_few_turns_and_none_is_lost() {
+    let mut config = Setup::default().config;
+    config.latency_budget = Some(Duration::from_millis(20));
+    let server = Server::with(Setup {
+        config,
+        ..Setup::default()
+    });
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let (peer, peer_address) = peer(LOOPBACKS[0]);
+        let _ = SockRef::from(&peer).set_recv_buffer_size(1 << 20);
+        let mut client = server.client(transport, LOOPBACKS[0]);
+        client.allocate();
+        client.bind_channel(CHANNEL, peer_address);
+        let before = server.workers.stats().io.turns;
+        for number in 0..=255 {
+            client.send_channel(CHANNEL, &[number; 160]);
+        }
+        for number in 0..=255 {
+            assert!(receive(&peer).0 == [number; 160]);
+        }
+        let turns = server.workers.stats().io.turns - before;
+        assert!(
+            turns < 128,
+            "{turns} turns for 256 packets over {transport}"
+        );
+    }
 }

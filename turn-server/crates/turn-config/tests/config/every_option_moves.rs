@@ -375,6 +375,11 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "drain_min_allocations: 3",
     ),
     (
+        "latency-budget",
+        &["--latency-budget=500us"],
+        "latency_budget: Some(500µs)",
+    ),
+    (
         "drain-timeout",
         &["--drain-timeout=60"],
         "drain_timeout: Some(60s)",

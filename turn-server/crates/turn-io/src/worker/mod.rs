@@ -10,16 +10,18 @@ mod flush;
 mod guests;
 mod moving;
 mod passing;
+mod resting;
 mod sockets;
 mod streams;
 
 use std::{
     collections::VecDeque,
-    io,
+    io, mem,
     sync::{
         Arc,
         mpsc::{Receiver, Sender, SyncSender},
     },
+    thread,
     time::Duration,
 };
 
@@ -32,7 +34,7 @@ use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
 pub(crate) use self::sockets::Acceptor;
-use self::{data::Leaving, moving::Returned, sockets::Sockets};
+use self::{data::Leaving, moving::Returned, resting::Resting, sockets::Sockets};
 use crate::{
     Config, Counters, DEPTHS, Dtls, GuestHook, Stats, TURN_TIMES, Tls, Tuning,
     bind::Wish,
@@ -126,6 +128,8 @@ pub(crate) struct Worker {
     clock: Clock,
     /// Read once per turn.
     now: Now,
+    /// When packets are left to gather.
+    resting: Resting,
     poll: Poll,
     commands: Receiver<Command>,
     events: Option<SyncSender<Event>>,
@@ -180,6 +184,7 @@ impl Worker {
             mailboxes: parts.mailboxes,
             clock: parts.clock,
             now: parts.clock.read(),
+            resting: Resting::new(config.latency_budget),
             poll: parts.poll,
             commands: parts.commands,
             events: config.events.clone(),
@@ -216,15 +221,20 @@ impl Worker {
         let mut events = Events::with_capacity(EVENTS);
         while !self.stopping {
             self.wait(&mut events)?;
-            self.now = self.clock.read();
+            let last_turn = mem::replace(&mut self.now, self.clock.read());
             self.sockets.counters.turns += 1;
             self.serve_timers();
             for event in &events {
                 self.note(event);
             }
-            self.serve_ready();
+            let packets = self.serve_ready();
             self.finish_turn();
             self.measure_turn();
+            let since = self.now.mono.saturating_sub(last_turn.mono);
+            let more = self.sockets.ready_count() > 0;
+            if let Some(rest) = self.resting.after_turn(packets, since, more) {
+                thread::sleep(rest);
+            }
         }
         Ok(())
     }
@@ -304,8 +314,8 @@ impl Worker {
         }
     }
 
-    /// Serves ready sources until all had their turn, or this one has lasted long enough.
-    fn serve_ready(&mut self) {
+    /// Serves ready sources until all had their turn, or this one has lasted long enough; tells how many packets that were.
+    fn serve_ready(&mut self) -> usize {
         let mut packets = 0;
         for _ in 0..self.sockets.ready_count() {
             let Some(source) = self.sockets.next_ready() else {
@@ -330,6 +340,7 @@ impl Worker {
                 break;
             }
         }
+        packets
     }
 
     fn serve_commands(&mut self) {
