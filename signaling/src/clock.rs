@@ -28,6 +28,21 @@ impl Clock {
     }
 }
 
+/// The runtime's time now.
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the one place")]
+pub(crate) fn unix_millis() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
 /// Seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the one place")]
 pub(crate) fn unix_time() -> u64 {

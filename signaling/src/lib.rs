@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod adapters;
+pub mod calllog;
 mod chance;
 mod clock;
 mod doors;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use axum::Router;
 use ice_api::ApiState;
 
+pub use calllog::http::HistoryKeys;
 pub use doors::{Doors, PeerJsDoor};
 pub use gate::Gate;
 pub use ice::{Asker, IceFuture, IceSource, IceUnavailable};
@@ -34,6 +36,7 @@ pub use identity::{CallOut, Expected, Freshness, Identification, KeySource, Secr
 pub use web::{BadWebUrl, WebUrl};
 
 use adapters::socketio::engine::Engines;
+use calllog::CallLog;
 use hub::{Census, Limits};
 use switchboard::Switchboard;
 
@@ -49,6 +52,10 @@ pub struct Config {
     pub ice: Arc<dyn IceSource>,
     /// Which protocols are spoken.
     pub doors: Doors,
+    /// Where calls are recorded, if anywhere.
+    pub call_log: Option<CallLog>,
+    /// Who may ask for everybody's calls.
+    pub history_keys: HistoryKeys,
     /// Served at `/v1/ice` and `/?service=turn`, if there is one.
     pub api: Option<ApiState>,
 }
@@ -66,6 +73,7 @@ pub(crate) struct Shared {
     api: Option<ApiState>,
     doors: Doors,
     engines: Engines,
+    history_keys: HistoryKeys,
 }
 
 impl Signaling {
@@ -76,17 +84,20 @@ impl Signaling {
             gate,
             identification,
             ice,
+            call_log,
+            history_keys,
             api,
             doors,
         } = config;
         Signaling(Arc::new(Shared {
-            board: Switchboard::start(limits),
+            board: Switchboard::start(limits, call_log),
             gate,
             identification,
             ice,
             api,
             doors,
             engines: Engines::default(),
+            history_keys,
         }))
     }
 

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use crate::adapters::{peerjs, socketio};
 use crate::identity::{SUBPROTOCOL, token_in};
 use crate::session::{Profile, Visitor, Wire};
-use crate::{Shared, pages, session};
+use crate::{Shared, calllog, pages, session};
 
 /// What one connection may read ahead: the default of 128 KiB is most of the memory of an idle connection.
 const READ_BUFFER: usize = 4_096;
@@ -43,6 +43,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         routes = routes.merge(socketio::http::routes());
     }
     routes
+        .merge(calllog::http::routes())
         .route("/call", get(page))
         .route("/send", get(page))
         .route("/receive", get(page))

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep_until;
 
+use crate::calllog::CallLog;
 use crate::clock::Clock;
 use crate::hub::{
     Census, CloseReason, Command, ConnectionId, Departure, Event, Hub, Identity, Limits, Outbound,
@@ -37,15 +38,17 @@ struct State {
     hub: Hub,
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
     alarm: Option<Duration>,
+    call_log: Option<CallLog>,
 }
 
 impl Switchboard {
     /// Starts an empty one, and the task that wakes it. Must be called inside a tokio runtime.
-    pub(crate) fn start(limits: Limits) -> Switchboard {
+    pub(crate) fn start(limits: Limits, call_log: Option<CallLog>) -> Switchboard {
         let state = State {
             hub: Hub::new(limits),
             outboxes: HashMap::new(),
             alarm: None,
+            call_log,
         };
         let inner = Arc::new(Inner {
             state: Mutex::new(state),
@@ -102,6 +105,12 @@ impl Switchboard {
     /// The ids of the peers that are there, `most` of them.
     pub(crate) fn peer_ids(&self, most: usize) -> Vec<PeerId> {
         self.0.lock().hub.peer_ids(most)
+    }
+
+    /// Where calls are recorded, if they are kept.
+    pub(crate) fn call_log(&self) -> Option<CallLog> {
+        let state = self.0.lock();
+        state.call_log.clone().filter(CallLog::keeps)
     }
 
     /// Counts what the hub holds.
@@ -163,6 +172,11 @@ impl State {
                 .into_iter()
                 .flat_map(|id| self.hub.disconnect(now, id, Departure::Lost))
                 .collect();
+        }
+        for report in self.hub.take_reports() {
+            if let Some(log) = &self.call_log {
+                log.record(now, report);
+            }
         }
     }
 }

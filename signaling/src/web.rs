@@ -170,7 +170,7 @@ async fn converse(
 }
 
 /// What HTTPS is spoken with: the authorities that the system trusts (or `SSL_CERT_FILE`), read once.
-fn tls() -> anyhow::Result<Arc<ClientConfig>> {
+pub(crate) fn tls() -> anyhow::Result<Arc<ClientConfig>> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     if let Some(config) = CONFIG.get() {
         return Ok(Arc::clone(config));

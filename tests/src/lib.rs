@@ -16,6 +16,7 @@ pub mod line;
 pub mod nat;
 pub mod natdiscovery;
 pub mod netns;
+pub mod postgres;
 pub mod process;
 pub mod server;
 pub mod strangers;

@@ -169,6 +169,14 @@ pub fn turnctl_command() -> Result<Command> {
     Ok(Command::new(program("TURNCTL", "turnctl")?))
 }
 
+/// Prepares the signaling program without arguments; `SIGNALING=/path` takes another binary.
+///
+/// # Errors
+/// When the program is missing.
+pub fn signaling_command() -> Result<Command> {
+    Ok(Command::new(program("SIGNALING", "signaling")?))
+}
+
 /// Finds a port that is free for UDP and TCP on `address` right now.
 ///
 /// # Errors

@@ -199,6 +199,8 @@ fn http_routes(
         limits: signaling::hub::Limits::default(),
         gate: Gate::new(origins).with_join_key(Secret::new(made.token)),
         identification: signaling::Identification::Anonymous,
+        call_log: None,
+        history_keys: signaling::HistoryKeys::default(),
         ice: Arc::<Issuer>::clone(&api.issuer),
         doors: signaling::Doors::default(),
         api: Some(api.state.clone()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::call_pair::Pair;
+use super::report::Memory;
 use super::{CallId, CallType, ConnectionId, Hub, UserId};
 
 /// A call and its members: the caller and everybody invited.
@@ -17,6 +18,7 @@ pub(super) struct Call {
     pub(super) parties: Vec<Party>,
     pub(super) pairs: Vec<Pair>,
     pub(super) created_at: Duration,
+    pub(super) memory: Memory,
 }
 
 /// A member of a call.
@@ -59,6 +61,7 @@ impl Call {
             parties: vec![caller],
             pairs: Vec::new(),
             created_at: now,
+            memory: Memory::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::call::{Call, Party, PartyState};
+use super::report::Answer;
 use super::{
     CallId, CallType, ConnectionId, Deadline, EndReason, Event, Hub, Outbound, Refusal, UserId,
 };
@@ -48,7 +49,12 @@ impl Hub {
                     rung.push(recipient.clone())
                 }
                 Ok(_) => {}
-                Err(refusal) => out.push((from, Event::Refused(refusal))),
+                Err(refusal) => {
+                    if let Some(call) = self.calls.get_mut(&id) {
+                        call.memory.note(recipient, Answer::Absent);
+                    }
+                    out.push((from, Event::Refused(refusal)));
+                }
             }
         }
         let Some(call) = self.calls.get_mut(&id) else {
@@ -137,6 +143,7 @@ impl Hub {
         }
         call.parties
             .push(Party::new(recipient, PartyState::Invited));
+        call.memory.note(recipient, Answer::Missed);
         if let Some(entry) = self.users.get_mut(recipient) {
             entry.calls.insert(id.clone());
         }
@@ -252,6 +259,9 @@ impl Hub {
         } else {
             party.state
         };
+        if was_ringing {
+            call.memory.accepted(user, now);
+        }
         if !call.any(PartyState::Invited) {
             self.timers.cancel(&Deadline::Ring(id.clone()));
         }
@@ -324,6 +334,9 @@ impl Hub {
         if state == PartyState::Caller {
             return;
         }
+        if state == PartyState::Invited {
+            call.memory.note(user, Answer::Rejected);
+        }
         let initiator = call.initiator.clone();
         self.tell_party(
             id,
@@ -386,6 +399,10 @@ impl Hub {
         except: Option<ConnectionId>,
         out: &mut Outbound,
     ) {
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        call.memory.ended(by, reason);
         let Some(call) = self.calls.get(id) else {
             return;
         };
@@ -417,6 +434,7 @@ impl Hub {
             self.cancel_waits(id, user);
             self.forget_if_idle(user);
         }
+        self.report(id, call);
     }
 
     /// The call waits for nothing of this member any more.

@@ -16,6 +16,7 @@ mod pace;
 mod peers;
 mod presence;
 mod refusal;
+mod report;
 mod rooms;
 mod timers;
 
@@ -38,6 +39,7 @@ pub use names::{
 pub use pace::Pace;
 pub use peers::{PeerKind, PeerMessage};
 pub use refusal::Refusal;
+pub use report::{Answer, CallReport, Outcome, Recipient};
 
 use call::Call;
 use peers::Peers;
@@ -94,6 +96,7 @@ pub struct Hub {
     presence: Presence,
     peers: Peers,
     timers: Timers<Deadline>,
+    reports: Vec<CallReport>,
 }
 
 struct Connection {
@@ -143,6 +146,7 @@ impl Hub {
             presence: Presence::default(),
             peers: Peers::default(),
             timers: Timers::new(),
+            reports: Vec::new(),
         }
     }
 

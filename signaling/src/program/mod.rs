@@ -5,6 +5,7 @@
 mod endpoint;
 mod identity;
 mod options;
+mod records;
 mod serve;
 mod settings;
 
@@ -23,6 +24,7 @@ use turn_config::{Environment, Severity};
 pub use endpoint::Endpoint;
 pub use identity::IdentitySettings;
 pub use options::SIGNALING;
+pub use records::{RecordSettings, StoreSettings};
 pub use settings::{IceSettings, Invocation, Settings, parse};
 
 /// Does what the arguments (without the program's name) ask for. Exit codes: 0 end, 1 cannot start, 2 usage, 3 failed

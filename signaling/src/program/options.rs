@@ -10,7 +10,7 @@ pub static SIGNALING: Registry = Registry {
     program: "signaling",
     about: "Brings WebRTC clients together: rooms, calls and presence over WebSockets.",
     synopsis: "signaling [-c FILE] [FLAGS]",
-    groups: &[&SERVICE, &PROTOCOLS, &ICE, &PROCESS],
+    groups: &[&SERVICE, &PROTOCOLS, &ICE, &CALL_LOG, &PROCESS],
 };
 
 static SERVICE: Group = Group {
@@ -161,6 +161,55 @@ static ICE: Group = Group {
             "File with the API key for that endpoint.",
         )
         .example("/etc/signaling/api-key"),
+    ],
+};
+
+static CALL_LOG: Group = Group {
+    title: "Call log",
+    options: &[
+        option(
+            "call-log",
+            Kind::Path,
+            "File (SQLite) in which calls that are over are kept; made if there is none.",
+        )
+        .unset("no calls are kept")
+        .example("/var/lib/signaling/calls.sqlite"),
+        option(
+            "call-log-postgres-file",
+            Kind::Path,
+            "File with the connection string of a PostgreSQL database, in which they are kept instead.",
+        )
+        .unset("none")
+        .example("/etc/signaling/postgres"),
+        number(
+            "call-log-days",
+            1,
+            36_500,
+            "days",
+            "How long calls are kept.",
+        )
+        .default("30")
+        .example("30"),
+        option(
+            "call-log-key-file",
+            Kind::Path,
+            "File with the keys that may read and erase the history at /v1/calls, one per line.",
+        )
+        .unset("users only, their own")
+        .example("/etc/signaling/history-key"),
+        option(
+            "webhook-url",
+            Kind::Text,
+            "The service that is told of each call that is over.",
+        )
+        .unset("none")
+        .example("https://app.example.org/calls"),
+        option(
+            "webhook-secret-file",
+            Kind::Path,
+            "File with the secrets that this is signed with (Standard Webhooks), one per line.",
+        )
+        .example("/etc/signaling/webhook-secret"),
     ],
 };
 

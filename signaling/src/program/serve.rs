@@ -22,9 +22,10 @@ use turn_auth::Secret;
 
 use super::endpoint::Endpoint;
 use super::identity::Identity;
+use super::records::call_log;
 use super::settings::{IceSettings, Settings};
 use crate::hub::Limits;
-use crate::{Config, Gate, IceSource, Signaling, server};
+use crate::{Config, Gate, HistoryKeys, IceSource, Signaling, server};
 
 /// How long connections may take to end once they are told to.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -42,6 +43,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         room_size,
         doors,
         ice,
+        mut records,
         ..
     } = settings;
     let cannot_start = |error| Failure(1, error);
@@ -62,6 +64,8 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         gate = gate.with_join_key(key);
     }
     let identity = Identity::new(identity);
+    let history_keys = HistoryKeys::new(std::mem::take(&mut records.keys));
+    let call_log = call_log(records).map_err(cannot_start)?;
     let limits = Limits {
         members: room_size,
         ..Limits::default()
@@ -71,12 +75,16 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         gate,
         identification: identity.identification.clone(),
         ice: source,
+        call_log: call_log.clone(),
+        history_keys,
         api,
         doors,
     });
-    serve(listeners, &signaling, &identity, &mut told)
-        .await
-        .map_err(|error| Failure(3, error))
+    let served = serve(listeners, &signaling, &identity, &mut told).await;
+    if let Some(call_log) = call_log {
+        call_log.close(STOP_LIMIT).await;
+    }
+    served.map_err(|error| Failure(3, error))
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -14,6 +14,7 @@ use turn_config::{
 
 use super::identity::IdentitySettings;
 use super::options::SIGNALING;
+use super::records::RecordSettings;
 use crate::{Doors, PeerJsDoor, WebUrl};
 
 /// What the command line asks for.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub doors: Doors,
     /// Where ICE servers come from.
     pub ice: IceSettings,
+    /// Where calls are recorded.
+    pub records: RecordSettings,
     /// Whether connections are logged.
     pub verbose: bool,
     /// What the operator should know.
@@ -140,6 +143,7 @@ impl Reader<'_> {
                 .unwrap_or(6),
             doors: self.doors(),
             ice: self.ice(),
+            records: self.records(),
             verbose: self.values.flag("verbose"),
             warnings: Vec::new(),
         }
@@ -301,6 +305,7 @@ pub(super) fn lines_of(bytes: &[u8]) -> Vec<String> {
 mod tests {
     use std::io;
 
+    use super::super::records::StoreSettings;
     use super::*;
 
     /// Parses with files that hold their own names, but `empty`, which is, and `missing`, which is not there.
@@ -454,6 +459,37 @@ mod tests {
     }
 
     #[test]
+    fn the_call_log_is_read() {
+        let records = settings(&[
+            "--call-log=calls.sqlite",
+            "--call-log-days=7",
+            "--call-log-key-file=key",
+            "--webhook-url=https://h/calls",
+            "--webhook-secret-file=secret",
+        ])
+        .records;
+        assert!(
+            matches!(records.store, Some(StoreSettings::Sqlite(file)) if file == Path::new("calls.sqlite"))
+        );
+        assert_eq!(
+            (records.retention.as_secs(), records.keys.len()),
+            (604_800, 2)
+        );
+        let (url, secrets) = records.webhook.unwrap();
+        assert_eq!(
+            (url.to_string().as_str(), secrets.len()),
+            ("https://h:443/calls", 2)
+        );
+        let records = settings(&["--call-log-postgres-file=postgres"]).records;
+        let Some(StoreSettings::Postgres(server)) = records.store else {
+            panic!("no server")
+        };
+        assert_eq!(server.expose(), "postgres");
+        let records = settings(&[]).records;
+        assert!(records.store.is_none() && records.webhook.is_none());
+    }
+
+    #[test]
     fn an_endpoint_is_read_with_its_key() {
         let settings = settings(&[
             "--ice-endpoint=http://127.0.0.1:8081/v1/ice",
@@ -525,6 +561,12 @@ mod tests {
                 "not http[s]://HOST[:PORT]/PATH",
             ),
             (&["--join-key-file=missing"], "cannot be read"),
+            (
+                &["--call-log=f", "--call-log-postgres-file=p"],
+                "Remove one of the two",
+            ),
+            (&["--call-log-key-file=key"], "Write --call-log=FILE"),
+            (&["--webhook-url=https://h/"], "--webhook-secret-file=FILE"),
             (&["--peerjs-path=/web"], "Choose another path"),
             (&["--peerjs-path=/{x}"], "begins with a slash"),
             (&["--peerjs-key=a/b"], "client's option `key`"),

@@ -16,7 +16,7 @@ use futures_util::{SinkExt, StreamExt};
 use ice_api::{Admission, ApiState, Endpoint, Issuer, Origins};
 use serde_json::{Value, json};
 use signaling::hub::Limits;
-use signaling::{Config, Doors, Gate, Identification, Signaling};
+use signaling::{Config, Doors, Gate, HistoryKeys, Identification, Signaling};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -49,6 +49,8 @@ pub fn config() -> Config {
         gate: Gate::default(),
         identification: Identification::default(),
         ice: issuer(),
+        call_log: None,
+        history_keys: HistoryKeys::default(),
         doors: Doors::default(),
         api: None,
     }

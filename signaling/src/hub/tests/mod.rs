@@ -3,6 +3,7 @@
 mod calls;
 mod peers;
 mod presence;
+mod reports;
 mod resume;
 mod rooms;
 mod sequences;

@@ -1,0 +1,285 @@
+//! The call log in PostgreSQL, as the older call service has it.
+//!
+//! In: its schema and statements, and the one connection: made when it is needed, and again after it broke.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Mutex;
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, Error, Row};
+use tokio_rustls::TlsConnector;
+use tracing::debug;
+use turn_auth::Secret;
+
+use super::{Called, Entry, Query, StoreError};
+use crate::web;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS calls (
+        id TEXT PRIMARY KEY, call_id TEXT NOT NULL, initiator_id TEXT, call_type TEXT, started_at BIGINT NOT NULL,
+        answered_at BIGINT, ended_at BIGINT NOT NULL, outcome TEXT NOT NULL, ended_by TEXT
+    );
+    CREATE TABLE IF NOT EXISTS call_recipients (
+        call TEXT NOT NULL REFERENCES calls (id) ON DELETE CASCADE, position INTEGER NOT NULL, user_id TEXT NOT NULL,
+        answer TEXT NOT NULL, PRIMARY KEY (call, position)
+    );
+    CREATE INDEX IF NOT EXISTS calls_ended_at ON calls (ended_at);
+    CREATE INDEX IF NOT EXISTS calls_initiator_id ON calls (initiator_id, ended_at);
+    CREATE INDEX IF NOT EXISTS calls_ended_by ON calls (ended_by);
+    CREATE INDEX IF NOT EXISTS call_recipients_user_id ON call_recipients (user_id);";
+
+/// Any number of processes may find no tables at once: they make them one after the other.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7402871)";
+
+/// A database with calls.
+pub struct PostgresLog {
+    config: Config,
+    client: Mutex<Option<Client>>,
+}
+
+impl PostgresLog {
+    /// Reads a connection string (`postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=require`, or its KEY=VALUE form). Nobody is
+    /// connected to before there is something to write.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn new(connection: &Secret<String>) -> Result<PostgresLog, StoreError> {
+        let mut config: Config = connection.expose().parse()?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(super::QUESTION);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("signaling");
+        }
+        Ok(PostgresLog {
+            config,
+            client: Mutex::new(None),
+        })
+    }
+
+    /// Asks with the connection that there is, or a new one; one that broke is not kept.
+    async fn with<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Client) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
+        let mut kept = self.client.lock().await;
+        let mut client = match kept.take().filter(|client| !client.is_closed()) {
+            Some(client) => client,
+            None => self.connect().await?,
+        };
+        let done = work(&mut client).await;
+        // Whoever stops waiting in the middle leaves no connection behind in the middle of something.
+        if !client.is_closed() {
+            *kept = Some(client);
+        }
+        Ok(done?)
+    }
+
+    async fn connect(&self) -> Result<Client, Error> {
+        let (mut client, connection) = self.config.connect(Tls).await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                debug!(%error, "the connection to PostgreSQL ended");
+            }
+        });
+        let transaction = client.transaction().await?;
+        transaction.batch_execute(LOCK).await?;
+        transaction.batch_execute(SCHEMA).await?;
+        transaction.commit().await?;
+        Ok(client)
+    }
+
+    pub(super) async fn insert(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        self.with(async |client| {
+            let transaction = client.transaction().await?;
+            let call = transaction
+                .prepare("INSERT INTO calls VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING")
+                .await?;
+            let recipient = transaction
+                .prepare("INSERT INTO call_recipients VALUES ($1, $2, $3, $4)")
+                .await?;
+            for entry in entries {
+                let new = transaction
+                    .execute(
+                        &call,
+                        &[
+                            &entry.id,
+                            &entry.call_id,
+                            &entry.initiator_id,
+                            &entry.call_type,
+                            &entry.started_at,
+                            &entry.answered_at,
+                            &entry.ended_at,
+                            &entry.outcome,
+                            &entry.ended_by,
+                        ],
+                    )
+                    .await?;
+                let recipients = if new == 0 { &[] } else { entry.recipients.as_slice() };
+                for (position, called) in (0_i32..).zip(recipients) {
+                    let values = (&entry.id, position, &called.user_id, &called.answer);
+                    transaction
+                        .execute(&recipient, &[values.0, &values.1, values.2, values.3])
+                        .await?;
+                }
+            }
+            transaction.commit().await
+        })
+        .await
+    }
+
+    pub(super) async fn history(&self, query: Query) -> Result<Vec<Entry>, StoreError> {
+        self.with(async |client| {
+            let limit = i64::from(query.limit);
+            let rows = client
+                .query(
+                    "SELECT id, call_id, initiator_id, call_type, started_at, answered_at, ended_at, outcome, ended_by
+                     FROM calls WHERE ($1::bigint IS NULL OR ended_at < $1) AND ($2::text IS NULL OR initiator_id = $2 OR id IN
+                     (SELECT call FROM call_recipients WHERE user_id = $2)) ORDER BY ended_at DESC, id LIMIT $3",
+                    &[&query.before, &query.user, &limit],
+                )
+                .await?;
+            let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+            for entry in &mut entries {
+                let called = "SELECT user_id, answer FROM call_recipients WHERE call = $1 ORDER BY position";
+                for row in client.query(called, &[&entry.id]).await? {
+                    let (user_id, answer) = (row.try_get(0)?, row.try_get(1)?);
+                    entry.recipients.push(Called { user_id, answer });
+                }
+            }
+            Ok(entries)
+        })
+        .await
+    }
+
+    pub(super) async fn erase(&self, user: String) -> Result<u64, StoreError> {
+        self.with(async |client| {
+            let transaction = client.transaction().await?;
+            let found = transaction
+                .query_one(
+                    "SELECT count(*) FROM calls WHERE initiator_id = $1 OR ended_by = $1 OR id IN
+                     (SELECT call FROM call_recipients WHERE user_id = $1)",
+                    &[&user],
+                )
+                .await?;
+            for statement in [
+                "DELETE FROM call_recipients WHERE user_id = $1",
+                "UPDATE calls SET initiator_id = NULL WHERE initiator_id = $1",
+                "UPDATE calls SET ended_by = NULL WHERE ended_by = $1",
+            ] {
+                transaction.execute(statement, &[&user]).await?;
+            }
+            transaction
+                .execute(
+                    "DELETE FROM calls WHERE initiator_id IS NULL AND id NOT IN (SELECT call FROM call_recipients)",
+                    &[],
+                )
+                .await?;
+            transaction.commit().await?;
+            Ok(u64::try_from(found.try_get::<_, i64>(0)?).unwrap_or(0))
+        })
+        .await
+    }
+
+    pub(super) async fn expire(&self, before: i64) -> Result<u64, StoreError> {
+        self.with(async |client| {
+            let statement = "DELETE FROM calls WHERE ended_at < $1";
+            client.execute(statement, &[&before]).await
+        })
+        .await
+    }
+}
+
+fn entry(row: &Row) -> Result<Entry, Error> {
+    Ok(Entry {
+        id: row.try_get(0)?,
+        call_id: row.try_get(1)?,
+        initiator_id: row.try_get(2)?,
+        call_type: row.try_get(3)?,
+        started_at: row.try_get(4)?,
+        answered_at: row.try_get(5)?,
+        ended_at: row.try_get(6)?,
+        outcome: row.try_get(7)?,
+        ended_by: row.try_get(8)?,
+        recipients: Vec::new(),
+    })
+}
+
+/// What is behind an error of the client library.
+pub(super) fn cause_of(error: &Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    cause.unwrap_or_default()
+}
+
+/// TLS to the database with the authorities that the system trusts; whether it is spoken is `sslmode`'s to say.
+#[derive(Clone)]
+struct Tls;
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> MakeTlsConnect<S> for Tls {
+    type Stream = TlsStream<S>;
+    type TlsConnect = Connect;
+    type Error = io::Error;
+
+    fn make_tls_connect(&mut self, domain: &str) -> io::Result<Connect> {
+        Ok(Connect(domain.to_owned()))
+    }
+}
+
+struct Connect(String);
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> TlsConnect<S> for Connect {
+    type Stream = TlsStream<S>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TlsStream<S>>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move {
+            let config = web::tls().map_err(io::Error::other)?;
+            let name = ServerName::try_from(self.0).map_err(io::Error::other)?;
+            let stream = TlsConnector::from(config).connect(name, stream).await?;
+            Ok(TlsStream(Box::new(stream)))
+        })
+    }
+}
+
+struct TlsStream<S>(Box<tokio_rustls::client::TlsStream<S>>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> tokio_postgres::tls::TlsStream for TlsStream<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,104 @@
+//! Where calls are recorded, as the operator wants it: from options to a call log at work.
+//!
+//! In: the options of the call log. Not in: the log (`calllog`).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use turn_auth::Secret;
+
+use super::settings::Reader;
+use crate::WebUrl;
+use crate::calllog::{CallLog, PostgresLog, SqliteLog, Store, Webhook};
+
+/// Where calls are recorded.
+pub struct RecordSettings {
+    /// Where they are kept.
+    pub store: Option<StoreSettings>,
+    /// For how long.
+    pub retention: Duration,
+    /// Who may ask for everybody's.
+    pub keys: Vec<Secret<String>>,
+    /// Who is told, and with what that is signed.
+    pub webhook: Option<(WebUrl, Vec<Secret<String>>)>,
+}
+
+/// A database.
+pub enum StoreSettings {
+    /// In this file.
+    Sqlite(PathBuf),
+    /// At this server; with its password.
+    Postgres(Secret<String>),
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+impl Reader<'_> {
+    pub(super) fn records(&mut self) -> RecordSettings {
+        let file = self.values.text("call-log").map(PathBuf::from);
+        let server = self.lines("call-log-postgres-file").into_iter().next();
+        if file.is_some() && server.is_some() {
+            let remedy = "Remove one of the two.";
+            self.problem(
+                "call-log",
+                "cannot stand beside call-log-postgres-file",
+                remedy,
+            );
+        }
+        let store = match (file, server) {
+            (_, Some(server)) => Some(StoreSettings::Postgres(Secret::new(server))),
+            (Some(file), None) => Some(StoreSettings::Sqlite(file)),
+            (None, None) => None,
+        };
+        let keys = self.secrets("call-log-key-file");
+        if store.is_none() && !keys.is_empty() {
+            let remedy = "Write --call-log=FILE.";
+            self.problem(
+                "call-log-key-file",
+                "is for a call log, and there is none",
+                remedy,
+            );
+        }
+        let url = self.service("webhook-url");
+        let secrets = self.secrets("webhook-secret-file");
+        if url.is_some() && secrets.is_empty() {
+            let remedy = "Write --webhook-secret-file=FILE.";
+            self.problem("webhook-url", "has nothing to be signed with", remedy);
+        }
+        RecordSettings {
+            store,
+            retention: Duration::from_secs(DAY * self.values.number("call-log-days").unwrap_or(30)),
+            keys,
+            webhook: url.map(|url| (url, secrets)),
+        }
+    }
+
+    fn secrets(&mut self, long: &str) -> Vec<Secret<String>> {
+        self.lines(long).into_iter().map(Secret::new).collect()
+    }
+}
+
+/// Starts the call log, if one is wanted.
+pub(super) fn call_log(settings: RecordSettings) -> anyhow::Result<Option<CallLog>> {
+    let store = match settings.store {
+        Some(StoreSettings::Sqlite(file)) => {
+            let log = SqliteLog::open(&file);
+            let log = log.with_context(|| format!("--call-log={}", file.display()))?;
+            Some(Store::Sqlite(log))
+        }
+        Some(StoreSettings::Postgres(server)) => {
+            let log = PostgresLog::new(&server).context("--call-log-postgres-file")?;
+            Some(Store::Postgres(Box::new(log)))
+        }
+        None => None,
+    };
+    let webhook = settings
+        .webhook
+        .map(|(url, secrets)| Webhook::new(url, &secrets));
+    if store.is_none() && webhook.is_none() {
+        return Ok(None);
+    }
+    let store = store.map(|store| (store, settings.retention));
+    Ok(Some(CallLog::start(store, webhook)))
+}
