@@ -36,6 +36,8 @@ _turnserver() {
     --rfc5780
     --relay-ip=
     --external-ip=
+    --external-ip-from=
+    --external-ip-check=
     --min-port=
     --max-port=
     --allowed-peer-ip=

@@ -22,6 +22,8 @@ complete -c turnserver -l no-dtls -d 'Do not serve clients over DTLS, whatever d
 complete -c turnserver -l rfc5780 -d 'Answer NAT discovery (RFC 5780) with two addresses of one family and alt-listening-port; a bare Binding request of 20 bytes is then answered with 56 over IPv4 and 92 over IPv6 instead of 32 and 44.'
 complete -c turnserver -l relay-ip -s E -x -d 'Local address to relay from; repeat it for several.'
 complete -c turnserver -l external-ip -s X -x -d 'Public address behind a 1:1 NAT that clients are told: PUBLIC for all relay addresses of its family, or PUBLIC/PRIVATE for one; repeat it for IPv4 and IPv6.'
+complete -c turnserver -l external-ip-from -x -d 'Whom to ask for the public address, at the start and from then on: stun:HOST[:PORT] outside, interface:NAME of this machine, or the metadata of aws, gcp or azure; what external-ip says counts more.'
+complete -c turnserver -l external-ip-check -x -d 'Seconds between two questions for the public address.'
 complete -c turnserver -l min-port -x -d 'Lowest port of the relay range.'
 complete -c turnserver -l max-port -x -d 'Highest port of the relay range; each allocation takes one.'
 complete -c turnserver -l allowed-peer-ip -x -d 'Peers that are allowed even if denied-peer-ip says no: IP, IP-IP or CIDR; repeatable.'

@@ -13,6 +13,7 @@ pub mod conversation;
 pub mod flood;
 pub mod http;
 pub mod line;
+pub mod machine;
 pub mod nat;
 pub mod natdiscovery;
 pub mod netns;

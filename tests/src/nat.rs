@@ -58,7 +58,7 @@ pub struct MappedServer {
     pub private: Ipv4Addr,
     /// The address that everybody else has to use.
     pub public: Ipv4Addr,
-    _router: Namespace,
+    router: Namespace,
 }
 
 impl Internet {
@@ -141,7 +141,7 @@ impl Internet {
             space,
             private,
             public,
-            _router: router,
+            router,
         })
     }
 
@@ -194,6 +194,24 @@ impl Host {
     /// When there was none.
     pub fn unblock_port(&self) -> Result<()> {
         self.space.nft("delete table inet block")
+    }
+}
+
+impl MappedServer {
+    /// Gives it another public address. What was begun by the old one goes on; what it begins itself comes from the new one.
+    ///
+    /// # Errors
+    /// When an address or a rule cannot be set.
+    pub fn renumber(&mut self, internet: &Internet) -> Result<Ipv4Addr> {
+        let number = internet.next.fetch_add(1, Ordering::Relaxed);
+        let public = Ipv4Addr::new(11, 22, 33, number);
+        self.router
+            .ip(&format!("address add {public}/24 dev wan"))?;
+        // At one stroke: a packet in between would not be translated.
+        let rules = one_to_one(public, self.private);
+        self.router.nft(&format!("delete table ip nat\n{rules}"))?;
+        self.public = public;
+        Ok(public)
     }
 }
 

@@ -23,6 +23,19 @@ pub fn of_this_machine() -> std::io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
+/// The addresses of one interface that are good beyond its link.
+///
+/// # Errors
+/// As [`of_this_machine`].
+pub(crate) fn of_interface(name: &str) -> std::io::Result<Vec<IpAddr>> {
+    let interfaces = webrtc_util::ifaces::ifaces().map_err(std::io::Error::other)?;
+    let meant = interfaces
+        .into_iter()
+        .filter(|interface| interface.name == name);
+    let addresses = meant.filter_map(|interface| Some(interface.addr?.ip()));
+    Ok(addresses.filter(|ip| is_usable(*ip)).collect())
+}
+
 /// An address as it stands in a URL: IPv6 in brackets (RFC 3986 §3.2.2).
 pub(crate) fn in_url(ip: IpAddr) -> String {
     if ip.is_ipv6() {

@@ -23,6 +23,7 @@ use crate::{
     control::ControlSocket,
     descriptors,
     drain::Drain,
+    external::Finder,
     http::RelayPorts,
     inherited::{Endpoints, Inherited},
     logging, quickstart,
@@ -76,6 +77,7 @@ pub(crate) struct Started {
     pub(crate) realm: String,
     pub(crate) signals: Signals,
     pub(crate) renewal: Renewal,
+    pub(crate) finder: Finder,
     pub(crate) reload: Reload,
 }
 
@@ -88,15 +90,28 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     warn_of(&settings.warnings);
     let inherited = Inherited::take()?;
     inherited.shape(&mut settings)?;
-    let settings = settings;
     descriptors::raise();
     let machine = addresses::of_this_machine().context("cannot list this machine's addresses")?;
     let listeners = Listeners::bind(&settings, &inherited, made.is_some())?;
-    let plan = relay_config::plan_with(&settings, &machine, listeners.addresses()?, &inherited)?;
+    let mut plan =
+        relay_config::plan_with(&settings, &machine, listeners.addresses()?, &inherited)?;
     anyhow::ensure!(
         !plan.listening.is_empty(),
         "this machine has no address to listen on; see --listening-ip"
     );
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let finder = {
+        let _inside = runtime.enter();
+        Finder::begin(&settings.relay, &plan.relay.relays.addresses)
+    };
+    if !finder.found().is_empty() {
+        settings.relay.found = finder.found().to_vec();
+        plan.relay = Arc::new(relay_config::reconfigured(&settings, &plan, &machine)?);
+    }
+    let settings = settings;
     let guests = listeners.guest_hook();
     let (sessions, events) = SessionLog::start(&settings)?;
     let (server, failures) = start_workers(&settings, &plan, &inherited, guests, events).map_err(
@@ -120,10 +135,6 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
         }
         None => String::new(),
     };
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
     let (mut sites, signals, renewal) = {
         let _inside = runtime.enter();
         // Before anybody is told that we are ready: from then on, signals may come.
@@ -160,6 +171,7 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
         realm,
         signals,
         renewal,
+        finder,
         reload,
     })
 }

@@ -34,7 +34,7 @@ pub(crate) fn pair(
     open: &[SocketAddr],
 ) -> Option<NatDiscovery> {
     let ports = [settings.listening.port, settings.listening.alternate_port?];
-    let externals = addresses::externals(&settings.relay.external, listening);
+    let externals = addresses::externals(&settings.relay.externals(), listening);
     let discovery = NatDiscovery::new(ports, on_both(ports, listening, open, &externals));
     match &discovery {
         None => warn!(

@@ -44,7 +44,7 @@ pub(crate) fn issuer(settings: &Settings, ports: RelayPorts) -> anyhow::Result<I
     let mut issuer = Issuer::here(endpoints)
         .with_secrets(secrets.collect())
         .with_separator(settings.auth.rest_separator);
-    if let Some(external) = settings.relay.external.first() {
+    if let Some(external) = settings.relay.externals().first() {
         issuer = issuer.with_external_address(external.public);
     }
     let Some(advertised) = &settings.http.advertise else {

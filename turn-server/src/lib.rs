@@ -15,6 +15,7 @@ mod drain;
 mod embed;
 #[doc = include_str!("../EMBEDDING.md")]
 pub mod embedding {}
+mod external;
 mod http;
 mod https;
 mod inherited;

@@ -235,7 +235,7 @@ fn config(
     machine: &[IpAddr],
     control: Vec<SocketAddr>,
 ) -> anyhow::Result<Config> {
-    let externals = addresses::externals(&settings.relay.external, &relays.addresses);
+    let externals = addresses::externals(&settings.relay.externals(), &relays.addresses);
     let guard = guard(settings)?;
     // A public address before a NAT is ours too: no tunnel leads there (RFC 8656 §21.1.8).
     let own = machine.iter().copied();

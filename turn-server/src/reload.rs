@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 use turn_config::{
     Reread,
-    settings::{Quotas, Settings},
+    settings::{External, Quotas, Settings},
 };
 
 use crate::{
@@ -63,12 +63,36 @@ impl Reload {
         outcome.map_err(|error| format!("{error:#}"))
     }
 
+    /// Tells clients other public addresses from now on. Sessions go on, also with who knows the server by an earlier one.
+    pub(crate) fn adopt(&mut self, found: &[External]) {
+        let mut settings = self.running.clone();
+        settings.relay.found = found.to_vec();
+        let made = addresses::of_this_machine()
+            .map_err(anyhow::Error::from)
+            .and_then(|machine| relay_config::reconfigured(&settings, &self.plan, &machine))
+            .and_then(|relay| {
+                let api = self.api.as_ref().map(|api| api.made_of(&settings));
+                Ok((relay, api.transpose()?))
+            });
+        let (relay, api) = match made {
+            Ok(made) => made,
+            Err(error) => return error!("the public address cannot be told to clients: {error:#}"),
+        };
+        self.plan.relay = Arc::new(relay);
+        self.server.configure(&self.plan.relay);
+        if let Some((held, made)) = self.api.as_ref().zip(api) {
+            held.replace(&made);
+        }
+        self.running = settings;
+    }
+
     fn take_over(&mut self) -> anyhow::Result<Reloaded> {
         let Reread {
-            settings,
+            mut settings,
             changed,
             restart,
         } = (self.reader)(&self.running)?;
+        settings.relay.found.clone_from(&self.running.relay.found);
         let machine = addresses::of_this_machine()?;
         let relay = relay_config::reconfigured(&settings, &self.plan, &machine)?;
         let secured = certificates::load(&settings)?;

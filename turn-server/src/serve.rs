@@ -30,6 +30,7 @@ impl Started {
             pid_file,
             mut signals,
             mut renewal,
+            mut finder,
             mut reload,
             control,
             realm,
@@ -55,6 +56,7 @@ impl Started {
                     },
                     Some(order) = orders.recv() => obey(order, &mut reload, &mut renewal),
                     () = reload.drain.is_over() => break Ok(()),
+                    () = finder.changed() => reload.adopt(finder.found()),
                     () = renewal.changed() => renewal.renew(&reload.server),
                     Some(failure) = failures.recv() => break Err(anyhow::anyhow!("{failure}")),
                     Some(ended) = tasks.join_next() => {

@@ -53,7 +53,8 @@ pub(super) fn external_address(machine: &Machine, said: &mut Said<'_>) {
     let relays = addresses::to_relay_from(settings, &listening).addresses;
     // Without IPv4, nobody expects an address behind a NAT.
     let of_ipv4: Vec<IpAddr> = relays.into_iter().filter(IpAddr::is_ipv4).collect();
-    let known = settings.relay.external.iter().any(|it| it.public.is_ipv4());
+    let is_given = settings.relay.external.iter().any(|it| it.public.is_ipv4());
+    let known = is_given || settings.relay.source.is_some();
     let Some(first) = of_ipv4.first().filter(|_| !known) else {
         return;
     };

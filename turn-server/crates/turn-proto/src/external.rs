@@ -49,11 +49,20 @@ pub(crate) fn outside(map: &[External], ports: &PortPool, from: PeerAddr) -> Pee
     }
 }
 
+/// The names besides the first by which a client may know one of our relays: public addresses of earlier, and the inside one.
+pub(crate) fn other_names(map: &[External], from: PeerAddr) -> impl Iterator<Item = PeerAddr> {
+    let ip = from.ip().ip();
+    let names = map.iter().filter(move |pair| pair.local == ip).skip(1);
+    names
+        .filter_map(move |pair| PeerAddr::of(SocketAddr::new(pair.public, from.port())))
+        .chain([from])
+}
+
 #[cfg(test)]
 mod tests {
     use std::{net::SocketAddr, sync::Arc};
 
-    use super::{External, advertised, inside, outside};
+    use super::{External, advertised, inside, other_names, outside};
     use crate::{PeerAddr, PortPool, ports::Want};
 
     fn address(text: &str) -> SocketAddr {
@@ -106,5 +115,20 @@ mod tests {
             advertised(&map, address("10.0.0.1:7")),
             address("9.9.9.9:7")
         );
+    }
+
+    #[test]
+    fn a_relay_has_the_names_of_earlier_public_addresses_and_its_own() {
+        let pair = |local: &str, public: &str| External {
+            local: local.parse().unwrap(),
+            public: public.parse().unwrap(),
+        };
+        let map = [
+            pair("10.0.0.1", "9.9.9.9"),
+            pair("10.0.0.2", "7.7.7.7"),
+            pair("10.0.0.1", "8.8.8.8"),
+        ];
+        let names: Vec<_> = other_names(&map, peer("10.0.0.1:50000")).collect();
+        assert_eq!(names, [peer("8.8.8.8:50000"), peer("10.0.0.1:50000")]);
     }
 }

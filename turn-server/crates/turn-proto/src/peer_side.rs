@@ -1,7 +1,7 @@
 //! Datagrams from peers (RFC 8656 §11.3, §12.7): ChannelData where a channel is bound, else a Data indication where the
 //! address has a permission, else nothing.
 
-use std::{net::SocketAddr, ops::Range};
+use std::{net::SocketAddr, ops::Range, sync::Arc};
 
 use crate::{Now, PeerAddr, RelayId, ToClient, external, relay::Relay, slab::Key};
 
@@ -41,8 +41,10 @@ impl Relay {
         let named = external::outside(&self.config.externals, &self.shared.ports, from);
         let mut framed = self.frame(now, key, named, buf, payload.clone());
         if framed.is_none() && named != from {
-            // One of our own relays: its client may be known here by the inside address instead.
-            framed = self.frame(now, key, from, buf, payload);
+            // One of our own relays: its client may be known here by an earlier public address or the inside one instead.
+            let config = Arc::clone(&self.config);
+            framed = external::other_names(&config.externals, from)
+                .find_map(|named| self.frame(now, key, named, buf, payload.clone()));
         }
         let Some((path, range)) = framed else {
             self.stats.dropped_peer += 1;

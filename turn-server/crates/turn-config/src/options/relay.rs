@@ -21,6 +21,19 @@ pub(super) static GROUP: Group = Group {
         .unset("clients are told the relay address itself")
         .example("203.0.113.10/192.0.2.10")
             .reloads(),
+        option(
+            "external-ip-from",
+            Kind::Text,
+            "Whom to ask for the public address, at the start and from then on: stun:HOST[:PORT] outside, interface:NAME of this \
+             machine, or the metadata of aws, gcp or azure; what external-ip says counts more.",
+        )
+        .unset("nobody is asked")
+        .example("stun:stun.example.org")
+        .ours(),
+        number("external-ip-check", 1, 86_400, "seconds", "Seconds between two questions for the public address.")
+            .default("30")
+            .example("30")
+            .ours(),
         port("min-port", 1, "Lowest port of the relay range.").default("49152").example("49152"),
         port("max-port", 1, "Highest port of the relay range; each allocation takes one.")
             .default("65535")

@@ -1,7 +1,9 @@
 //! Relay addresses, ports, and the peers they may talk to.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
 
+use super::external::{self, ExternalSource};
 use super::{Listening, Multiplex};
 use crate::diagnostics::Report;
 use crate::ip_range::IpRange;
@@ -15,6 +17,12 @@ pub struct Relay {
     pub addresses: Vec<IpAddr>,
     /// What clients are told in place of local addresses.
     pub external: Vec<External>,
+    /// Whom the server asks for its public address; `None`: nobody.
+    pub source: Option<ExternalSource>,
+    /// How often it asks.
+    pub ask_every: Duration,
+    /// What was answered; the program writes it here.
+    pub found: Vec<External>,
     /// Lowest port of the range.
     pub min_port: u16,
     /// Highest port of the range, inside it.
@@ -69,6 +77,11 @@ pub struct Peers {
 }
 
 impl Relay {
+    /// What clients are told in place of local addresses: as given, and as found for the rest.
+    pub fn externals(&self) -> Vec<External> {
+        external::together(&self.external, &self.found)
+    }
+
     pub(super) fn build(values: &Values, listening: &Listening, report: &mut Report) -> Relay {
         let addresses: Vec<IpAddr> = values
             .list("relay-ip")
@@ -76,7 +89,10 @@ impl Relay {
             .map(|given| given.value)
             .collect();
         let relay = Relay {
-            external: external(values, &addresses, report),
+            external: given_externals(values, &addresses, report),
+            source: external::source(values, report),
+            ask_every: Duration::from_secs(values.number("external-ip-check").unwrap_or_default()),
+            found: Vec::new(),
             addresses,
             min_port: values.port("min-port").unwrap_or_default(),
             max_port: values.port("max-port").unwrap_or_default(),
@@ -101,7 +117,7 @@ impl Relay {
 /// Keeps one plain address per family and one mapping per private address: the first, as coturn does.
 ///
 /// coturn keeps only the first plain address of all and drops the one of the other family.
-fn external(values: &Values, addresses: &[IpAddr], report: &mut Report) -> Vec<External> {
+fn given_externals(values: &Values, addresses: &[IpAddr], report: &mut Report) -> Vec<External> {
     let mut kept: Vec<External> = Vec::new();
     for given in values.list::<External>("external-ip") {
         let External { public, private } = given.value;

@@ -195,6 +195,16 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
     ),
     ("no-udp-relay", &["--no-udp-relay"], "udp: false, tcp: true"),
     (
+        "external-ip-from",
+        &["--external-ip-from=stun:stun.example.org:99"],
+        r#"source: Some(Stun { host: "stun.example.org", port: 99 })"#,
+    ),
+    (
+        "external-ip-check",
+        &["--external-ip-check=7"],
+        "ask_every: 7s",
+    ),
+    (
         "key-copies",
         &["--cert=/c.pem", "--pkey=/k.pem", "--key-copies=/copies"],
         "copies: \"/copies\"",

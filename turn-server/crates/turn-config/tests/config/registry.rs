@@ -216,6 +216,8 @@ fn ours_are_the_documented_doors() {
             "allowed-client-ip",
             "denied-client-ip",
             "proxy-protocol-from",
+            "external-ip-from",
+            "external-ip-check",
             "allow-private-peers",
             "nat64-prefix",
             "multiplex-peer-ports",
