@@ -193,7 +193,11 @@ pub fn free_port(address: IpAddr) -> Result<u16> {
     bail!("no port of {address} is free for UDP and TCP")
 }
 
-fn program(variable: &str, name: &str) -> Result<PathBuf> {
+/// Finds a program of ours: as `variable` says, or as `cargo build --release --workspace` has left it.
+///
+/// # Errors
+/// When it is not there.
+pub fn program(variable: &str, name: &str) -> Result<PathBuf> {
     let path = std::env::var_os(variable)
         .map_or_else(|| target_folder().join("release").join(name), PathBuf::from);
     if !path.exists() {

@@ -12,6 +12,8 @@ packages=(chromium coturn curl fail2ban firefox-esr haproxy iproute2 libnss3-too
 # pion, to be built here, and GStreamer's webrtcbin with Debian's own Python.
 packages+=(golang-go golang-github-pion-webrtc.v3-dev)
 packages+=(gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-base python3-gi)
+# It counts instructions.
+packages+=(valgrind)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 missing=()
 for package in "${packages[@]}"; do

@@ -2,32 +2,20 @@
 //!
 //! Not in: where they are configured, quotas, and the answer to a client that is not believed.
 
-use std::collections::HashMap;
-
-use crate::long_term::{KeyAlgorithm, LongTermKey, userhash};
+use crate::long_term::{KeyAlgorithm, LongTermKey};
 use crate::oauth::TokenKeys;
 use crate::rest;
 use crate::secret::Secret;
+use crate::users::{Keys, Users};
 
 /// The users and secrets of one realm.
 pub struct Credentials {
     /// The realm that keys are derived for (RFC 8489 §9.2). Set it through [`Credentials::new`]: keys made before a change stay with the old one.
     pub realm: String,
-    users: HashMap<String, Keys>,
-    /// The static users by USERHASH.
-    hashes: HashMap<[u8; 32], String>,
+    users: Users,
     secrets: Vec<Secret<Vec<u8>>>,
     separator: char,
     tokens: Option<TokenKeys>,
-    /// Stands in for the keys of a user that does not exist.
-    dummy: Keys,
-}
-
-/// The keys of one static user.
-struct Keys {
-    md5: Option<LongTermKey>,
-    /// Absent where only an MD5 key was given: no other key can be made from it.
-    sha256: Option<LongTermKey>,
 }
 
 /// Who a request says that it is from, and how its key is made.
@@ -64,15 +52,12 @@ impl Credentials {
     /// Believes nobody yet, in a realm.
     pub fn new(realm: impl Into<String>) -> Self {
         let realm = realm.into();
-        let dummy = Keys::derive("", &realm, "");
         Self {
+            users: Users::new(&realm),
             realm,
-            users: HashMap::new(),
-            hashes: HashMap::new(),
             secrets: Vec::new(),
             separator: ':',
             tokens: None,
-            dummy,
         }
     }
 
@@ -89,23 +74,11 @@ impl Credentials {
     /// [`Credentials::algorithms`] has MD5 alone, for all.
     #[must_use]
     pub fn with_key(self, name: &str, key: LongTermKey) -> Self {
-        let keys = match key.algorithm() {
-            KeyAlgorithm::Md5 => Keys {
-                md5: Some(key),
-                sha256: None,
-            },
-            KeyAlgorithm::Sha256 => Keys {
-                md5: None,
-                sha256: Some(key),
-            },
-        };
-        self.with_keys(name, keys)
+        self.with_keys(name, Keys::from(key))
     }
 
     fn with_keys(mut self, name: &str, keys: Keys) -> Self {
-        self.hashes
-            .insert(userhash(name, &self.realm), name.to_owned());
-        self.users.insert(name.to_owned(), keys);
+        self.users.insert(name, keys);
         self
     }
 
@@ -142,7 +115,7 @@ impl Credentials {
 
     /// Lists the algorithms that every user's key can be made by, the best first (RFC 8489 §9.2.4).
     pub fn algorithms(&self) -> &'static [KeyAlgorithm] {
-        if self.users.values().all(|keys| keys.sha256.is_some()) {
+        if self.users.all_have_sha256() {
             &[KeyAlgorithm::Sha256, KeyAlgorithm::Md5]
         } else {
             &[KeyAlgorithm::Md5]
@@ -158,35 +131,33 @@ impl Credentials {
     /// Finds the account of a claim by trying each key it could have; `matches` says whether a key verifies the request.
     ///
     /// How often `matches` is called depends on the configuration and on the form of the username, never on whether a
-    /// user of that name exists: for one that does not, a key that nobody has is tried.
+    /// user of that name exists: for one that does not, another's key is tried.
     pub fn authenticate(
         &self,
         claim: Claim<'_>,
         now_unix: u64,
         mut matches: impl FnMut(&LongTermKey) -> bool,
     ) -> Option<Account> {
-        let username = match claim.user {
-            User::Name(name) => Some(name),
-            User::Hash(hash) => self.hashes.get(hash).map(String::as_str),
-        };
         let minted = match claim.user {
             User::Name(name) => self.minted(name, now_unix),
             User::Hash(_) => None,
         };
         if minted.is_none() || !self.users.is_empty() {
-            let known = username.and_then(|name| self.users.get(name)?.by(claim.algorithm));
-            let tried = known.or_else(|| self.dummy.by(claim.algorithm));
-            let verified = tried.is_some_and(&mut matches);
-            if let (Some(key), Some(username), true) = (known, username, verified) {
+            let nearest = self.users.nearest(claim.user, claim.algorithm);
+            // A key that verifies a request in another's name proves nothing.
+            let is_proven = nearest.key.is_some_and(&mut matches) & nearest.is_meant;
+            if let (Some(key), true) = (nearest.key, is_proven) {
                 return Some(Account {
-                    username: username.to_owned(),
-                    user: username.to_owned(),
+                    username: nearest.name.to_owned(),
+                    user: nearest.name.to_owned(),
                     key: key.clone(),
                     expires_at: None,
                 });
             }
         }
-        let (name, username) = (minted?, username?);
+        let (Some(name), User::Name(username)) = (minted, claim.user) else {
+            return None;
+        };
         let key = self.secrets.iter().find_map(|secret| {
             let password = rest::password(secret.expose(), username);
             let key = LongTermKey::derive_by(claim.algorithm, username, &self.realm, &password);
@@ -211,23 +182,6 @@ impl Credentials {
             return None;
         }
         rest::parse(username, self.separator).filter(|name| name.expires_at >= now_unix)
-    }
-}
-
-impl Keys {
-    fn derive(name: &str, realm: &str, password: &str) -> Self {
-        let by = |algorithm| LongTermKey::derive_by(algorithm, name, realm, password);
-        Self {
-            md5: Some(by(KeyAlgorithm::Md5)),
-            sha256: Some(by(KeyAlgorithm::Sha256)),
-        }
-    }
-
-    fn by(&self, algorithm: KeyAlgorithm) -> Option<&LongTermKey> {
-        match algorithm {
-            KeyAlgorithm::Md5 => self.md5.as_ref(),
-            KeyAlgorithm::Sha256 => self.sha256.as_ref(),
-        }
     }
 }
 

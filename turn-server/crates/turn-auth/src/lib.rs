@@ -16,6 +16,7 @@ pub mod rest;
 mod secret;
 mod security_features;
 mod ticket;
+mod users;
 
 pub use credentials::{Account, Claim, Credentials, User};
 pub use long_term::{KeyAlgorithm, LongTermKey, userhash};

@@ -1,6 +1,7 @@
 //! Tests of whom the relay believes.
 
 use super::*;
+use crate::long_term::userhash;
 use proptest::prelude::*;
 
 const NOW: u64 = 1_700_000_000;
@@ -323,4 +324,20 @@ fn nobody_is_believed_only_where_there_are_no_users_secrets_or_tokens() {
         tokens,
     ];
     assert!(some.iter().all(|credentials| !credentials.is_empty()));
+}
+
+#[test]
+fn a_key_proves_nothing_in_the_name_of_another() {
+    // With one user, that one is the nearest to all.
+    let credentials = Credentials::new("turnpike").with_user("alice", "wonderland");
+    for name in ["", "bob", "alicf", "Alice"] {
+        let hash = userhash(name, "turnpike");
+        for user in [User::Name(name), User::Hash(&hash)] {
+            let claim = Claim {
+                user,
+                algorithm: KeyAlgorithm::Md5,
+            };
+            assert!(credentials.authenticate(claim, NOW, |_| true).is_none());
+        }
+    }
 }
