@@ -10,6 +10,7 @@ pub mod calllog;
 mod chance;
 mod clock;
 mod doors;
+mod fleet;
 mod gate;
 pub mod hub;
 mod ice;
@@ -30,6 +31,7 @@ use ice_api::ApiState;
 
 pub use calllog::http::HistoryKeys;
 pub use doors::{Doors, PeerJsDoor};
+pub use fleet::{Fleet, RedisAddress};
 pub use gate::Gate;
 pub use ice::{Asker, IceFuture, IceSource, IceUnavailable};
 pub use identity::{CallOut, Expected, Freshness, Identification, KeySource, SecretKeys, Tokens};
@@ -58,6 +60,8 @@ pub struct Config {
     pub history_keys: HistoryKeys,
     /// Served at `/v1/ice` and `/?service=turn`, if there is one.
     pub api: Option<ApiState>,
+    /// The other processes of the service, if there are any.
+    pub fleet: Option<Fleet>,
 }
 
 /// A running signaling service; cheap to clone.
@@ -88,9 +92,10 @@ impl Signaling {
             history_keys,
             api,
             doors,
+            fleet,
         } = config;
         Signaling(Arc::new(Shared {
-            board: Switchboard::start(limits, call_log),
+            board: Switchboard::start(limits, call_log, fleet),
             gate,
             identification,
             ice,
@@ -109,6 +114,11 @@ impl Signaling {
     /// Counts connections, rooms and calls.
     pub fn census(&self) -> Census {
         self.0.board.census()
+    }
+
+    /// Counts the nodes of the fleet, as far as they can be reached: 0 in a process of its own, and in one that is alone.
+    pub fn nodes(&self) -> usize {
+        self.0.board.nodes()
     }
 
     /// Closes all connections with 1001 and returns when they are gone.

@@ -3,58 +3,100 @@
 //! In: what makes the pure hub run in a process. Not in: rules (`hub`), sockets (`session.rs`).
 //!
 //! Commands are done and their events put into outboxes under one lock, so that what two members tell each other keeps
-//! its order whoever else talks. The lock is never held across an await, and nothing under it waits.
+//! its order whoever else talks. The lock is never held across an await, and nothing under it waits. In a fleet, commands are
+//! noted to be written into its log, and done when they are read there (`fleet`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 use crate::calllog::CallLog;
 use crate::clock::Clock;
+use crate::fleet::desk::Desk;
+use crate::fleet::entry::{Deed, Entry, NodeId};
+use crate::fleet::post::Post;
+use crate::fleet::replica::Read;
+use crate::fleet::{Fleet, LogId, link};
 use crate::hub::{
-    Census, CloseReason, Command, ConnectionId, Departure, Event, Hub, Identity, Limits, Outbound,
+    Census, CloseReason, Command, ConnectionId, Departure, Event, Identity, Limits, Outbound,
     PeerId,
 };
 use crate::outbox::Outbox;
+use crate::{chance, clock};
 
-/// The hub of one process; cheap to clone.
+/// How long a node that ends may take to tell the others so.
+const LEAVE_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long the log may take to pass on that a deadline has come, before it is told again.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The hub of one process, or its part of a fleet's; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Switchboard(Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     state: Mutex<State>,
     clock: Clock,
     limits: Limits,
     /// An earlier deadline than the alarm waits for has come up.
     earlier: Arc<Notify>,
+    /// Something is to be written into the fleet's log.
+    to_send: Arc<Notify>,
     /// Says `true` when the process stops; each session holds a receiver.
     stopping: watch::Sender<bool>,
 }
 
 struct State {
-    hub: Hub,
+    desk: Desk,
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
     alarm: Option<Duration>,
     call_log: Option<CallLog>,
+    /// How far the hub's time is ahead of the clock's.
+    ahead: Duration,
+    /// When something of the log was read last, by the clock.
+    read_at: Duration,
 }
 
 impl Switchboard {
-    /// Starts an empty one, and the task that wakes it. Must be called inside a tokio runtime.
-    pub(crate) fn start(limits: Limits, call_log: Option<CallLog>) -> Switchboard {
+    /// Starts an empty one, and the task that wakes it; in a fleet, also the one that keeps it in. Must be called inside a
+    /// tokio runtime.
+    pub(crate) fn start(
+        limits: Limits,
+        call_log: Option<CallLog>,
+        fleet: Option<Fleet>,
+    ) -> Switchboard {
+        let clock = Clock::start();
+        // Nodes agree on a time. A process of its own needs none but its clock's.
+        let ahead = match &fleet {
+            Some(_) => Duration::from_secs(clock::unix_time()).saturating_sub(clock.now()),
+            None => Duration::ZERO,
+        };
+        // What one process can bear is counted here; the hub holds what all of them have.
+        let of_all = Limits {
+            connections: usize::MAX,
+            ..limits
+        };
+        let me = NodeId {
+            name: fleet.as_ref().map(|fleet| fleet.node.clone()),
+            life: chance::connection_id().0,
+        };
         let state = State {
-            hub: Hub::new(limits),
+            desk: Desk::new(me, of_all, clock.now() + ahead),
             outboxes: HashMap::new(),
             alarm: None,
             call_log,
+            ahead,
+            read_at: Duration::ZERO,
         };
         let inner = Arc::new(Inner {
             state: Mutex::new(state),
-            clock: Clock::start(),
+            clock,
             limits,
             earlier: Arc::new(Notify::new()),
+            to_send: Arc::new(Notify::new()),
             stopping: watch::Sender::new(false),
         });
         tokio::spawn(ring_alarms(
@@ -62,6 +104,9 @@ impl Switchboard {
             Arc::clone(&inner.earlier),
             inner.clock,
         ));
+        if let Some(Fleet { redis, .. }) = fleet {
+            tokio::spawn(link::run(redis, Post::new(Arc::downgrade(&inner))));
+        }
         Switchboard(inner)
     }
 
@@ -82,29 +127,33 @@ impl Switchboard {
     pub(crate) fn connect(&self, id: ConnectionId, identity: Identity) -> Arc<Outbox> {
         let outbox = Arc::new(Outbox::new(self.0.limits.outbox));
         self.0.run(|state, now| {
+            if state.outboxes.len() >= self.0.limits.connections {
+                outbox.end(CloseReason::Full);
+                return ((), Outbound::new());
+            }
             state.outboxes.insert(id, Arc::clone(&outbox));
-            state.hub.connect(now, id, identity)
+            ((), state.desk.happens(now, Deed::Connect(id, identity)))
         });
         outbox
     }
 
     /// Does what a connection asks for.
     pub(crate) fn handle(&self, from: ConnectionId, command: Command) {
-        self.0
-            .run(|state, now| state.hub.handle(now, from, command));
+        self.0.happens(Deed::Handle(from, command));
     }
 
     /// Takes out a connection that ended.
     pub(crate) fn disconnect(&self, id: ConnectionId, departure: Departure) {
         self.0.run(|state, now| {
             state.outboxes.remove(&id);
-            state.hub.disconnect(now, id, departure)
+            let ended = Deed::Disconnect(id, departure);
+            ((), state.desk.happens(now, ended))
         });
     }
 
     /// The ids of the peers that are there, `most` of them.
     pub(crate) fn peer_ids(&self, most: usize) -> Vec<PeerId> {
-        self.0.lock().hub.peer_ids(most)
+        self.0.lock().desk.hub().peer_ids(most)
     }
 
     /// Where calls are recorded, if they are kept.
@@ -113,9 +162,22 @@ impl Switchboard {
         state.call_log.clone().filter(CallLog::keeps)
     }
 
-    /// Counts what the hub holds.
+    /// Counts what the hub holds; of connections, those of this process.
     pub(crate) fn census(&self) -> Census {
-        self.0.lock().hub.census()
+        let state = self.0.lock();
+        Census {
+            connections: state.outboxes.len(),
+            ..state.desk.hub().census()
+        }
+    }
+
+    /// Counts the nodes of the fleet, as far as they can be reached: 0 in a process of its own, and in one that is alone.
+    pub(crate) fn nodes(&self) -> usize {
+        let state = self.0.lock();
+        match state.desk.is_logging() {
+            true => state.desk.nodes(),
+            false => 0,
+        }
     }
 
     /// What a session holds for as long as it lives.
@@ -127,6 +189,22 @@ impl Switchboard {
     pub(crate) async fn stop(&self) {
         self.0.stopping.send_replace(true);
         self.0.stopping.closed().await;
+        self.leave_fleet().await;
+    }
+
+    /// Tells the other nodes that this one ends, so that they need not wait for it to be silent.
+    async fn leave_fleet(&self) {
+        if self.nodes() == 0 {
+            return;
+        }
+        self.0.happens(Deed::Leave);
+        let told = async {
+            while self.nodes() > 0 && !self.0.lock().desk.is_buried() {
+                tokio::time::sleep(TICK).await;
+            }
+        };
+        // Whoever is not told finds out.
+        let _ = timeout(LEAVE_LIMIT, told).await;
     }
 }
 
@@ -135,21 +213,58 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs one step of the hub, delivers what came of it and sets the alarm.
-    fn run(&self, step: impl FnOnce(&mut State, Duration) -> Outbound) {
+    /// Runs one step, delivers what came of it and sets the alarm.
+    fn run<R>(&self, step: impl FnOnce(&mut State, Duration) -> (R, Outbound)) -> R {
         let mut state = self.lock();
         // Read under the lock, so that the hub's time never goes back.
-        let now = self.clock.now();
-        let out = step(&mut state, now);
+        let now = state.now(self.clock);
+        let (result, out) = step(&mut state, now);
         state.deliver(now, out);
-        let next = state.hub.poll_timeout();
+        let next = state.desk.hub().poll_timeout();
         if next.is_some_and(|next| state.alarm.is_none_or(|alarm| next < alarm)) {
             self.earlier.notify_one();
         }
+        if state.desk.has_to_write() {
+            self.to_send.notify_one();
+        }
+        result
+    }
+
+    /// Has something happen at this node.
+    fn happens(&self, deed: Deed) {
+        self.run(|state, now| ((), state.desk.happens(now, deed)));
+    }
+
+    /// Runs one step of the fleet's.
+    pub(crate) fn desk<R>(&self, step: impl FnOnce(&mut Desk, Duration) -> (R, Outbound)) -> R {
+        self.run(|state, now| step(&mut state.desk, now))
+    }
+
+    /// Reads an entry of the fleet's log. Its time is the hub's.
+    pub(crate) fn read(&self, at: LogId, entry: Entry) -> Read {
+        self.run(|state, _| {
+            let now = self.clock.now();
+            state.ahead = at.time().saturating_sub(now);
+            state.read_at = now;
+            state.desk.read(at, entry)
+        })
+    }
+
+    /// How long nothing of the log was read.
+    pub(crate) fn unread_for(&self) -> Duration {
+        self.clock.now().saturating_sub(self.lock().read_at)
+    }
+
+    pub(crate) fn to_send(&self) -> Arc<Notify> {
+        Arc::clone(&self.to_send)
     }
 }
 
 impl State {
+    fn now(&self, clock: Clock) -> Duration {
+        (clock.now() + self.ahead).max(self.desk.now())
+    }
+
     /// Puts events into outboxes. Taking out whoever is too slow makes more events; each round takes out at least one.
     fn deliver(&mut self, now: Duration, mut out: Outbound) {
         while !out.is_empty() {
@@ -170,10 +285,13 @@ impl State {
             }
             out = ended
                 .into_iter()
-                .flat_map(|id| self.hub.disconnect(now, id, Departure::Lost))
+                .flat_map(|id| {
+                    let lost = Deed::Disconnect(id, Departure::Lost);
+                    self.desk.happens(now, lost)
+                })
                 .collect();
         }
-        for report in self.hub.take_reports() {
+        for report in self.desk.take_reports() {
             if let Some(log) = &self.call_log {
                 log.record(now, report);
             }
@@ -187,11 +305,20 @@ async fn ring_alarms(inner: Weak<Inner>, earlier: Arc<Notify>, clock: Clock) {
         let alarm = {
             let Some(inner) = inner.upgrade() else { return };
             let mut state = inner.lock();
-            let now = clock.now();
-            let out = state.hub.on_timeout(now);
-            state.deliver(now, out);
-            state.alarm = state.hub.poll_timeout();
-            state.alarm
+            let now = state.now(clock);
+            let due = state.desk.hub().poll_timeout().is_some_and(|at| at <= now);
+            if due {
+                let out = state.desk.on_timeout(now);
+                state.deliver(now, out);
+                if state.desk.has_to_write() {
+                    inner.to_send.notify_one();
+                }
+            }
+            let next = state.desk.hub().poll_timeout();
+            // What went into the log is not done yet.
+            state.alarm = next.map(|at| if due { at.max(now + TICK) } else { at });
+            let ahead = state.ahead;
+            state.alarm.map(|at| at.saturating_sub(ahead))
         };
         match alarm {
             None => earlier.notified().await,
@@ -205,6 +332,7 @@ async fn ring_alarms(inner: Weak<Inner>, earlier: Arc<Notify>, clock: Clock) {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.to_send.notify_one();
         self.earlier.notify_one();
     }
 }

@@ -204,6 +204,7 @@ fn http_routes(
         ice: Arc::<Issuer>::clone(&api.issuer),
         doors: signaling::Doors::default(),
         api: Some(api.state.clone()),
+        fleet: None,
     });
     Ok((
         signaling.router().merge(http::health_routes(drain)),

@@ -4,13 +4,14 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::call_pair::Pair;
 use super::report::Memory;
 use super::{CallId, CallType, ConnectionId, Hub, UserId};
 
 /// A call and its members: the caller and everybody invited.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) initiator: UserId,
     /// `None` until `call-initiate`: an offer came first.
@@ -22,6 +23,7 @@ pub(super) struct Call {
 }
 
 /// A member of a call.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Party {
     pub(super) user: UserId,
     pub(super) state: PartyState,
@@ -31,7 +33,7 @@ pub(super) struct Party {
     pub(super) announced: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum PartyState {
     Caller,
     Invited,

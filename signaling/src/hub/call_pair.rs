@@ -9,9 +9,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Limits, Payload, SignalKind, UserId};
 
 /// Two members of a call.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Pair {
     users: [UserId; 2],
     /// Which of them has told the other its description.
@@ -29,7 +32,7 @@ pub(super) struct Pair {
 }
 
 /// Something of `from` that is to be told to the other.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Passing {
     pub(super) from: UserId,
     pub(super) kind: SignalKind,

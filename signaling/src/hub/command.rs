@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{CallId, MemberId, Name, PeerId, PeerKind, PeerToken, ResumeKey, RoomId, UserId};
 
 /// A request of one connection.
+#[derive(Serialize, Deserialize)]
 pub enum Command {
     /// Enters a room, or takes a lost place in it again.
     Join(Join),
@@ -74,6 +76,7 @@ pub enum Command {
 }
 
 /// Enters a room.
+#[derive(Serialize, Deserialize)]
 pub struct Join {
     /// Which one; it is made when nobody is in it.
     pub room: RoomId,
@@ -88,7 +91,7 @@ pub struct Join {
 }
 
 /// Fresh random values, drawn outside because the hub draws none.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct Seat {
     /// The id of the new member.
     pub member: MemberId,
@@ -97,7 +100,7 @@ pub struct Seat {
 }
 
 /// What a member is in its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// An equal among equals.
@@ -109,6 +112,7 @@ pub enum Role {
 }
 
 /// Something told to one member of a call.
+#[derive(Serialize, Deserialize)]
 pub struct CallSignal {
     /// What it is.
     pub kind: SignalKind,
@@ -121,7 +125,7 @@ pub struct CallSignal {
 }
 
 /// What a signal is, as far as somebody has to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignalKind {
     /// An SDP offer.
     Offer,
@@ -136,7 +140,7 @@ pub enum SignalKind {
 }
 
 /// What a member of a call does that the others are to see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallNotice {
     /// The microphone is off.
     Mute,
@@ -149,7 +153,7 @@ pub enum CallNotice {
 }
 
 /// With or without video.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallType {
     /// Sound only.
@@ -189,5 +193,14 @@ impl PartialEq for Payload {
 impl Serialize for Payload {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+/// Reads what a format that knows no JSON has made of it: a text.
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Payload, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = RawValue::from_string(text).map_err(D::Error::custom)?;
+        Ok(Payload::from(value))
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     CallId, CallNotice, CallType, ConnectionId, MemberId, Name, Payload, PeerId, PeerMessage,
@@ -171,7 +171,7 @@ pub enum LeaveReason {
 }
 
 /// Why a call ended, if not because somebody wanted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// Nobody reacted.

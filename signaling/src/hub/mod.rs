@@ -11,6 +11,7 @@ mod calls;
 mod command;
 mod event;
 mod limits;
+mod merge;
 mod names;
 mod pace;
 mod peers;
@@ -26,12 +27,15 @@ mod tests;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use call::CallRecord;
 pub use command::{
     CallNotice, CallSignal, CallType, Command, Join, Payload, Role, Seat, SignalKind,
 };
 pub use event::{CloseReason, EndReason, Event, Joined, LeaveReason, Member, Outbound};
 pub use limits::Limits;
+pub use merge::Holdings;
 pub use names::{
     CallId, ConnectionId, MAX_NAME, MemberId, Name, PeerId, PeerToken, ResumeKey, RoomId, RoomKind,
     UserId,
@@ -48,7 +52,7 @@ use rooms::Room;
 use timers::Timers;
 
 /// Who a connection belongs to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Identity {
     /// The user.
     pub user: UserId,
@@ -59,7 +63,7 @@ pub struct Identity {
 }
 
 /// How a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Departure {
     /// The client closed it: whoever it was has left.
     Closed,
@@ -86,7 +90,9 @@ pub struct Census {
     pub timers: usize,
 }
 
-/// All users, rooms and calls of one process.
+/// All users, rooms and calls of one process, or of several that agree. It is plain data, and the same steps make the same of
+/// it in each of them.
+#[derive(Serialize, Deserialize)]
 pub struct Hub {
     limits: Limits,
     connections: HashMap<ConnectionId, Connection>,
@@ -96,16 +102,18 @@ pub struct Hub {
     presence: Presence,
     peers: Peers,
     timers: Timers<Deadline>,
+    #[serde(skip)]
     reports: Vec<CallReport>,
 }
 
+#[derive(Serialize, Deserialize)]
 struct Connection {
     user: UserId,
     place: Option<(RoomId, MemberId)>,
     peer: Option<PeerId>,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct User {
     connections: Vec<ConnectionId>,
     calls: BTreeSet<CallId>,
@@ -114,7 +122,7 @@ struct User {
 }
 
 /// What a deadline is for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 enum Deadline {
     /// The call rang long enough.
     Ring(CallId),

@@ -6,7 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use subtle::ConstantTimeEq;
 
 /// Bytes of UTF-8 that a name of a user, room or call may have.
@@ -41,23 +42,30 @@ impl Serialize for Name {
     }
 }
 
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Name::parse(&text).ok_or_else(|| D::Error::custom("not a name"))
+    }
+}
+
 /// A user: one person or program, on one or several connections.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct UserId(pub Name);
 
 /// A call; the caller makes the name up.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CallId(pub Name);
 
 /// A peer; it makes the name up or is given one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PeerId(pub Name);
 
 /// The secret by which a peer shows that an id is its own; it has no `Debug`.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct PeerToken(pub Name);
 
 impl PeerToken {
@@ -69,7 +77,7 @@ impl PeerToken {
 }
 
 /// A room, within its kind: the mesh `x` and the stream `x` are different rooms.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoomId {
     /// What the members are to each other.
     pub kind: RoomKind,
@@ -78,7 +86,7 @@ pub struct RoomId {
 }
 
 /// What the members of a room are to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum RoomKind {
     /// Equals; everybody may signal everybody.
     Mesh,
@@ -87,7 +95,7 @@ pub enum RoomKind {
 }
 
 /// A connection of this process; random, so that it is unique among many processes too. Clients never see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConnectionId(pub u64);
 
 impl fmt::Display for ConnectionId {
@@ -120,8 +128,15 @@ impl Serialize for MemberId {
     }
 }
 
+impl<'de> Deserialize<'de> for MemberId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MemberId, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
 /// The secret by which a member takes its place in a room again; it has no `Debug`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub struct ResumeKey(pub u128);
 
 impl ResumeKey {

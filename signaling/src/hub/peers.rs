@@ -9,6 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     CloseReason, ConnectionId, Deadline, Departure, Event, Hub, Outbound, Payload, PeerId,
     PeerToken, Refusal,
@@ -18,7 +20,7 @@ use super::{
 const OVERHEAD: usize = 256;
 
 /// What one peer tells another.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PeerMessage {
     /// Who says it.
     pub from: PeerId,
@@ -29,7 +31,7 @@ pub struct PeerMessage {
 }
 
 /// What a message between peers is, as far as somebody has to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerKind {
     /// An offer.
     Offer,
@@ -43,9 +45,9 @@ pub enum PeerKind {
     Expire,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Peers {
-    holders: BTreeMap<PeerId, Holder>,
+    pub(super) holders: BTreeMap<PeerId, Holder>,
     /// By recipient, then by sender.
     waiting: BTreeMap<PeerId, BTreeMap<PeerId, Vec<PeerMessage>>>,
     /// By sender: how much that is, and for whom.
@@ -54,17 +56,18 @@ pub(super) struct Peers {
     bytes: usize,
 }
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 struct Sent {
     bytes: usize,
     to: BTreeSet<PeerId>,
 }
 
 /// Who has an id.
-struct Holder {
-    token: PeerToken,
+#[derive(Serialize, Deserialize)]
+pub(super) struct Holder {
+    pub(super) token: PeerToken,
     /// `None` while the connection is lost.
-    connection: Option<ConnectionId>,
+    pub(super) connection: Option<ConnectionId>,
 }
 
 impl Peers {

@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{ConnectionId, Deadline, Event, Hub, Outbound, UserId};
 
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Presence {
     online: BTreeSet<UserId>,
-    watchers: BTreeSet<ConnectionId>,
+    pub(super) watchers: BTreeSet<ConnectionId>,
     /// The latest state of everybody who came or went since the last telling. A watcher that began in between hears of
     /// some twice, which is harmless, because it is told states and not steps.
     changes: BTreeMap<UserId, bool>,

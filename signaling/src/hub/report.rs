@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::{CallId, CallType, EndReason, Hub, UserId};
@@ -34,7 +34,7 @@ pub struct CallReport {
 }
 
 /// Somebody who was called.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipient {
     /// Who.
     pub user: UserId,
@@ -43,7 +43,7 @@ pub struct Recipient {
 }
 
 /// What a recipient did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
     /// Nothing.
@@ -75,7 +75,7 @@ pub enum Outcome {
 }
 
 /// What is remembered of a call while it lives.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Memory {
     recipients: Vec<Recipient>,
     answered_at: Option<Duration>,

@@ -5,28 +5,82 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     CloseReason, Connection, ConnectionId, Deadline, Event, Hub, Join, Joined, LeaveReason, Limits,
     Member, MemberId, Outbound, Payload, Refusal, ResumeKey, Role, RoomId, RoomKind, SignalKind,
 };
 
 /// A room with at least one member, in the order in which they came.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Room {
-    members: Vec<Occupant>,
+    pub(super) members: Vec<Occupant>,
 }
 
-struct Occupant {
-    member: Member,
-    resume: ResumeKey,
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Occupant {
+    #[serde(with = "whole")]
+    pub(super) member: Member,
+    pub(super) resume: ResumeKey,
     /// `None` while the connection is lost.
-    connection: Option<ConnectionId>,
+    pub(super) connection: Option<ConnectionId>,
     /// Signals that came meanwhile.
-    backlog: Vec<Event>,
+    pub(super) backlog: Vec<Said>,
+}
+
+/// A signal to a member.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Said {
+    kind: SignalKind,
+    from: MemberId,
+    receiver: Option<MemberId>,
+    data: Payload,
+}
+
+impl From<Said> for Event {
+    fn from(said: Said) -> Event {
+        let Said {
+            kind,
+            from,
+            receiver,
+            data,
+        } = said;
+        Event::Signal {
+            kind,
+            from,
+            receiver,
+            data,
+        }
+    }
+}
+
+/// A member with its role, which clients are not told.
+mod whole {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::super::{Name, UserId};
+    use super::{Member, MemberId, Role};
+
+    type Parts = (MemberId, Name, UserId, Role);
+
+    pub(super) fn serialize<S: Serializer>(member: &Member, to: S) -> Result<S::Ok, S::Error> {
+        (&member.id, &member.name, &member.user_id, member.role).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Member, D::Error> {
+        let (id, name, user_id, role) = Parts::deserialize(from)?;
+        Ok(Member {
+            id,
+            name,
+            user_id,
+            role,
+        })
+    }
 }
 
 impl Room {
-    fn occupant(&mut self, id: MemberId) -> Option<&mut Occupant> {
+    pub(super) fn occupant(&mut self, id: MemberId) -> Option<&mut Occupant> {
         self.members
             .iter_mut()
             .find(|occupant| occupant.member.id == id)
@@ -40,7 +94,7 @@ impl Room {
     }
 
     /// Tells `event` to the counterparts of `of` that are there; the absent ones see how things stand when they return.
-    fn tell(&self, of: &Member, event: &Event, out: &mut Outbound) {
+    pub(super) fn tell(&self, of: &Member, event: &Event, out: &mut Outbound) {
         out.extend(
             self.counterparts(of)
                 .filter_map(|other| Some((other.connection?, event.clone()))),
@@ -50,10 +104,10 @@ impl Room {
 
 impl Occupant {
     /// Delivers a signal now or when the member returns; `false` if there is too much to keep.
-    fn deliver(&mut self, signal: Event, limits: &Limits, out: &mut Outbound) -> bool {
+    fn deliver(&mut self, said: Said, limits: &Limits, out: &mut Outbound) -> bool {
         match self.connection {
-            Some(connection) => out.push((connection, signal)),
-            None if self.backlog.len() < limits.outbox => self.backlog.push(signal),
+            Some(connection) => out.push((connection, said.into())),
+            None if self.backlog.len() < limits.outbox => self.backlog.push(said),
             None => return false,
         }
         true
@@ -184,7 +238,7 @@ impl Hub {
             None => room.tell(&member, &Event::PeerBack(member.id), out),
         }
         self.welcome(from, &join.room, &member, join.seat.resume, true, out);
-        out.extend(backlog.into_iter().map(|signal| (from, signal)));
+        out.extend(backlog.into_iter().map(|said| (from, said.into())));
         true
     }
 
@@ -254,9 +308,7 @@ impl Hub {
         );
         for absent in &mut room.members {
             // Nothing arrives from a member that is gone.
-            absent
-                .backlog
-                .retain(|signal| !matches!(signal, Event::Signal { from, .. } if *from == member));
+            absent.backlog.retain(|said| said.from != member);
         }
         if room.members.is_empty() {
             self.rooms.remove(id);
@@ -309,7 +361,7 @@ impl Hub {
         };
         let delivered = room.occupant(target).is_none_or(|occupant| {
             occupant.deliver(
-                Event::Signal {
+                Said {
                     kind,
                     from: own,
                     receiver,

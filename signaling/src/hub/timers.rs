@@ -6,8 +6,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Deadlines by key; each key has at most one, so that their number is bounded by what they belong to.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "K: Serialize",
+    deserialize = "K: Deserialize<'de> + Ord + Hash"
+))]
 pub(super) struct Timers<K> {
     by_key: HashMap<K, Duration>,
     by_time: BTreeSet<(Duration, K)>,

@@ -3,6 +3,7 @@
 //! In: options, settings, the life of the process. Not in: the service itself (the crate's root).
 
 mod endpoint;
+mod fleet;
 mod identity;
 mod options;
 mod records;

@@ -10,7 +10,7 @@ pub static SIGNALING: Registry = Registry {
     program: "signaling",
     about: "Brings WebRTC clients together: rooms, calls and presence over WebSockets.",
     synopsis: "signaling [-c FILE] [FLAGS]",
-    groups: &[&SERVICE, &PROTOCOLS, &ICE, &CALL_LOG, &PROCESS],
+    groups: &[&SERVICE, &PROTOCOLS, &ICE, &FLEET, &CALL_LOG, &PROCESS],
 };
 
 static SERVICE: Group = Group {
@@ -210,6 +210,32 @@ static CALL_LOG: Group = Group {
             "File with the secrets that this is signed with (Standard Webhooks), one per line.",
         )
         .example("/etc/signaling/webhook-secret"),
+    ],
+};
+
+static FLEET: Group = Group {
+    title: "Many processes as one service",
+    options: &[
+        option(
+            "redis-url",
+            Kind::Text,
+            "redis://[USER@]HOST[:PORT][/DB] where the processes of one service meet; Valkey as well.",
+        )
+        .unset("this process is the whole service")
+        .example("redis://127.0.0.1:6379/0"),
+        option(
+            "redis-password-file",
+            Kind::Path,
+            "File with the password for it.",
+        )
+        .example("/etc/signaling/redis-password"),
+        option(
+            "node-name",
+            Kind::Text,
+            "What this process is called among them; no two may be called the same.",
+        )
+        .unset("the host's name and the port")
+        .example("signaling-1"),
     ],
 };
 

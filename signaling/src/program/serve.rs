@@ -44,6 +44,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         doors,
         ice,
         mut records,
+        fleet,
         ..
     } = settings;
     let cannot_start = |error| Failure(1, error);
@@ -79,6 +80,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         history_keys,
         api,
         doors,
+        fleet,
     });
     let served = serve(listeners, &signaling, &identity, &mut told).await;
     if let Some(call_log) = call_log {

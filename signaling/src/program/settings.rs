@@ -15,7 +15,7 @@ use turn_config::{
 use super::identity::IdentitySettings;
 use super::options::SIGNALING;
 use super::records::RecordSettings;
-use crate::{Doors, PeerJsDoor, WebUrl};
+use crate::{Doors, Fleet, PeerJsDoor, WebUrl};
 
 /// What the command line asks for.
 pub enum Invocation {
@@ -45,6 +45,8 @@ pub struct Settings {
     pub ice: IceSettings,
     /// Where calls are recorded.
     pub records: RecordSettings,
+    /// The other processes of the service, if there are any.
+    pub fleet: Option<Fleet>,
     /// Whether connections are logged.
     pub verbose: bool,
     /// What the operator should know.
@@ -131,6 +133,7 @@ impl Reader<'_> {
         if listen.is_empty() {
             listen.push((Ipv4Addr::UNSPECIFIED, 8080).into());
         }
+        let fleet = self.fleet(&listen);
         Settings {
             listen,
             origins: self.origins(),
@@ -144,6 +147,7 @@ impl Reader<'_> {
             doors: self.doors(),
             ice: self.ice(),
             records: self.records(),
+            fleet,
             verbose: self.values.flag("verbose"),
             warnings: Vec::new(),
         }
@@ -378,6 +382,9 @@ mod tests {
             "--ice-url=stun:s.example.org",
             "--ice-url=turn:t.example.org:3478?transport=tcp",
             "--ice-secret-file=secret",
+            "--redis-url=redis://r.example.org/2",
+            "--redis-password-file=word",
+            "--node-name=n1",
             "-v",
         ]);
         assert_eq!(settings.listen.len(), 2);
@@ -410,6 +417,22 @@ mod tests {
             .map(|secret| secret.expose().as_slice())
             .collect();
         assert_eq!(secrets, [b"secret", b"older".as_slice()]);
+        let fleet = settings.fleet.unwrap();
+        assert_eq!((fleet.redis.database, fleet.node.as_str()), (2, "n1"));
+        let password = fleet.redis.password.map(|word| word.expose().clone());
+        assert_eq!(password.as_deref(), Some("word"));
+    }
+
+    #[test]
+    fn what_belongs_to_redis_is_of_no_use_without_it() {
+        for args in [
+            &["--node-name=n1"][..],
+            &["--redis-password-file=word"],
+            &["--redis-url=redis://u:p@host"],
+            &["--redis-url=redis://host", "--node-name="],
+        ] {
+            assert!(try_parse(args).is_err(), "{args:?}");
+        }
     }
 
     #[test]

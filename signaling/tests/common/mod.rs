@@ -53,6 +53,7 @@ pub fn config() -> Config {
         history_keys: HistoryKeys::default(),
         doors: Doors::default(),
         api: None,
+        fleet: None,
     }
 }
 

@@ -1,0 +1,252 @@
+//! A node's own part: what it has to write, what of that it has not read yet, and whether it is alone.
+//!
+//! In: the replica and the order of things around it; pure. Not in: Redis (`link.rs`), outboxes (`switchboard.rs`).
+//!
+//! ```text
+//!            come_in, found                    own Arrive or Found is read
+//!   alone ────────────────────▶ logging, not in ──────────────────────────▶ logging, in
+//!     ▲                              │                                          │
+//!     └──────────────────────────────┴──────────────────── go_alone ────────────┘
+//! ```
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::LogId;
+use super::entry::{Deed, Entry, NodeId};
+use super::replica::{Read, Replica};
+use crate::hub::{CallReport, Hub, Limits, Outbound};
+
+/// Bytes of an entry, with its number.
+pub(crate) type Written = (u64, Vec<u8>);
+
+/// What is between a node's connections and the state that all agree on.
+pub(crate) struct Desk {
+    me: NodeId,
+    replica: Replica,
+    /// Whether what happens here goes through the log; otherwise it is done at once.
+    logging: bool,
+    /// Not written yet.
+    queue: Vec<Deed>,
+    /// Written, or about to be, and not read back.
+    unread: VecDeque<Written>,
+    /// How many of `unread` were handed out to be written.
+    handed_out: usize,
+    number: u64,
+    last_read: LogId,
+    /// The entry with which the node comes in; until it is read, others do not count on it.
+    comes_in_with: Option<u64>,
+    /// As its own entry of that number is the beginning of everything, those before it are not read.
+    founds: bool,
+    /// Who asked for the state, as of what was read last.
+    asking: Vec<(NodeId, Vec<u8>)>,
+}
+
+impl Desk {
+    /// One that is alone, with nobody there.
+    pub(crate) fn new(me: NodeId, limits: Limits, now: Duration) -> Desk {
+        Desk {
+            me,
+            replica: Replica::new(limits, now),
+            logging: false,
+            queue: Vec::new(),
+            unread: VecDeque::new(),
+            handed_out: 0,
+            number: 0,
+            last_read: LogId::default(),
+            comes_in_with: None,
+            founds: false,
+            asking: Vec::new(),
+        }
+    }
+
+    pub(crate) fn hub(&self) -> &Hub {
+        self.replica.hub()
+    }
+
+    pub(crate) fn me(&self) -> &NodeId {
+        &self.me
+    }
+
+    pub(crate) fn is_logging(&self) -> bool {
+        self.logging
+    }
+
+    /// Counts the nodes that others can count on.
+    pub(crate) fn nodes(&self) -> usize {
+        self.replica.arrived().count()
+    }
+
+    /// The latest time it knows of.
+    pub(crate) fn now(&self) -> Duration {
+        self.replica.now()
+    }
+
+    /// Up to where it has read the log, if it reads it.
+    pub(crate) fn reading_from(&self) -> Option<LogId> {
+        self.logging.then_some(self.last_read)
+    }
+
+    /// Something happens here: it is done, or noted to be written.
+    pub(crate) fn happens(&mut self, now: Duration, deed: Deed) -> Outbound {
+        if self.logging {
+            self.queue.push(deed);
+            return Outbound::new();
+        }
+        self.replica.alone(now, &self.me, vec![deed])
+    }
+
+    /// A deadline has come. In a fleet it is the log's time that counts, and a beat is what makes it go on.
+    pub(crate) fn on_timeout(&mut self, now: Duration) -> Outbound {
+        if self.logging {
+            self.queue.push(Deed::Beat);
+            return Outbound::new();
+        }
+        self.replica.on_timeout(now)
+    }
+
+    /// Says whether there is something for [`Desk::next`] or [`Desk::answer`].
+    pub(crate) fn has_to_write(&self) -> bool {
+        self.logging
+            && (!self.queue.is_empty()
+                || self.handed_out < self.unread.len()
+                || !self.asking.is_empty())
+    }
+
+    /// Calls that are over and that this node is to record: all nodes see them end, and the first of them records.
+    pub(crate) fn take_reports(&mut self) -> Vec<CallReport> {
+        let reports = self.replica.take_reports();
+        let first = self.replica.arrived().next();
+        match !self.logging || first == Some(&self.me) {
+            true => reports,
+            false => Vec::new(),
+        }
+    }
+
+    /// The next entry to write.
+    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, postcard::Error> {
+        if self.handed_out == self.unread.len() && !self.queue.is_empty() {
+            let deeds = std::mem::take(&mut self.queue);
+            self.write(deeds)?;
+        }
+        let next = self.unread.get(self.handed_out);
+        self.handed_out += usize::from(next.is_some());
+        Ok(next.map(|(_, bytes)| bytes.clone()))
+    }
+
+    /// Has everything written again that was not read back.
+    pub(crate) fn write_again(&mut self) {
+        self.handed_out = 0;
+    }
+
+    fn write(&mut self, deeds: Vec<Deed>) -> Result<(), postcard::Error> {
+        self.number += 1;
+        let entry = Entry {
+            node: self.me.clone(),
+            number: self.number,
+            deeds,
+        };
+        self.unread.push_back((self.number, entry.encode()?));
+        Ok(())
+    }
+
+    /// The question for the state, to be written at once. It is nothing that happened, and nobody waits to read it back.
+    pub(crate) fn question(&mut self) -> Result<Vec<u8>, postcard::Error> {
+        self.number += 1;
+        let deeds = vec![Deed::Ask];
+        let node = self.me.clone();
+        Entry {
+            node,
+            number: self.number,
+            deeds,
+        }
+        .encode()
+    }
+
+    /// Takes the state that others have, as of `at`, and brings what its own connections hold.
+    pub(crate) fn come_in(&mut self, at: LogId, replica: Replica) {
+        let holdings = self.replica.holdings_of(&self.me);
+        self.replica = replica;
+        self.begin(at, Deed::Arrive(holdings));
+        self.founds = false;
+    }
+
+    /// Declares its own state to be everybody's.
+    pub(crate) fn found(&mut self, from: LogId) {
+        self.begin(from, Deed::Found);
+        self.founds = true;
+    }
+
+    fn begin(&mut self, from: LogId, with: Deed) {
+        self.logging = true;
+        self.queue = vec![with];
+        self.unread.clear();
+        self.handed_out = 0;
+        self.last_read = from;
+        self.comes_in_with = Some(self.number + 1);
+    }
+
+    /// Reads an entry of the log.
+    pub(crate) fn read(&mut self, at: LogId, entry: Entry) -> (Read, Outbound) {
+        self.last_read = at;
+        let (node, number) = (entry.node.clone(), entry.number);
+        let own = node == self.me;
+        if own {
+            while self
+                .unread
+                .front()
+                .is_some_and(|(written, _)| *written <= number)
+            {
+                self.unread.pop_front();
+                self.handed_out = self.handed_out.saturating_sub(1);
+            }
+        }
+        let comes_in = own && self.comes_in_with == Some(number);
+        if comes_in {
+            self.comes_in_with = None;
+            if std::mem::take(&mut self.founds) {
+                self.replica.found(at.time(), &node, number);
+                return (Read::Done, Outbound::new());
+            }
+        }
+        if self.founds {
+            return (Read::Done, Outbound::new());
+        }
+        let (read, out) = self.replica.read(at.time(), entry, &self.me);
+        if read == Read::Asked
+            && let Ok(state) = postcard::to_stdvec(&(at, &self.replica))
+        {
+            self.asking.push((node, state));
+        }
+        (read, out)
+    }
+
+    /// A node that asked, and the state it is to be given.
+    pub(crate) fn answer(&mut self) -> Option<(NodeId, Vec<u8>)> {
+        self.asking.pop()
+    }
+
+    /// Says whether the others have given this node up.
+    pub(crate) fn is_buried(&self) -> bool {
+        self.logging && self.comes_in_with.is_none() && !self.replica.has_arrived(&self.me)
+    }
+
+    /// Does alone what was to be done with the others, in the order in which it happened.
+    pub(crate) fn go_alone(&mut self, now: Duration) -> Outbound {
+        let mut deeds = Vec::new();
+        for (_, bytes) in std::mem::take(&mut self.unread) {
+            deeds.extend(
+                Entry::decode(&bytes)
+                    .into_iter()
+                    .flat_map(|entry| entry.deeds),
+            );
+        }
+        deeds.append(&mut self.queue);
+        self.logging = false;
+        self.handed_out = 0;
+        self.comes_in_with = None;
+        self.founds = false;
+        self.asking.clear();
+        self.replica.alone(now, &self.me, deeds)
+    }
+}

@@ -1,0 +1,209 @@
+//! A Redis and nodes of `signaling` around it, each of which can be killed, stopped and cut off.
+//!
+//! A node reaches Redis through a line of its own: a proxy in this process that passes bytes on until it is cut, and then passes
+//! none while the connections stay open, as a network does that has fallen apart.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use e2e::process::{Process, scratch_file, target_folder};
+use e2e::server::free_port;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long something may take to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+pub(crate) struct Site {
+    redis_port: u16,
+    redis: Option<Process>,
+    nodes: Vec<Node>,
+}
+
+struct Node {
+    address: SocketAddr,
+    process: Option<Process>,
+    line: Line,
+}
+
+impl Site {
+    /// Starts Redis and nodes, which have found each other when this returns.
+    pub(crate) async fn start(nodes: usize) -> Result<Site> {
+        let redis_port = free_port(HERE)?;
+        let mut site = Site {
+            redis_port,
+            redis: None,
+            nodes: Vec::new(),
+        };
+        site.start_redis()?;
+        for _ in 0..nodes {
+            let line = Line::to((HERE, redis_port).into()).await?;
+            let address = (HERE, free_port(HERE)?).into();
+            site.nodes.push(Node {
+                address,
+                process: None,
+                line,
+            });
+        }
+        for node in 0..nodes {
+            site.start_node(node)?;
+        }
+        Ok(site)
+    }
+
+    pub(crate) fn address(&self, node: usize) -> SocketAddr {
+        self.nodes[node].address
+    }
+
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Starts a node that is not running, and waits until it is among the others.
+    pub(crate) fn start_node(&mut self, index: usize) -> Result<()> {
+        let others = self.nodes.iter().filter(|node| node.process.is_some());
+        let expected = format!("nodes of the fleet: {}", others.count() + 1);
+        let node = &mut self.nodes[index];
+        let mut command = Command::new(program()?);
+        command
+            .arg(format!("--listen={}", node.address))
+            .arg(format!("--redis-url=redis://{}", node.line.address))
+            .arg(format!("--node-name=node-{index}"));
+        let mut process = Process::start(&mut command, &format!("signaling-{index}"))?;
+        process.wait_for_output(&[&expected], PATIENCE)?;
+        node.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills a node (SIGKILL): it says goodbye to nobody.
+    pub(crate) fn kill_node(&mut self, index: usize) -> Result<()> {
+        let process = self.nodes[index].process.take().context("it runs")?;
+        signal(&process, Signal::KILL)
+    }
+
+    /// Ends a node in good order (SIGTERM).
+    pub(crate) fn end_node(&mut self, index: usize) -> Result<()> {
+        let mut process = self.nodes[index].process.take().context("it runs")?;
+        signal(&process, Signal::TERM)?;
+        process.wait(PATIENCE).map(|_| ())
+    }
+
+    pub(crate) fn signal_node(&self, index: usize, with: Signal) -> Result<()> {
+        signal(self.nodes[index].process.as_ref().context("it runs")?, with)
+    }
+
+    pub(crate) fn signal_redis(&self, with: Signal) -> Result<()> {
+        signal(self.redis.as_ref().context("it runs")?, with)
+    }
+
+    pub(crate) fn kill_redis(&mut self) -> Result<()> {
+        let process = self.redis.take().context("it runs")?;
+        signal(&process, Signal::KILL)
+    }
+
+    /// Starts Redis, which remembers nothing.
+    pub(crate) fn start_redis(&mut self) -> Result<()> {
+        let folder = scratch_file("redis")?;
+        std::fs::create_dir_all(&folder)?;
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--port", &self.redis_port.to_string()])
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(folder);
+        let mut process = Process::start(&mut command, "redis")?;
+        process.wait_for_output(&["eady to accept connections"], PATIENCE)?;
+        self.redis = Some(process);
+        Ok(())
+    }
+
+    /// Cuts a node off from Redis, or mends that.
+    pub(crate) fn cut(&self, index: usize, cut: bool) {
+        self.nodes[index].line.cut.store(cut, Ordering::Relaxed);
+    }
+
+    /// Counts how often a node's log says something.
+    pub(crate) fn says(&self, index: usize, what: &str) -> usize {
+        let process = self.nodes[index].process.as_ref();
+        process.map_or(0, |process| process.output().matches(what).count())
+    }
+}
+
+fn program() -> Result<PathBuf> {
+    let path = std::env::var_os("SIGNALING").map_or_else(
+        || target_folder().join("release").join("signaling"),
+        PathBuf::from,
+    );
+    anyhow::ensure!(
+        path.exists(),
+        "{} is missing: cargo build --release --workspace",
+        path.display()
+    );
+    Ok(path)
+}
+
+fn signal(process: &Process, with: Signal) -> Result<()> {
+    let id = i32::try_from(process.id())?;
+    Ok(kill_process(Pid::from_raw(id).context("an id")?, with)?)
+}
+
+/// A way to Redis that can be cut.
+struct Line {
+    address: SocketAddr,
+    cut: Arc<AtomicBool>,
+}
+
+impl Line {
+    async fn to(target: SocketAddr) -> Result<Line> {
+        let listener = TcpListener::bind((HERE, 0)).await?;
+        let address = listener.local_addr()?;
+        let cut = Arc::new(AtomicBool::new(false));
+        let cuts = Arc::clone(&cut);
+        tokio::spawn(async move {
+            while let Ok((here, _)) = listener.accept().await {
+                tokio::spawn(pass(here, target, Arc::clone(&cuts)));
+            }
+        });
+        Ok(Line { address, cut })
+    }
+}
+
+/// Passes bytes both ways. While the line is cut, what comes waits in the sockets.
+async fn pass(here: TcpStream, target: SocketAddr, cut: Arc<AtomicBool>) {
+    while cut.load(Ordering::Relaxed) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let Ok(there) = TcpStream::connect(target).await else {
+        return;
+    };
+    let (here_in, here_out) = here.into_split();
+    let (there_in, there_out) = there.into_split();
+    tokio::select! {
+        () = pass_one_way(here_in, there_out, &cut) => {}
+        () = pass_one_way(there_in, here_out, &cut) => {}
+    }
+}
+
+async fn pass_one_way(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    cut: &AtomicBool,
+) {
+    let mut buffer = vec![0; 65_536];
+    while let Ok(length) = from.read(&mut buffer).await {
+        while cut.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if length == 0 || to.write_all(&buffer[..length]).await.is_err() {
+            return;
+        }
+    }
+}
