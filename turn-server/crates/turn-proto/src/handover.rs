@@ -165,6 +165,18 @@ impl Relay {
             .collect()
     }
 
+    /// Takes back what a fast path has forwarded for a flow since it told last: it counts as if it had passed here. False when
+    /// the flow's session is over, so that the fast path drops the flow; what passed is counted all the same.
+    pub fn on_forwarded(&mut self, flow: &Flow, forwarded: Traffic) -> bool {
+        self.stats.traffic += forwarded;
+        let key = self.find(&flow.path);
+        let Some(held) = key.and_then(|key| self.allocations.get_mut(key)) else {
+            return false;
+        };
+        held.traffic += forwarded;
+        true
+    }
+
     fn restore_relays(&self, now: Now, records: &[RelayedRecord]) -> Option<RelayedAddresses> {
         let mut relays = RelayedAddresses::default();
         for record in records {

@@ -11,7 +11,7 @@ mod support;
 use std::time::Duration;
 
 use support::{Client, Got, World, address, config};
-use turn_proto::Flow;
+use turn_proto::{Flow, Traffic};
 
 const CLIENT: &str = "192.0.2.10:40000";
 const PEER: &str = "203.0.113.5:9";
@@ -119,4 +119,37 @@ fn flows_name_what_may_be_forwarded_without_asking() {
         remaining: Duration::from_secs(500),
     };
     assert_eq!(new.relay.flows(new.now()), [expected]);
+}
+
+#[test]
+fn what_was_forwarded_for_a_flow_is_counted_for_its_session_until_that_ends() {
+    let mut client = Client::ann(CLIENT);
+    let (_, mut new) = handed_over(&mut client);
+    let flow = new.relay.flows(new.now())[0];
+    let forwarded = Traffic {
+        client_received_packets: 3,
+        client_received_bytes: 3 * 164,
+        peer_sent_packets: 3,
+        peer_sent_bytes: 3 * 160,
+        ..Traffic::default()
+    };
+    let session = |world: &World| world.relay.export(world.now())[0].traffic;
+    let (before, all) = (session(&new), new.relay.stats().traffic);
+    assert!(new.relay.on_forwarded(&flow, forwarded));
+    let with = |mut counted: Traffic, times: usize| {
+        (0..times).for_each(|_| counted += forwarded);
+        counted
+    };
+    assert_eq!(session(&new), with(before, 1));
+    client.refresh(&mut new, 0);
+    assert!(new.relay.flows(new.now()).is_empty());
+    assert!(
+        !new.relay.on_forwarded(&flow, forwarded),
+        "the session is over"
+    );
+    assert_eq!(
+        new.relay.stats().traffic.peer_sent_packets,
+        with(all, 2).peer_sent_packets,
+        "what passed has passed"
+    );
 }
