@@ -8,6 +8,7 @@ use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use turn_server::control::protocol::SOCKET;
 
@@ -76,7 +77,13 @@ fn main() -> ExitCode {
         Some("bench") => bench::run(arguments.collect()),
         Some(bench::OWN_SESSION) => bench::run_session(arguments.collect()),
         // The two servers that `bench` compares with; for its own use.
-        Some("baseline-forwarder") => baseline(arguments.next(), bench::forwarder::serve),
+        Some("baseline-forwarder") => {
+            let (listen, rest) = (arguments.next(), arguments.next());
+            let rest = rest.and_then(|micros| micros.parse().ok()).unwrap_or(0);
+            baseline(listen, |listen| {
+                bench::forwarder::serve(listen, Duration::from_micros(rest))
+            })
+        }
         Some("baseline-webrtc") => baseline(arguments.next(), bench::webrtc::serve),
         Some("--help" | "-h" | "help") => {
             print!("{HELP}");
@@ -97,7 +104,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn baseline(listen: Option<String>, serve: fn(SocketAddr) -> anyhow::Result<()>) -> ExitCode {
+fn baseline(
+    listen: Option<String>,
+    serve: impl FnOnce(SocketAddr) -> anyhow::Result<()>,
+) -> ExitCode {
     let Some(listen) = listen.and_then(|listen| listen.parse().ok()) else {
         eprintln!("turnctl: a baseline needs the address to listen on, such as 127.0.0.1:3478");
         return ExitCode::from(USAGE);

@@ -26,6 +26,8 @@ dropped and counted. It takes minutes, and the machine should do nothing else.
   --seconds=S          measured time per server and round (default 1)
   --smoke              one short round of light load, which fails unless every server delivers with less than 5 % loss
   --json               print every round as JSON
+  --resume=FILE        keep each row in FILE when it is done, and take from there those that are
+  --hold=FILE          fail if the first server needs more than FILE allows, line by line: ROW FIGURE NUMBER
   --ours=PATH          our server (default: turnserver beside this program)
   --ours-arg=ARG       one more argument for our server; may be repeated
   --coturn=PATH        coturn's turnserver (default: /usr/bin/turnserver)
@@ -72,6 +74,10 @@ pub(crate) struct Options {
     pub(crate) window: Duration,
     pub(crate) smoke: bool,
     pub(crate) json: bool,
+    /// Where rows are kept that are done.
+    pub(crate) resume: Option<PathBuf>,
+    /// What must not grow.
+    pub(crate) hold: Option<PathBuf>,
     pub(crate) ours: Option<PathBuf>,
     pub(crate) ours_args: Vec<String>,
     pub(crate) coturn: PathBuf,
@@ -91,6 +97,8 @@ impl Default for Options {
             window: Duration::from_secs(1),
             smoke: false,
             json: false,
+            resume: None,
+            hold: None,
             ours: None,
             ours_args: Vec::new(),
             coturn: PathBuf::from("/usr/bin/turnserver"),
@@ -159,6 +167,8 @@ fn parse_compare(words: &mut Words) -> Result<Options, UsageError> {
                 options.servers_named = true;
             }
             "--seconds" => options.window = seconds(&name, &text()?, 60.0)?,
+            "--resume" => options.resume = Some(text()?.into()),
+            "--hold" => options.hold = Some(text()?.into()),
             "--ours" => options.ours = Some(text()?.into()),
             "--ours-arg" => options.ours_args.push(text()?),
             "--coturn" => options.coturn = text()?.into(),

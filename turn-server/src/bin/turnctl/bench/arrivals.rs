@@ -108,31 +108,44 @@ fn take_batch(
         came = arena.receive(receiver.socket.as_fd(), 0, BATCH);
     }
     let came = came.unwrap_or(0);
+    let mut packets = 0;
     for index in 0..came {
-        let Some(slot) = arena.slot_mut(index) else {
-            continue;
-        };
-        let Some(datagram) = slot.buf.get(slot.payload) else {
-            continue;
-        };
-        match &receiver.role {
-            Role::Peer => handle(Received {
-                from: slot.from,
-                payload: datagram,
-            }),
-            Role::Client => handle(Received {
-                from: slot.from,
-                payload: relayed_payload(datagram).unwrap_or_default(),
-            }),
-            Role::Echo(relayed) => {
-                if relayed.contains(&slot.from) {
-                    // What does not fit the socket's buffer is lost, and shows as loss at the other end.
-                    let _ = receiver.socket.send_to(datagram, slot.from);
-                }
+        for range in arena.datagrams(index) {
+            let Some(slot) = arena.slot_mut(index) else {
+                continue;
+            };
+            let Some(datagram) = slot.buf.get(range) else {
+                continue;
+            };
+            take_one(receiver, slot.from, datagram, handle);
+            packets += 1;
+        }
+    }
+    packets
+}
+
+fn take_one(
+    receiver: &Receiver<'_>,
+    from: SocketAddr,
+    datagram: &[u8],
+    handle: &mut impl FnMut(Received<'_>),
+) {
+    match &receiver.role {
+        Role::Peer => handle(Received {
+            from,
+            payload: datagram,
+        }),
+        Role::Client => handle(Received {
+            from,
+            payload: relayed_payload(datagram).unwrap_or_default(),
+        }),
+        Role::Echo(relayed) => {
+            if relayed.contains(&from) {
+                // What does not fit the socket's buffer is lost, and shows as loss at the other end.
+                let _ = receiver.socket.send_to(datagram, from);
             }
         }
     }
-    came
 }
 
 /// The payload inside ChannelData or a Data indication.

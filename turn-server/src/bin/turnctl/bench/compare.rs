@@ -1,12 +1,14 @@
 //! The side-by-side run: rows, rounds, servers in turn, and what is dropped on the way.
 
 use super::args::Options;
+use super::hold;
 use super::lock::MachineLock;
 use super::machine::Machine;
 use super::measurement::{Measurement, Metric};
 use super::placement::Placement;
 use super::relay::Scale;
 use super::report::{Report, RowReport, ServerReport};
+use super::resume::Finished;
 use super::rows::Row;
 use super::table;
 use super::target::{Contender, Installed, Running, Scratch};
@@ -17,7 +19,7 @@ use std::time::Duration;
 const SMOKE_LOSS: f64 = 0.05;
 const SEARCH_TRIALS: usize = 14;
 
-/// Measures and prints; false when a smoke run found something implausible.
+/// Measures and prints; false when a smoke run found something implausible, or a figure that is held has grown.
 ///
 /// # Errors
 /// The machine is taken, a server does not start, or dies under load.
@@ -39,19 +41,31 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         .into_iter()
         .filter_map(|(_, found)| found.ok())
         .collect();
+    let mut finished = Finished::read(options, &installed)?;
     let bench = Bench {
         options,
         installed,
         placement,
         scratch,
     };
-    for row in &options.rows {
-        let row = if options.smoke { row.for_smoke() } else { *row };
-        report.rows.push(
-            bench
-                .row(row)
-                .with_context(|| format!("row {}", row.name))?,
-        );
+    let rows = options.rows.iter();
+    for row in rows.filter_map(|row| {
+        if options.smoke {
+            row.for_smoke()
+        } else {
+            Some(*row)
+        }
+    }) {
+        let row = match finished.take(&row) {
+            Some(kept) => kept,
+            None => {
+                let measured = bench.row(row);
+                let measured = measured.with_context(|| format!("row {}", row.name))?;
+                finished.keep(&measured)?;
+                measured
+            }
+        };
+        report.rows.push(row);
     }
     let text = if options.json {
         format!("{:#}\n", report.to_json())
@@ -59,13 +73,16 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         table::render(&report)
     };
     print!("{text}");
-    let complaints = if options.smoke {
+    let mut complaints = if options.smoke {
         implausible(&report)
     } else {
         Vec::new()
     };
+    if let Some(path) = &options.hold {
+        complaints.extend(hold::complaints(&report, path)?);
+    }
     for complaint in &complaints {
-        eprintln!("implausible: {complaint}");
+        eprintln!("not as it should be: {complaint}");
     }
     Ok(complaints.is_empty())
 }
@@ -133,6 +150,8 @@ impl Bench<'_> {
                 self.tell(&row, entrant.installed.contender, round, counted, &visit);
                 entrant.latest = visit.clean.as_ref().or(visit.dropped.last()).cloned();
                 if counted {
+                    let fallback = visit.dropped.last().filter(|_| visit.clean.is_none());
+                    entrant.report.fallbacks.push(fallback.cloned());
                     entrant.report.rounds.push(visit.clean);
                     entrant.report.dropped.extend(visit.dropped);
                 }
@@ -151,7 +170,7 @@ impl Bench<'_> {
                 let running = if row.needs_fresh_server() {
                     None
                 } else {
-                    Some(self.start(installed)?)
+                    Some(self.start(installed, row)?)
                 };
                 let report = ServerReport::new(installed.contender);
                 Ok(Entrant {
@@ -177,7 +196,7 @@ impl Bench<'_> {
             let server = match &entrant.running {
                 Some(server) => server,
                 None => {
-                    fresh = self.start(entrant.installed)?;
+                    fresh = self.start(entrant.installed, row)?;
                     &fresh
                 }
             };
@@ -198,9 +217,9 @@ impl Bench<'_> {
         })
     }
 
-    fn start(&self, installed: &Installed) -> Result<Running> {
+    fn start(&self, installed: &Installed, row: &Row) -> Result<Running> {
         installed
-            .start(&self.placement, self.scratch.path())
+            .start(&self.placement, self.scratch.path(), row)
             .with_context(|| format!("cannot start {}", installed.contender))
     }
 
@@ -287,11 +306,11 @@ fn implausible(report: &Report) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::bench::report::tests::example;
 
-    fn report(row: RowReport) -> Report {
+    pub(crate) fn report(row: RowReport) -> Report {
         let placement = Placement {
             server_core: 0,
             generator_core: 1,

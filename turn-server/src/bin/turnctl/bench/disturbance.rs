@@ -2,6 +2,7 @@
 
 use super::placement::Placement;
 use super::proc::{self, ProcessTime};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub(crate) struct Watch {
 }
 
 /// What went on beside the measurement.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Surroundings {
     /// Others on the server's core, the host's share of it, the generator's time without its core: shares of the time watched.
     pub(crate) others: f64,

@@ -9,6 +9,9 @@
 //! open     C0  peer address as text      → C0  channel number, 2 bytes  relayed address as text
 //! close    C1  channel number, 2 bytes   → C1  channel number
 //! ```
+//! Bursts of one flow pass as trains, as far as the system has them. With a rest, it sleeps so long after each turn, and more
+//! packets gather meanwhile.
+//!
 //! Binding requests are sent back with the type of a success: the floor of answering anything at all.
 
 use super::socket;
@@ -22,7 +25,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 use turn_wire::{HEADROOM, TAILROOM, write_channel_data};
-use udp_batch::{Arena, Backend, Outgoing, Sender};
+use udp_batch::{Arena, Backend, Outgoing, Sender, Trains};
 
 const BATCH: usize = 64;
 /// An error is about an earlier packet, and is taken off the socket by being told: the socket may hold more.
@@ -39,10 +42,13 @@ const INDICATION_HEADER: usize = 36;
 ///
 /// # Errors
 /// The address cannot be bound.
-pub(crate) fn serve(listen: SocketAddr) -> Result<()> {
+pub(crate) fn serve(listen: SocketAddr, rest: Duration) -> Result<()> {
     let mut forwarder = Forwarder::bind(listen)?;
     loop {
         forwarder.turn(None)?;
+        if !rest.is_zero() {
+            std::thread::sleep(rest);
+        }
     }
 }
 
@@ -136,6 +142,7 @@ impl Forwarder {
     fn bind(listen: SocketAddr) -> Result<Self> {
         let listener = UdpSocket::bind(listen).with_context(|| format!("cannot bind {listen}"))?;
         socket::prepare(&listener)?;
+        socket::take_trains(&listener);
         let poll = Poll::new()?;
         poll.registry().register(
             &mut SourceFd(&listener.as_raw_fd()),
@@ -187,9 +194,11 @@ impl Forwarder {
         let mut hops = std::mem::take(&mut self.hops);
         hops.clear();
         for slot in 0..count {
-            match self.hop(slot) {
-                Some(hop) => hops.push(hop),
-                None => self.answer(slot).unwrap_or_default(),
+            for datagram in self.arena.datagrams(slot) {
+                match self.hop(slot, datagram) {
+                    Some(hop) => hops.push(hop),
+                    None => self.answer(slot).unwrap_or_default(),
+                }
             }
         }
         for run in hops.chunk_by(|one, next| one.way.joins(&next.way)) {
@@ -229,13 +238,13 @@ impl Forwarder {
         });
         let socket = session.map_or(listener.as_fd(), |session| session.relay.as_fd());
         // What the kernel does not take is lost, as in any relay.
-        let _ = sender.send(socket, packets);
+        let _ = sender.send_trains(socket, &mut Trains::default(), packets);
     }
 
     /// Where a packet from a client goes; `None` when it is neither relayed data nor a Binding request.
-    fn hop(&mut self, index: usize) -> Option<Hop> {
+    fn hop(&mut self, index: usize, datagram: Range<usize>) -> Option<Hop> {
         let slot = self.arena.slot_mut(index)?;
-        let (way, header) = match slot.buf.get_mut(slot.payload.clone())? {
+        let (way, header) = match slot.buf.get_mut(datagram.clone())? {
             [high @ 0x40..=0x7f, low, ..] => {
                 let number = u16::from_be_bytes([*high, *low]);
                 let session = usize::from(number.checked_sub(FIRST_CHANNEL)?);
@@ -251,7 +260,7 @@ impl Forwarder {
             }
             _ => return None,
         };
-        let payload = slot.payload.start.checked_add(header)?..slot.payload.end;
+        let payload = datagram.start.checked_add(header)?..datagram.end;
         (payload.start <= payload.end).then_some(Hop {
             way,
             slot: index,
@@ -269,19 +278,17 @@ impl Forwarder {
         };
         self.hops.clear();
         for slot in 0..count {
-            let framed = self.arena.slot_mut(slot).and_then(|slot| {
-                write_channel_data(
-                    slot.buf,
-                    slot.payload,
-                    FIRST_CHANNEL + u16::try_from(index).ok()?,
-                    false,
-                )
-            });
-            self.hops.extend(framed.map(|payload| Hop {
-                way: Way::Back(client),
-                slot,
-                payload,
-            }));
+            for datagram in self.arena.move_apart(slot) {
+                let framed = self.arena.slot_mut(slot).and_then(|slot| {
+                    let channel = FIRST_CHANNEL + u16::try_from(index).ok()?;
+                    write_channel_data(slot.buf, datagram, channel, false)
+                });
+                self.hops.extend(framed.map(|payload| Hop {
+                    way: Way::Back(client),
+                    slot,
+                    payload,
+                }));
+            }
         }
         let hops = std::mem::take(&mut self.hops);
         self.send(&hops);
@@ -321,6 +328,7 @@ impl Forwarder {
     fn open(&mut self, client: SocketAddr, peer: SocketAddr) -> Result<(u16, SocketAddr)> {
         let relay = UdpSocket::bind((self.listener.local_addr()?.ip(), 0))?;
         socket::prepare(&relay)?;
+        socket::take_trains(&relay);
         let index = self
             .sessions
             .iter()

@@ -6,20 +6,29 @@
 use super::arrivals::{Arrivals, Received, Receiver};
 use super::pacing::Pacer;
 use super::probe::{Ledger, Phase};
-use anyhow::Result;
+use super::stream::StreamClient;
+use anyhow::{Result, bail};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
-use udp_batch::{Backend, Outgoing, Sender};
+use udp_batch::{Backend, Outgoing, Sender, Trains};
 
 /// Longest burst: what one `sendmmsg` takes here.
 pub(crate) const MAX_BURST: usize = 64;
 
+/// What packets leave by.
+#[derive(Clone, Copy)]
+pub(crate) enum Exit<'a> {
+    /// A socket that is connected to where they go, which saves the kernel a route look-up per packet.
+    Connected(&'a UdpSocket),
+    Socket(&'a UdpSocket),
+    /// A connection, written until all is taken.
+    Stream(&'a StreamClient),
+}
+
 /// One direction of one session.
 pub(crate) struct Flow<'a> {
-    pub(crate) socket: &'a UdpSocket,
-    /// Whether the socket is connected to `to`, which saves the kernel a route look-up per packet.
-    pub(crate) connected: bool,
+    pub(crate) exit: Exit<'a>,
     /// The server, or a relayed address.
     pub(crate) to: SocketAddr,
     /// A whole datagram, with the head of the probe at `probe_at` still to be written.
@@ -103,6 +112,27 @@ pub(crate) fn run(
     })
 }
 
+/// Sends so many packets in bursts, the next burst when the last has arrived; what has not arrived when the drain is over is lost.
+///
+/// # Errors
+/// A socket cannot be watched, or nothing arrives at all.
+pub(crate) fn run_in_step(
+    flows: Vec<Flow<'_>>,
+    receivers: Vec<Receiver<'_>>,
+    plan: &Plan,
+    packets: u64,
+) -> Result<()> {
+    let mut generator = Generator::new(flows, receivers, plan)?;
+    while generator.ledger.sent < packets {
+        generator.send(plan.burst, Phase::Measured);
+        generator.drain();
+    }
+    if generator.ledger.delivered < packets / 2 {
+        bail!("hardly any packet arrives");
+    }
+    Ok(())
+}
+
 struct Generator<'a> {
     plan: Plan,
     flows: Vec<Flow<'a>>,
@@ -181,13 +211,17 @@ impl<'a> Generator<'a> {
         };
         if count == 1 {
             write(&mut flow.datagram);
-            let result = match flow.connected {
-                true => flow.socket.send(&flow.datagram),
-                false => flow.socket.send_to(&flow.datagram, flow.to),
+            let taken = match flow.exit {
+                Exit::Connected(socket) => socket.send(&flow.datagram).is_ok(),
+                Exit::Socket(socket) => socket.send_to(&flow.datagram, flow.to).is_ok(),
+                Exit::Stream(stream) => stream.write(&flow.datagram).is_ok(),
             };
-            self.book_refused(u64::from(result.is_err()), phase);
+            self.book_refused(u64::from(!taken), phase);
             return;
         }
+        let (Exit::Connected(socket) | Exit::Socket(socket)) = flow.exit else {
+            return;
+        };
         for copy in self.burst.iter_mut().take(count) {
             copy.clear();
             copy.extend_from_slice(&flow.datagram);
@@ -198,7 +232,8 @@ impl<'a> Generator<'a> {
             bytes,
             traffic_class: 0,
         });
-        let report = self.sender.send(flow.socket.as_fd(), packets);
+        let mut trains = Trains::default();
+        let report = (self.sender).send_trains(socket.as_fd(), &mut trains, packets);
         self.book_refused((report.dropped_full + report.failed) as u64, phase);
     }
 
@@ -280,8 +315,7 @@ mod tests {
     /// A flow without any relay: straight to `to`.
     fn straight(socket: &UdpSocket, to: SocketAddr, arrives_from: Option<SocketAddr>) -> Flow<'_> {
         Flow {
-            socket,
-            connected: false,
+            exit: Exit::Socket(socket),
             to,
             datagram: Probe::blank(PAYLOAD),
             probe_at: 0,

@@ -1,11 +1,11 @@
 //! What one measurement of one server yields: named figures, and what went on around it.
 
 use super::disturbance::{Disturbance, Surroundings};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A figure that a row can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
     CpuPerPacket,
@@ -13,6 +13,11 @@ pub(crate) enum Metric {
     CpuPerCycle,
     CyclesPerCpuSecond,
     HighestRate,
+    /// Cost of a packet of one load, in packets of another.
+    Beside,
+    Instructions,
+    SystemCalls,
+    HeapAllocations,
     ResidentPerSession,
     SlabPerSession,
     Loss,
@@ -45,6 +50,10 @@ impl Metric {
             Self::CpuPerAnswer => ("CPU µs/answer", 2, 1e6),
             Self::CpuPerCycle => ("CPU µs/cycle", 1, 1e6),
             Self::CyclesPerCpuSecond => ("cycles/CPU second", 0, 1.0),
+            Self::Beside => ("beside", 2, 1.0),
+            Self::Instructions => ("instructions/packet", 0, 1.0),
+            Self::SystemCalls => ("calls/packet", 2, 1.0),
+            Self::HeapAllocations => ("heap allocations/packet", 2, 1.0),
             Self::HighestRate => ("packets/s", 0, 1.0),
             Self::ResidentPerSession => ("KiB/session", 2, 1.0),
             Self::SlabPerSession => ("kernel KiB/session", 2, 1.0),
@@ -69,7 +78,7 @@ impl Metric {
 }
 
 /// The figures of one server in one round.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Measurement {
     figures: BTreeMap<Metric, f64>,
     pub(crate) surroundings: Surroundings,

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //!  args ─► compare ─► target        starts a server on its core        operator   one server elsewhere
-//!            │        rows          what is measured: relay, cycles, binding, memory
-//!            │                        │ session, client   allocations
+//!            │        rows          what is measured: relay, cycles, binding, memory, counts
+//!            │                        │ session, client, stream   allocations
 //!            │                        │ load              paced probes out, arrivals in, a ledger of both
 //!            │                        └ disturbance       was it the server or the machine?
+//!            ├──────► resume        rows of an earlier run that need not be made again
 //!            └──────► report, stats ─► table
 //! ```
 //!
@@ -16,10 +17,12 @@ mod arrivals;
 mod binding;
 mod client;
 mod compare;
+mod counts;
 mod cycles;
 mod disturbance;
 pub(crate) mod forwarder;
 mod histogram;
+mod hold;
 mod load;
 mod lock;
 mod machine;
@@ -32,11 +35,13 @@ mod probe;
 mod proc;
 mod relay;
 mod report;
+mod resume;
 mod rows;
 mod search;
 mod session;
 mod socket;
 mod stats;
+mod stream;
 mod table;
 mod target;
 pub(crate) mod webrtc;

@@ -197,8 +197,9 @@ fn finish(sessions: Vec<Session>, took: Vec<f64>, outcome: Outcome) -> Ran {
 
 fn client_receivers<'s>(sessions: impl Iterator<Item = &'s Session>) -> Vec<Receiver<'s>> {
     sessions
-        .map(|session| Receiver {
-            socket: session.socket(),
+        .filter_map(Session::socket)
+        .map(|socket| Receiver {
+            socket,
             role: Role::Client,
         })
         .collect()

@@ -7,7 +7,7 @@ use super::measurement::{Measurement, Metric};
 use super::placement::Placement;
 use super::proc::{self, ProcessTime};
 use super::search::{self, Trial};
-use super::session::{self, Framing, Session};
+use super::session::{self, Framing, Line, Session};
 use super::socket;
 use super::target::Running;
 use anyhow::Result;
@@ -23,7 +23,14 @@ const REPEATS: usize = 2;
 /// Silence after which no packet is expected any more.
 const DRAIN: Duration = Duration::from_millis(50);
 
-/// What is sent: from clients to one peer.
+/// Which way packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    ToPeer,
+    ToClient,
+}
+
+/// What is sent, between clients and one peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) sessions: usize,
@@ -32,6 +39,8 @@ pub(crate) struct Load {
     pub(crate) burst: u64,
     pub(crate) payload: usize,
     pub(crate) framing: Framing,
+    pub(crate) line: Line,
+    pub(crate) way: Way,
 }
 
 /// How long and on which cores.
@@ -50,6 +59,31 @@ pub(crate) struct Scale {
 /// The sessions cannot be opened, or the server is gone.
 pub(crate) fn at_rate(server: &Running, load: &Load, scale: &Scale) -> Result<Measurement> {
     Stage::set(server, load)?.strike(|stage| stage.run(load.rate, scale))
+}
+
+/// Measures both loads one after the other: what a packet of the second costs in packets of the first, with the figures of the second.
+///
+/// # Errors
+/// The sessions cannot be opened, or the server is gone.
+pub(crate) fn beside(
+    server: &Running,
+    first: &Load,
+    second: &Load,
+    scale: &Scale,
+) -> Result<Measurement> {
+    let [first, second] = [first, second].map(|load| at_rate(server, load, scale));
+    let (first, mut second) = (first?, second?);
+    let cost = |measured: &Measurement| measured.figure(Metric::CpuPerPacket);
+    if let (Some(one), Some(other)) = (cost(&first), cost(&second))
+        && one > 0.0
+    {
+        second = second.with(Metric::Beside, other / one);
+    }
+    // One that was disturbed spoils the pair.
+    if second.disturbance().is_none() {
+        second.surroundings = first.surroundings;
+    }
+    Ok(second)
 }
 
 /// Searches the highest rate that loses less than 0.1 %; `known` is what an earlier round found.
@@ -114,7 +148,7 @@ fn is_lossless(measured: &Measurement) -> bool {
 }
 
 /// Open sessions and their peer.
-struct Stage<'s> {
+pub(super) struct Stage<'s> {
     server: &'s Running,
     load: Load,
     peer: UdpSocket,
@@ -123,9 +157,9 @@ struct Stage<'s> {
 }
 
 impl<'s> Stage<'s> {
-    fn set(server: &'s Running, load: &Load) -> Result<Self> {
+    pub(super) fn set(server: &'s Running, load: &Load) -> Result<Self> {
         let (peer, peer_address) = socket::peer(server.listen.ip())?;
-        let sessions = Session::open_many(server, load.sessions, peer_address, load.framing)?;
+        let sessions = Session::open_many(server, load, peer_address)?;
         Ok(Self {
             server,
             load: *load,
@@ -136,10 +170,18 @@ impl<'s> Stage<'s> {
     }
 
     /// Measures, then gives the allocations back, so that the next server has the machine for itself.
-    fn strike(self, measure: impl FnOnce(&Self) -> Result<Measurement>) -> Result<Measurement> {
+    pub(super) fn strike(
+        self,
+        measure: impl FnOnce(&Self) -> Result<Measurement>,
+    ) -> Result<Measurement> {
         let measured = measure(&self);
-        session::close_all(self.sessions);
+        self.close();
         measured
+    }
+
+    /// Gives the allocations back.
+    pub(super) fn close(self) {
+        session::close_all(self.sessions);
     }
 
     /// Tries one rate. To pass in spite of a disturbance is to pass; a loss is the server's only when nothing else is to blame.
@@ -176,25 +218,56 @@ impl<'s> Stage<'s> {
         Ok(best)
     }
 
-    fn run(&self, rate: u64, scale: &Scale) -> Result<Measurement> {
+    fn flows(&self) -> Vec<Flow<'_>> {
+        let sessions = self.sessions.iter();
+        sessions
+            .map(|session| match self.load.way {
+                Way::ToPeer => session.flow(self.load.framing, self.load.payload),
+                Way::ToClient => session.flow_back(&self.peer, self.load.payload),
+            })
+            .collect()
+    }
+
+    fn receivers(&self) -> Vec<Receiver<'_>> {
+        match self.load.way {
+            Way::ToPeer => vec![Receiver {
+                socket: &self.peer,
+                role: Role::Peer,
+            }],
+            Way::ToClient => (self.sessions.iter())
+                .filter_map(Session::socket)
+                .map(|socket| Receiver {
+                    socket,
+                    role: Role::Client,
+                })
+                .collect(),
+        }
+    }
+
+    /// Sends so many packets in bursts, the next burst when the last has arrived, or is lost.
+    pub(super) fn in_step(&self, packets: u64, lost_after: Duration) -> Result<()> {
         let plan = Plan {
+            drain: lost_after,
+            ..self.plan(0, Duration::ZERO, Duration::ZERO)
+        };
+        load::run_in_step(self.flows(), self.receivers(), &plan, packets)
+    }
+
+    fn plan(&self, rate: u64, warm_up: Duration, window: Duration) -> Plan {
+        Plan {
             rate,
             burst: self.load.burst,
             payload: self.load.payload,
-            warm_up: scale.warm_up,
-            window: scale.window,
+            warm_up,
+            window,
             drain: DRAIN,
             idle: Idle::Spin,
-        };
-        let flows: Vec<Flow<'_>> = self
-            .sessions
-            .iter()
-            .map(|session| session.flow(self.load.framing, self.load.payload))
-            .collect();
-        let receivers = vec![Receiver {
-            socket: &self.peer,
-            role: Role::Peer,
-        }];
+        }
+    }
+
+    fn run(&self, rate: u64, scale: &Scale) -> Result<Measurement> {
+        let plan = self.plan(rate, scale.warm_up, scale.window);
+        let (flows, receivers) = (self.flows(), self.receivers());
         let drops_before = proc::socket_drops(self.peer_address);
         let watch = Watch::begin(scale.placement, self.server.pid());
         let mut readings = Vec::with_capacity(2);

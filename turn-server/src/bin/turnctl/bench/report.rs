@@ -28,6 +28,8 @@ pub(crate) struct ServerReport {
     pub(crate) contender: Contender,
     /// Per round the clean measurement, if there was one.
     pub(crate) rounds: Vec<Option<Measurement>>,
+    /// Per round without a clean measurement the last that was dropped in it.
+    pub(crate) fallbacks: Vec<Option<Measurement>>,
     /// Measurements that were dropped, in the order they were made.
     pub(crate) dropped: Vec<Measurement>,
 }
@@ -37,6 +39,7 @@ impl ServerReport {
         Self {
             contender,
             rounds: Vec::new(),
+            fallbacks: Vec::new(),
             dropped: Vec::new(),
         }
     }
@@ -66,6 +69,14 @@ impl ServerReport {
         self.clean().any(|measured| measured.generator_limited)
     }
 
+    /// The figure of each round: the clean one, or else the last that was dropped in it.
+    fn any_by_round(&self, metric: Metric) -> Vec<Option<f64>> {
+        let rounds = self.rounds.iter().zip(&self.fallbacks);
+        rounds
+            .map(|(clean, fallback)| clean.as_ref().or(fallback.as_ref())?.figure(metric))
+            .collect()
+    }
+
     fn by_round(&self, metric: Metric) -> Vec<Option<f64>> {
         self.rounds
             .iter()
@@ -75,28 +86,45 @@ impl ServerReport {
 }
 
 impl RowReport {
-    /// The server that others are compared with: coturn, or else the first.
+    /// The server that others are compared with: the row's own base, or else the first.
     pub(crate) fn base(&self) -> Option<&ServerReport> {
         self.servers
             .iter()
-            .find(|server| server.contender == Contender::Coturn)
+            .find(|server| server.contender == self.row.base)
             .or_else(|| self.servers.first())
     }
 
     /// The ratio of a server's first figure to the base's, round by round.
     pub(crate) fn ratio(&self, server: &ServerReport) -> Option<Estimate> {
-        let metric = *self.row.metrics().first()?;
+        self.ratio_of(*self.row.metrics().first()?, server)
+    }
+
+    /// The same of any figure. Where not one round was clean on both sides, disturbed ones will do: the pairs were close in time.
+    pub(crate) fn ratio_of(&self, metric: Metric, server: &ServerReport) -> Option<Estimate> {
         let base = self.base()?;
         if base.contender == server.contender {
             return None;
         }
-        Estimate::of(&stats::paired_ratios(
-            &server.by_round(metric),
-            &base.by_round(metric),
-        ))
+        let clean = stats::paired_ratios(&server.by_round(metric), &base.by_round(metric));
+        Estimate::of(&clean).or_else(|| {
+            let (ours, theirs) = (server.any_by_round(metric), base.any_by_round(metric));
+            Estimate::of(&stats::paired_ratios(&ours, &theirs))
+        })
     }
 
-    fn to_json(&self) -> Value {
+    /// Whether the ratio is one of disturbed rounds.
+    pub(crate) fn ratio_is_disturbed(&self, server: &ServerReport) -> bool {
+        let clean = |server: &ServerReport| -> Vec<bool> {
+            server.rounds.iter().map(Option::is_some).collect()
+        };
+        let base = self.base().map(clean).unwrap_or_default();
+        !clean(server)
+            .into_iter()
+            .zip(base)
+            .any(|(ours, theirs)| ours && theirs)
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
         let servers: Vec<Value> = self
             .servers
             .iter()
@@ -168,7 +196,7 @@ fn figures_json(measured: &Measurement) -> Value {
 }
 
 /// The name under which serde writes it.
-fn metric_name(metric: Metric) -> String {
+pub(crate) fn metric_name(metric: Metric) -> String {
     match json!(metric) {
         Value::String(name) => name,
         other => other.to_string(),
@@ -198,11 +226,13 @@ pub(crate) mod tests {
                 ServerReport {
                     contender: Contender::Ours,
                     rounds: vec![Some(measured(12e-6)), Some(measured(14e-6))],
+                    fallbacks: vec![None, None],
                     dropped: Vec::new(),
                 },
                 ServerReport {
                     contender: Contender::Coturn,
                     rounds: vec![Some(measured(16e-6)), None],
+                    fallbacks: vec![None, Some(noisy.clone())],
                     dropped: vec![noisy],
                 },
             ],
@@ -214,6 +244,16 @@ pub(crate) mod tests {
         let row = example();
         assert_eq!(row.ratio(&row.servers[0]).unwrap().median, 0.75);
         assert_eq!(row.ratio(&row.servers[1]), None, "coturn is the base");
+    }
+
+    #[test]
+    fn where_no_round_was_clean_on_both_sides_disturbed_ones_are_compared_and_it_is_said() {
+        let mut row = example();
+        assert!(!row.ratio_is_disturbed(&row.servers[0]));
+        row.servers[1].rounds[0] = None;
+        let ratio = row.ratio(&row.servers[0]).unwrap();
+        assert_eq!(ratio.median, 14.0 / 99.0);
+        assert!(row.ratio_is_disturbed(&row.servers[0]));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use super::client::{Account, Client, Refused, connected_socket};
 use super::forwarder;
-use super::load::Flow;
+use super::load::{Exit, Flow};
 use super::probe::Probe;
+use super::relay::Load;
+use super::stream::StreamClient;
 use super::target::{Contender, Running};
 use anyhow::{Context, Error, Result};
 use std::net::{SocketAddr, UdpSocket};
@@ -23,9 +25,17 @@ pub(crate) enum Framing {
     Indication,
 }
 
+/// What a client reaches its server by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Udp,
+    Tcp,
+    Tls,
+}
+
 /// A client with an allocation that may send to one peer.
 pub(crate) struct Session {
-    client: Line,
+    client: Side,
     server: SocketAddr,
     peer: SocketAddr,
     pub(crate) relayed: SocketAddr,
@@ -33,8 +43,9 @@ pub(crate) struct Session {
 }
 
 /// What a session is made of underneath.
-enum Line {
+enum Side {
     Turn(Box<Client>),
+    Stream(Box<StreamClient>),
     Forwarded(UdpSocket),
 }
 
@@ -43,19 +54,41 @@ impl Session {
     ///
     /// # Errors
     /// The server does not answer or refuses.
-    pub(crate) fn open(server: &Running, peer: SocketAddr, framing: Framing) -> Result<Self> {
+    fn open(server: &Running, load: &Load, peer: SocketAddr) -> Result<Self> {
         if server.contender == Contender::Forwarder {
             let socket = connected_socket(server.listen)?;
             let (channel, relayed) = forwarder::open_session(&socket, peer)?;
             return Ok(Self {
-                client: Line::Forwarded(socket),
+                client: Side::Forwarded(socket),
                 server: server.listen,
                 peer,
                 relayed,
                 channel,
             });
         }
-        Self::open_turn(server.listen, &server.account(), peer, framing)
+        match load.line {
+            Line::Udp => Self::open_turn(server.listen, &server.account(), peer, load.framing),
+            Line::Tcp => Self::open_stream(server.listen, server, peer, false),
+            Line::Tls => Self::open_stream(server.listen_tls, server, peer, true),
+        }
+    }
+
+    fn open_stream(
+        address: SocketAddr,
+        server: &Running,
+        peer: SocketAddr,
+        tls: bool,
+    ) -> Result<Self> {
+        let mut client = StreamClient::connect(address, &server.account(), tls)?;
+        let relayed = client.allocate()?;
+        client.bind_channel(CHANNEL, peer)?;
+        Ok(Self {
+            client: Side::Stream(Box::new(client)),
+            server: address,
+            peer,
+            relayed,
+            channel: CHANNEL,
+        })
     }
 
     /// Opens one session on any TURN server.
@@ -80,7 +113,7 @@ impl Session {
     pub(crate) fn open_unadmitted(server: SocketAddr, account: &Account) -> Result<Self> {
         let (client, relayed) = allocated(server, account)?;
         Ok(Self {
-            client: Line::Turn(Box::new(client)),
+            client: Side::Turn(Box::new(client)),
             server,
             peer: relayed,
             relayed,
@@ -95,9 +128,9 @@ impl Session {
     pub(crate) fn admit(&mut self, peer: SocketAddr, framing: Framing) -> Result<()> {
         self.peer = peer;
         match (&mut self.client, framing) {
-            (Line::Turn(client), Framing::Channel) => client.bind_channel(self.channel, peer),
-            (Line::Turn(client), Framing::Indication) => client.permit(peer),
-            (Line::Forwarded(_), _) => Ok(()),
+            (Side::Turn(client), Framing::Channel) => client.bind_channel(self.channel, peer),
+            (Side::Turn(client), Framing::Indication) => client.permit(peer),
+            (Side::Forwarded(_) | Side::Stream(_), _) => Ok(()),
         }
     }
 
@@ -105,33 +138,30 @@ impl Session {
     ///
     /// # Errors
     /// One of them fails; the others are closed by the server in time.
-    pub(crate) fn open_many(
-        server: &Running,
-        count: usize,
-        peer: SocketAddr,
-        framing: Framing,
-    ) -> Result<Vec<Self>> {
+    pub(crate) fn open_many(server: &Running, load: &Load, peer: SocketAddr) -> Result<Vec<Self>> {
+        let count = load.sessions;
         (0..count)
             .map(|index| {
-                Self::open(server, peer, framing)
+                Self::open(server, load, peer)
                     .with_context(|| format!("session {} of {count}", index + 1))
             })
             .collect()
     }
 
-    /// The client's socket.
-    pub(crate) fn socket(&self) -> &UdpSocket {
+    /// The client's socket, where it is one of datagrams.
+    pub(crate) fn socket(&self) -> Option<&UdpSocket> {
         match &self.client {
-            Line::Turn(client) => &client.socket,
-            Line::Forwarded(socket) => socket,
+            Side::Turn(client) => Some(&client.socket),
+            Side::Forwarded(socket) => Some(socket),
+            Side::Stream(_) => None,
         }
     }
 
     /// Requests that had to be sent again.
     pub(crate) fn retransmissions(&self) -> u64 {
         match &self.client {
-            Line::Turn(client) => client.retransmissions,
-            Line::Forwarded(_) => 0,
+            Side::Turn(client) => client.retransmissions,
+            Side::Forwarded(_) | Side::Stream(_) => 0,
         }
     }
 
@@ -139,12 +169,26 @@ impl Session {
     pub(crate) fn flow(&self, framing: Framing, payload: usize) -> Flow<'_> {
         let (datagram, probe_at) = framed(framing, self.channel, self.peer, payload);
         Flow {
-            socket: self.socket(),
-            connected: true,
+            exit: match &self.client {
+                Side::Turn(client) => Exit::Connected(&client.socket),
+                Side::Forwarded(socket) => Exit::Connected(socket),
+                Side::Stream(client) => Exit::Stream(client),
+            },
             to: self.server,
             datagram,
             probe_at,
             arrives_from: Some(self.relayed),
+        }
+    }
+
+    /// The direction from the peer, which has this socket, to the client.
+    pub(crate) fn flow_back<'a>(&self, peer: &'a UdpSocket, payload: usize) -> Flow<'a> {
+        Flow {
+            exit: Exit::Socket(peer),
+            to: self.relayed,
+            datagram: Probe::blank(payload),
+            probe_at: 0,
+            arrives_from: None,
         }
     }
 
@@ -154,8 +198,10 @@ impl Session {
     /// The server does not answer.
     pub(crate) fn close(self) -> Result<()> {
         match self.client {
-            Line::Turn(mut client) => client.release(),
-            Line::Forwarded(socket) => forwarder::close_session(&socket, self.channel),
+            Side::Turn(mut client) => client.release(),
+            // An allocation over a connection ends with it.
+            Side::Stream(_) => Ok(()),
+            Side::Forwarded(socket) => forwarder::close_session(&socket, self.channel),
         }
     }
 }
@@ -194,6 +240,7 @@ fn framed(framing: Framing, channel: u16, peer: SocketAddr, payload: usize) -> (
     let inside = HEADROOM..HEADROOM + blank.len();
     let mut buffer = [vec![0; HEADROOM], blank, vec![0; TAILROOM]].concat();
     let whole = match framing {
+        // On a stream, it would be padded to four bytes (RFC 8656 §12.5): payloads here are multiples of four.
         Framing::Channel => write_channel_data(&mut buffer, inside.clone(), channel, false),
         Framing::Indication => {
             write_send_indication(&mut buffer, inside.clone(), peer, rand::random())

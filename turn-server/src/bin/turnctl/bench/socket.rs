@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use socket2::SockRef;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use udp_batch::Backend;
 
 /// Asked for on receiving sockets; the kernel grants what `net.core.rmem_max` allows. Without it 270 small datagrams fill a
 /// socket, and a stall of 3 ms at 100,000 packets/s would count as the server's loss.
@@ -21,6 +23,13 @@ pub(crate) fn prepare(socket: &UdpSocket) -> Result<()> {
         .context("cannot set a receive buffer")
 }
 
+/// Takes bursts of one flow as one; where the system has no such thing, each packet comes by itself.
+pub(crate) fn take_trains(socket: &UdpSocket) {
+    if Backend::detect() == Backend::Batched {
+        let _ = udp_batch::take_trains(socket.as_fd());
+    }
+}
+
 /// A peer's socket on `ip`.
 ///
 /// # Errors
@@ -29,6 +38,7 @@ pub(crate) fn peer(ip: std::net::IpAddr) -> Result<(UdpSocket, SocketAddr)> {
     let socket =
         UdpSocket::bind((ip, 0)).with_context(|| format!("cannot open a UDP socket on {ip}"))?;
     prepare(&socket)?;
+    take_trains(&socket);
     let address = socket.local_addr()?;
     Ok((socket, address))
 }

@@ -65,9 +65,10 @@ fn head(text: &mut String, report: &Report) {
 fn render_row(text: &mut String, row: &RowReport) {
     line(text, "");
     line(text, &format!("{}: {}", row.row.name, row.row.what));
+    line(text, &format!("  reach: {}", row.row.reach));
     let metrics = row.row.metrics();
     let base = row.base().map_or("", |base| base.contender.name());
-    let mut cells = vec![heading(metrics, base)];
+    let mut cells = vec![heading(metrics, row.row.compared(), base)];
     cells.extend(
         row.servers
             .iter()
@@ -85,11 +86,11 @@ fn render_row(text: &mut String, row: &RowReport) {
     }
 }
 
-fn heading(metrics: &[Metric], base: &str) -> Vec<String> {
+fn heading(metrics: &[Metric], compared: usize, base: &str) -> Vec<String> {
     let mut cells = vec!["server".to_owned()];
     for (index, metric) in metrics.iter().enumerate() {
         cells.push(metric.shown().heading.to_owned());
-        if index == 0 {
+        if index < compared {
             cells.push(format!("÷ {base}"));
         }
     }
@@ -104,28 +105,36 @@ fn server_cells(row: &RowReport, server: &ServerReport, metrics: &[Metric]) -> V
             || "–".to_owned(),
             |estimate| figure(*metric, estimate.median),
         );
-        if index == 0 {
-            if server.only_disturbed() {
-                cell.insert(0, '~');
-            }
-            if server.generator_limited() {
-                cell.insert(0, '≥');
-            }
-            cells.push(cell);
-            let is_base = row
-                .base()
-                .is_some_and(|base| base.contender == server.contender);
-            cells.push(if is_base {
-                "1".to_owned()
-            } else {
-                row.ratio(server).map_or_else(|| "–".to_owned(), ratio)
-            });
-        } else {
-            cells.push(cell);
+        if index == 0 && server.only_disturbed() {
+            cell.insert(0, '~');
+        }
+        if index == 0 && server.generator_limited() {
+            cell.insert(0, '≥');
+        }
+        cells.push(cell);
+        if index < row.row.compared() {
+            cells.push(compared(row, server, *metric));
         }
     }
     cells.push(rounds(server));
     cells
+}
+
+fn compared(row: &RowReport, server: &ServerReport, metric: Metric) -> String {
+    let mut bases = row.base().into_iter();
+    if bases.any(|base| base.contender == server.contender) {
+        return "1".to_owned();
+    }
+    let estimate = row.ratio_of(metric, server);
+    let mark = if row.ratio_is_disturbed(server) {
+        "~"
+    } else {
+        ""
+    };
+    estimate.map_or_else(
+        || "–".to_owned(),
+        |estimate| format!("{mark}{}", ratio(estimate)),
+    )
 }
 
 fn figure(metric: Metric, value: f64) -> String {
@@ -193,6 +202,10 @@ fn legend(text: &mut String, report: &Report) {
             ),
         );
     }
+    line(
+        text,
+        "Send and Data indications: what one costs is given in packets of the server's own ChannelData, growth in packets among 100 sessions.",
+    );
     line(
         text,
         "CPU is the server's alone, all threads, per packet delivered; loopback charges it the peer's receive path too.",
@@ -284,14 +297,14 @@ mod tests {
         render_row(&mut text, &example());
         let lines: Vec<&str> = text.lines().collect();
         assert!(
-            lines[2].contains("CPU µs/packet") && lines[2].contains("÷ coturn"),
+            lines[3].contains("CPU µs/packet") && lines[3].contains("÷ coturn"),
             "{text}"
         );
-        let ours: Vec<&str> = lines[3].split_whitespace().collect();
+        let ours: Vec<&str> = lines[4].split_whitespace().collect();
         assert_eq!(ours[..3], ["ours", "13.00", "0.75"], "{text}");
-        let coturn: Vec<&str> = lines[4].split_whitespace().collect();
+        let coturn: Vec<&str> = lines[5].split_whitespace().collect();
         assert_eq!(coturn[..3], ["coturn", "16.00", "1"], "{text}");
-        assert!(lines[4].ends_with("1 (1 dropped)"), "{text}");
+        assert!(lines[5].ends_with("1 (1 dropped)"), "{text}");
     }
 
     #[test]
@@ -300,7 +313,7 @@ mod tests {
         render_row(&mut text, &example());
         let ends: Vec<usize> = text
             .lines()
-            .skip(2)
+            .skip(3)
             .map(|line| line.chars().count())
             .collect();
         assert!(ends.windows(2).all(|pair| pair[0] == pair[1]), "{text}");

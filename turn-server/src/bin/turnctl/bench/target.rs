@@ -6,8 +6,9 @@
 use super::args::Options;
 use super::client::Account;
 use super::placement::Placement;
+use super::rows::Row;
 use anyhow::{Context, Result, bail};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
@@ -24,7 +25,11 @@ pub(crate) const REALM: &str = "bench.invalid";
 /// Relay ports, below the range that Linux draws client ports from, so that the two never collide.
 const RELAY_PORTS: (u16, u16) = (10_000, 32_767);
 /// Below the relay ports.
-const LISTENING_PORTS: RangeInclusive<u16> = 9_000..=9_999;
+const LISTENING_PORTS: RangeInclusive<u16> = 9_000..=9_499;
+const TLS_PORTS: RangeInclusive<u16> = 9_500..=9_999;
+/// A certificate for the servers, made by `openssl` for one run.
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 /// A port found free may be taken before the server has it.
 const START_ATTEMPTS: usize = 3;
 /// Ours answers the unauthenticated at a limited rate by default; the others have no such limit, and all load comes from one address.
@@ -33,7 +38,7 @@ const NO_REPLY_LIMIT: &str = "--unauth-reply-rate=0";
 const START_LIMIT: Duration = Duration::from_secs(20);
 
 /// A server that can be put under load.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Contender {
     Ours,
@@ -59,11 +64,6 @@ impl Contender {
         Self::ALL
             .into_iter()
             .find(|contender| contender.name() == name)
-    }
-
-    /// Whether it speaks TURN; the forwarder is the kernel's own price and knows no protocol.
-    pub(crate) fn speaks_turn(self) -> bool {
-        self != Self::Forwarder
     }
 }
 
@@ -115,30 +115,67 @@ impl Installed {
         })
     }
 
+    /// What tells this program and its arguments from others, as far as anything does.
+    pub(crate) fn fingerprint(&self) -> String {
+        let file = fs::metadata(&self.program);
+        let changed = file.and_then(|file| Ok((file.len(), file.modified()?)));
+        format!("{:?} {changed:?} {:?}", self.program, self.extra)
+    }
+
     /// Starts it on a free port of 127.0.0.1, pinned to its core, and waits until it answers.
     ///
     /// # Errors
     /// It does not start or does not answer in time; the message has the whole command line and what it said.
-    pub(crate) fn start(&self, placement: &Placement, scratch: &Path) -> Result<Running> {
-        let mut attempt = self.start_once(placement, scratch);
+    pub(crate) fn start(
+        &self,
+        placement: &Placement,
+        scratch: &Path,
+        row: &Row,
+    ) -> Result<Running> {
+        let more = || row.arguments(self.contender);
+        self.start_under(&[], placement, scratch, more)
+    }
+
+    /// The same, run by another program, and with more arguments.
+    ///
+    /// # Errors
+    /// As [`Installed::start`].
+    pub(crate) fn start_under<'a, A: Iterator<Item = &'a str>>(
+        &self,
+        runner: &[String],
+        placement: &Placement,
+        scratch: &Path,
+        more: impl Fn() -> A,
+    ) -> Result<Running> {
+        let once = || self.start_once(runner, placement, scratch, more());
+        let mut attempt = once();
         // Somebody else may have taken the port between the look and the start.
         for _ in 1..START_ATTEMPTS {
             if attempt.is_ok() {
                 break;
             }
-            attempt = self.start_once(placement, scratch);
+            attempt = once();
         }
         attempt
     }
 
-    fn start_once(&self, placement: &Placement, scratch: &Path) -> Result<Running> {
-        let listen = free_port()?;
+    fn start_once<'a>(
+        &self,
+        runner: &[String],
+        placement: &Placement,
+        scratch: &Path,
+        more: impl Iterator<Item = &'a str>,
+    ) -> Result<Running> {
+        let listen = free_port(LISTENING_PORTS)?;
+        let listen_tls = free_port(TLS_PORTS)?;
         let complaints = scratch.join(format!("{}.stderr", self.contender.name()));
         let mut command = placement.server_command();
         command
+            .args(runner)
             .arg(&self.program)
-            .args(self.arguments(listen, scratch))
-            .args(&self.extra);
+            .args(self.arguments(listen, listen_tls, scratch))
+            .args(&self.extra)
+            .args(more);
         command
             .current_dir(scratch)
             .stdin(Stdio::null())
@@ -151,7 +188,11 @@ impl Installed {
         let mut running = Running {
             contender: self.contender,
             listen,
+            listen_tls,
             child,
+            installed: self.clone(),
+            placement: *placement,
+            scratch: scratch.to_owned(),
         };
         running.wait_until_ready().with_context(|| {
             let said = fs::read_to_string(&complaints).unwrap_or_default();
@@ -161,15 +202,20 @@ impl Installed {
         Ok(running)
     }
 
-    fn arguments(&self, listen: SocketAddr, scratch: &Path) -> Vec<OsString> {
+    fn arguments(
+        &self,
+        listen: SocketAddr,
+        listen_tls: SocketAddr,
+        scratch: &Path,
+    ) -> Vec<OsString> {
         let own = match self.contender {
             Contender::Ours => {
-                let mut arguments = turnserver_arguments(listen);
+                let mut arguments = turnserver_arguments(listen, listen_tls, scratch);
                 arguments.push(NO_REPLY_LIMIT.to_owned());
                 arguments
             }
             Contender::Coturn => {
-                let mut arguments = turnserver_arguments(listen);
+                let mut arguments = turnserver_arguments(listen, listen_tls, scratch);
                 arguments.push(format!(
                     "--pidfile={}",
                     scratch.join("coturn.pid").display()
@@ -185,7 +231,8 @@ impl Installed {
 }
 
 /// The flags that ours and coturn share.
-fn turnserver_arguments(listen: SocketAddr) -> Vec<String> {
+fn turnserver_arguments(listen: SocketAddr, listen_tls: SocketAddr, scratch: &Path) -> Vec<String> {
+    let file = |name: &str| scratch.join(name).display().to_string();
     let (lowest, highest) = RELAY_PORTS;
     vec![
         "-n".to_owned(),
@@ -198,7 +245,9 @@ fn turnserver_arguments(listen: SocketAddr) -> Vec<String> {
         format!("--user={USER}:{PASSWORD}"),
         format!("--realm={REALM}"),
         "--allow-loopback-peers".to_owned(),
-        "--no-tls".to_owned(),
+        format!("--tls-listening-port={}", listen_tls.port()),
+        format!("--cert={}", file(CERTIFICATE)),
+        format!("--pkey={}", file(KEY)),
         "--no-dtls".to_owned(),
         "--log-file=stdout".to_owned(),
         "--simple-log".to_owned(),
@@ -209,12 +258,47 @@ fn turnserver_arguments(listen: SocketAddr) -> Vec<String> {
 pub(crate) struct Running {
     pub(crate) contender: Contender,
     pub(crate) listen: SocketAddr,
+    /// Where it speaks TLS, if it does.
+    pub(crate) listen_tls: SocketAddr,
     child: Child,
+    installed: Installed,
+    placement: Placement,
+    scratch: PathBuf,
 }
 
 impl Running {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Starts the same program once more, run by another one.
+    ///
+    /// # Errors
+    /// As [`Installed::start`].
+    pub(crate) fn again_under(&self, runner: &[String]) -> Result<Running> {
+        self.installed
+            .start_under(runner, &self.placement, &self.scratch, std::iter::empty)
+    }
+
+    /// A file of this run, for a tool that looks at the server.
+    pub(crate) fn scratch_file(&self, name: &str) -> PathBuf {
+        self.scratch
+            .join(format!("{}.{name}", self.contender.name()))
+    }
+
+    /// Waits until a server has ended that was told to.
+    ///
+    /// # Errors
+    /// It does not end in time; it is killed then.
+    pub(crate) fn wait_for_end(mut self, patience: Duration) -> Result<()> {
+        let began = Instant::now();
+        while began.elapsed() < patience {
+            if self.child.try_wait()?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("{} did not end within {patience:?}", self.contender)
     }
 
     /// The credentials that every server here was started with.
@@ -270,11 +354,36 @@ impl Scratch {
     pub(crate) fn create() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("turnctl-bench-{}", std::process::id()));
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self(path))
+        let scratch = Self(path);
+        scratch.make_certificate()?;
+        Ok(scratch)
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    fn make_certificate(&self) -> Result<()> {
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ])
+            .args(["-nodes", "-days", "2", "-subj", "/CN=bench.invalid"])
+            .args(["-keyout", KEY, "-out", CERTIFICATE])
+            .current_dir(&self.0)
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot run openssl")?;
+        if !made.status.success() {
+            let said = String::from_utf8_lossy(&made.stderr);
+            bail!("openssl made no certificate: {said}");
+        }
+        Ok(())
     }
 }
 
@@ -307,8 +416,8 @@ fn remedy(contender: Contender) -> &'static str {
 }
 
 /// A port free for UDP and TCP, which servers listen on too: below the relay ports and those that clients are given.
-fn free_port() -> Result<SocketAddr> {
-    LISTENING_PORTS
+fn free_port(among: RangeInclusive<u16>) -> Result<SocketAddr> {
+    among
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .find(|&address| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok())
         .context("no free port on 127.0.0.1")
@@ -326,27 +435,39 @@ mod tests {
         assert_eq!(Contender::from_name("nobody"), None);
     }
 
+    fn running(child: Child) -> Running {
+        let nowhere = "127.0.0.1:1".parse().unwrap();
+        Running {
+            contender: Contender::Ours,
+            listen: nowhere,
+            listen_tls: nowhere,
+            child,
+            installed: Installed {
+                contender: Contender::Ours,
+                version: String::new(),
+                program: PathBuf::new(),
+                extra: Vec::new(),
+            },
+            placement: Placement {
+                server_core: 0,
+                generator_core: 1,
+                raised: false,
+            },
+            scratch: PathBuf::new(),
+        }
+    }
+
     #[test]
     fn a_child_ends_with_its_guard() {
         let child = Command::new("sleep").arg("600").spawn().unwrap();
         let pid = child.id();
-        let running = Running {
-            contender: Contender::Forwarder,
-            listen: "127.0.0.1:1".parse().unwrap(),
-            child,
-        };
-        drop(running);
+        drop(running(child));
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
     }
 
     #[test]
     fn a_server_that_ends_at_once_is_reported() {
-        let child = Command::new("false").spawn().unwrap();
-        let mut running = Running {
-            contender: Contender::Ours,
-            listen: "127.0.0.1:1".parse().unwrap(),
-            child,
-        };
+        let mut running = running(Command::new("false").spawn().unwrap());
         let error = running.wait_until_ready().unwrap_err();
         assert!(error.to_string().contains("ended at once"), "{error}");
     }
