@@ -27,6 +27,7 @@ _turnserver() {
     --tls-listening-port=
     --alt-listening-port=
     --alt-tls-listening-port=
+    --listening-device=
     --tcp-proxy-port=
     --proxy-protocol-from=
     --aux-server=
@@ -50,6 +51,7 @@ _turnserver() {
     --keep-address-family
     --no-udp-relay
     --no-tcp-relay
+    --relay-device=
     --mobility
     --multiplex-peer
     --multiplex-peer-port=
@@ -107,6 +109,9 @@ _turnserver() {
     --cpus=
     --pidfile=
     --control-socket=
+    --daemon
+    --proc-user=
+    --proc-group=
     --drain-min-allocations=
     --drain-timeout=
     --fingerprint

@@ -2,4 +2,4 @@
 # budget: 60
 # counts: tests
 export RUST_LIB_BACKTRACE=0
-cargo test --locked -p e2e --test logs
+cargo test --locked -p e2e --test logs --test process

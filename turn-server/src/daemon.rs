@@ -1,7 +1,9 @@
 //! The start of the daemon: check → bind → announce. How it goes on is in `serve.rs`.
 
 use std::{
+    io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, mpsc},
     thread,
 };
@@ -13,8 +15,8 @@ use tokio::{
 };
 use tracing::{info, warn};
 use turn_config::Origin;
-use turn_config::settings::Settings;
-use turn_io::{Backend, GuestHook, StartError, WorkerFailure};
+use turn_config::settings::{LogTarget, Settings};
+use turn_io::{Backend, Device, GuestHook, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
@@ -26,7 +28,9 @@ use crate::{
     external::Finder,
     http::RelayPorts,
     inherited::{Endpoints, Inherited},
-    logging, quickstart,
+    logging,
+    privileges::Identity,
+    quickstart,
     relay_config::{self, Plan},
     reload::{Reader, Reload},
     session_log::SessionLog,
@@ -90,6 +94,8 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     warn_of(&settings.warnings);
     let inherited = Inherited::take()?;
     inherited.shape(&mut settings)?;
+    // Whoever is misspelt is told of before anything is bound.
+    let identity = Identity::wanted(&settings)?;
     descriptors::raise();
     let machine = addresses::of_this_machine().context("cannot list this machine's addresses")?;
     let listeners = Listeners::bind(&settings, &inherited, made.is_some())?;
@@ -148,6 +154,13 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     let pid_file = settings.process.pid_file.as_deref();
     let pid_file = pid_file.and_then(PidFile::write);
     let control = ControlSocket::bind(&settings.process.control)?;
+    if let Some(identity) = &identity {
+        let files = [&settings.process.pid_file, &log_file(&settings)];
+        let files = files.into_iter().flatten().map(PathBuf::as_path);
+        identity.own(files.chain(control.as_ref().map(ControlSocket::path)));
+        identity.become_it()?;
+        info!("it is {identity} from here on (proc-user, proc-group)");
+    }
     // Last of all: whoever waits for these lines may count on everything that could have failed.
     print!("{banner}");
     announce(&server, &http, settings.http.https);
@@ -197,7 +210,15 @@ fn relay_ports(settings: &Settings, server: &Server) -> RelayPorts {
 /// # Errors
 /// What would end the start.
 pub fn check(settings: &Settings) -> anyhow::Result<()> {
+    Identity::wanted(settings)?;
     certificates::load(settings).map(|_| ())
+}
+
+fn log_file(settings: &Settings) -> Option<PathBuf> {
+    match &settings.logging.target {
+        LogTarget::File(path) => Some(path.clone()),
+        LogTarget::Stdout | LogTarget::Syslog { .. } => None,
+    }
 }
 
 /// Logs what the operator should know of the settings.
@@ -228,6 +249,7 @@ fn start_workers(
     let proxied = !plan.proxy_endpoints.is_empty();
     let Secured { tls, dtls } = certificates::load(settings)?;
     let tuning = relay_config::tuning(settings);
+    let device = |option, name| find_device(settings, option, name);
     let io = turn_io::Config {
         udp: listen(settings.listening.udp, &plan.endpoints),
         tcp: listen(settings.listening.tcp && !proxied, &plan.endpoints),
@@ -240,6 +262,8 @@ fn start_workers(
         security: tls,
         dtls: plan.dtls_endpoints.clone(),
         secure_datagrams: dtls,
+        listening_device: device("listening-device", &settings.listening.device)?,
+        relay_device: device("relay-device", &settings.relay.device)?,
         plain_datagrams: settings.listening.udp,
         guests,
         plain_streams: settings.listening.tcp,
@@ -281,6 +305,27 @@ fn start_workers(
     };
     let server = Server::start(plan, io).map_err(|error| located(settings, error))?;
     Ok((server, failures))
+}
+
+/// The network interface that an option names, if it names one.
+fn find_device(settings: &Settings, option: &str, name: &Option<String>) -> anyhow::Result<Device> {
+    let Some(name) = name else {
+        return Ok(Device::default());
+    };
+    Device::find(name).map_err(|error| {
+        let place = match settings.origin(option) {
+            Origin::Default => String::new(),
+            origin => format!("{origin}: "),
+        };
+        let wrong = match error.kind() {
+            io::ErrorKind::NotFound => "this machine has no such network interface; ip link lists them".to_owned(),
+            io::ErrorKind::PermissionDenied => {
+                "this user may not hold sockets to it; give it the capability CAP_NET_RAW, or use addresses instead".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        anyhow::anyhow!("{place}{option}={name}: {wrong}")
+    })
 }
 
 /// Adds to an address that cannot be used where it was configured.

@@ -160,6 +160,9 @@ mod tests {
     fn drain(least: u32, timeout: Option<Duration>) -> (Arc<Shared>, Arc<Drain>) {
         let shared = Shared::new(&[], 50_000..=50_009, 0, 0);
         let process = settings::Process {
+            daemon: false,
+            user: None,
+            group: None,
             workers: None,
             pid_file: None,
             latency_budget: None,

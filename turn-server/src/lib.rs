@@ -15,6 +15,7 @@ mod drain;
 mod embed;
 #[doc = include_str!("../EMBEDDING.md")]
 pub mod embedding {}
+pub mod background;
 mod external;
 mod http;
 mod https;
@@ -23,6 +24,7 @@ mod listener;
 mod logging;
 mod metrics_page;
 pub mod prepare;
+mod privileges;
 mod quickstart;
 pub mod relay_config;
 mod reload;

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use sd_notify::NotifyState;
 use tokio::{sync::watch, task::JoinSet, time};
 
+use tracing::warn;
+
 use crate::{
+    background,
     certificates::Renewal,
     control::{self, Desk, Order, What},
     daemon::Started,
@@ -46,6 +49,11 @@ impl Started {
             let fed = tokio::spawn(watchdog::feed(Arc::clone(&reload.server)));
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[NotifyState::Ready]);
+            if background::is_here()
+                && let Err(error) = background::say_ready()
+            {
+                warn!("daemon: {error}");
+            }
             let end = loop {
                 tokio::select! {
                     asked = signals.next() => match asked {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use turn_config::{Environment, Invocation, Reread, settings::Settings};
 use turn_server::{
-    check,
+    background, check,
     daemon::{self, Mode},
     prepare,
 };
@@ -81,6 +81,14 @@ fn read_again(running: &Settings) -> Result<Reread, turn_config::Error> {
 }
 
 fn run(settings: Settings, mode: &Mode) -> ExitCode {
+    if background::is_here() {
+        background::leave_terminal();
+    } else if settings.process.daemon {
+        return background::detach().unwrap_or_else(|error| {
+            eprintln!("turnserver: {error:#}");
+            ExitCode::FAILURE
+        });
+    }
     match daemon::run(settings, mode, Box::new(read_again)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {

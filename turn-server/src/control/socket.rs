@@ -22,7 +22,7 @@ const BACKLOG: i32 = 16;
 /// A bound control socket. Dropping it removes the file, unless another server has put its own there.
 pub(crate) struct ControlSocket {
     pub(super) listener: UnixListener,
-    _file: OwnFile,
+    file: OwnFile,
 }
 
 /// The file of a socket, known by its inode.
@@ -54,6 +54,11 @@ impl ControlSocket {
         }
     }
 
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.file.path
+    }
+
     fn bind_at(path: &Path) -> anyhow::Result<Self> {
         let context = || {
             format!(
@@ -67,7 +72,7 @@ impl ControlSocket {
         let path = path.to_owned();
         Ok(Self {
             listener,
-            _file: OwnFile { path, inode },
+            file: OwnFile { path, inode },
         })
     }
 }

@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 use udp_batch::IpVersion;
 
-use crate::{Backend, Config};
+use crate::{Backend, Config, Device};
 
 /// Connections that the kernel completes while a worker is busy; the kernel's own limit (`somaxconn`) may be lower.
 const BACKLOG: i32 = 1024;
@@ -39,6 +39,22 @@ pub(crate) struct Wish {
     trains: bool,
 }
 
+/// What a socket for peers is to be. A device that cannot be had is an error: peers would be reached by another way.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RelayWish {
+    wish: Wish,
+    device: Device,
+}
+
+impl RelayWish {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            wish: Wish::of(config),
+            device: config.relay_device,
+        }
+    }
+}
+
 impl Wish {
     pub(crate) fn of(config: &Config) -> Self {
         Self {
@@ -59,8 +75,8 @@ impl Wish {
 }
 
 /// Binds a socket for clients' datagrams.
-pub(crate) fn bind_udp(address: SocketAddr, share: Share) -> io::Result<Socket> {
-    bind_shared(address, Type::DGRAM, Protocol::UDP, share)
+pub(crate) fn bind_udp(address: SocketAddr, share: Share, device: Device) -> io::Result<Socket> {
+    bind_shared(address, Type::DGRAM, Protocol::UDP, share, device)
 }
 
 /// Sets what a socket for clients' datagrams has to tell, and how much it holds.
@@ -73,33 +89,43 @@ pub(crate) fn prepare_udp(socket: &Socket, address: SocketAddr, share: Share, wi
 }
 
 /// Binds a socket for clients' connections.
-pub(crate) fn listen_tcp(address: SocketAddr, share: Share) -> io::Result<Socket> {
-    let socket = bind_shared(address, Type::STREAM, Protocol::TCP, share)?;
+pub(crate) fn listen_tcp(address: SocketAddr, share: Share, device: Device) -> io::Result<Socket> {
+    let socket = bind_shared(address, Type::STREAM, Protocol::TCP, share, device)?;
     socket.listen(BACKLOG)?;
     Ok(socket)
 }
 
 /// Binds a socket for peers' datagrams; nobody else can have its port meanwhile.
-pub(crate) fn bind_relay(local: SocketAddr, wish: Wish) -> io::Result<Socket> {
-    let socket = bind_shared(local, Type::DGRAM, Protocol::UDP, Share::Alone)?;
+pub(crate) fn bind_relay(local: SocketAddr, relay: RelayWish) -> io::Result<Socket> {
+    let socket = bind_shared(
+        local,
+        Type::DGRAM,
+        Protocol::UDP,
+        Share::Alone,
+        relay.device,
+    )?;
     set_ip_header(&socket, local);
     // Without them, clients are not told about unreachable peers (RFC 8656 §11.5), and nothing else is lost.
     let _ = udp_batch::tell_icmp_errors(socket.as_fd(), version(local));
     // The listening sockets have told about a kernel that grants less.
-    wish.ask_for(&socket);
+    relay.wish.ask_for(&socket);
     Ok(socket)
 }
 
 /// Listens for peers' connections on the port of a TCP allocation, from which connections to peers leave as well.
-pub(crate) fn listen_for_peers(local: SocketAddr) -> io::Result<Socket> {
-    let socket = bind_shared(local, Type::STREAM, Protocol::TCP, Share::First)?;
+pub(crate) fn listen_for_peers(local: SocketAddr, device: Device) -> io::Result<Socket> {
+    let socket = bind_shared(local, Type::STREAM, Protocol::TCP, Share::First, device)?;
     socket.listen(PEER_BACKLOG)?;
     Ok(socket)
 }
 
 /// Begins to connect from the port of a TCP allocation (RFC 6062 §5.2).
-pub(crate) fn connect_to_peer(local: SocketAddr, peer: SocketAddr) -> io::Result<Socket> {
-    let socket = bind_shared(local, Type::STREAM, Protocol::TCP, Share::Joining)?;
+pub(crate) fn connect_to_peer(
+    local: SocketAddr,
+    peer: SocketAddr,
+    device: Device,
+) -> io::Result<Socket> {
+    let socket = bind_shared(local, Type::STREAM, Protocol::TCP, Share::Joining, device)?;
     match socket.connect(&peer.into()) {
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
         Err(error) => Err(error),
@@ -131,12 +157,14 @@ fn bind_shared(
     kind: Type,
     protocol: Protocol,
     share: Share,
+    device: Device,
 ) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, never_blocking(kind), Some(protocol))?;
     if !cfg!(target_os = "linux") {
         socket.set_nonblocking(true)?;
     }
+    device.hold(&socket)?;
     if address.is_ipv6() {
         // IPv4 has sockets of its own; a v4-mapped address would be a second name for the same peer.
         socket.set_only_v6(true)?;
@@ -196,13 +224,13 @@ fn warn_about_buffers(address: SocketAddr, asked: usize, granted: usize) {
 mod tests {
     use std::{io, net::SocketAddr};
 
-    use super::{Share, Wish, bind_relay, bind_udp, listen_tcp};
+    use super::{Device, RelayWish, Share, Wish, bind_relay, bind_udp, listen_tcp};
 
     /// Unlike those of other tests, so that a port that should be free is.
     const QUIET: &str = "127.0.78.1:0";
 
     fn bound_udp(address: SocketAddr, share: Share) -> io::Result<(socket2::Socket, SocketAddr)> {
-        let socket = bind_udp(address, share)?;
+        let socket = bind_udp(address, share, Device::default())?;
         let address = socket.local_addr()?.as_socket().unwrap();
         Ok((socket, address))
     }
@@ -221,9 +249,9 @@ mod tests {
     fn nobody_joins_who_is_alone() {
         let (_alone, address) = bound_udp(QUIET.parse().unwrap(), Share::Alone).unwrap();
         assert!(bound_udp(address, Share::Joining).is_err());
-        let tcp = listen_tcp(QUIET.parse().unwrap(), Share::Alone).unwrap();
+        let tcp = listen_tcp(QUIET.parse().unwrap(), Share::Alone, Device::default()).unwrap();
         let address = tcp.local_addr().unwrap().as_socket().unwrap();
-        assert!(listen_tcp(address, Share::Joining).is_err());
+        assert!(listen_tcp(address, Share::Joining, Device::default()).is_err());
     }
 
     #[test]
@@ -235,10 +263,12 @@ mod tests {
 
     #[test]
     fn a_relay_port_is_never_shared() {
-        let socket = bind_relay(QUIET.parse().unwrap(), Wish::default()).unwrap();
+        let socket = bind_relay(QUIET.parse().unwrap(), RelayWish::default()).unwrap();
         let address = socket.local_addr().unwrap().as_socket().unwrap();
         assert_eq!(
-            bind_relay(address, Wish::default()).unwrap_err().kind(),
+            bind_relay(address, RelayWish::default())
+                .unwrap_err()
+                .kind(),
             io::ErrorKind::AddrInUse
         );
         assert!(bound_udp(address, Share::Joining).is_err());
@@ -255,7 +285,14 @@ mod tests {
             buffer: asked,
             ..Wish::default()
         };
-        let socket = bind_relay(QUIET.parse().unwrap(), wish).unwrap();
+        let socket = bind_relay(
+            QUIET.parse().unwrap(),
+            RelayWish {
+                wish,
+                ..RelayWish::default()
+            },
+        )
+        .unwrap();
         assert_eq!(socket.recv_buffer_size().unwrap(), 2 * asked.min(receive));
         assert_eq!(socket.send_buffer_size().unwrap(), 2 * asked.min(send));
     }

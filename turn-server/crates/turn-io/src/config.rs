@@ -9,7 +9,7 @@ use std::{
 
 use turn_proto::{Event, IpRange, Transport};
 
-use crate::{Backend, Dtls, GuestHook, Inherited, Tls, WorkerFailure};
+use crate::{Backend, Device, Dtls, GuestHook, Inherited, Tls, WorkerFailure};
 
 /// Called on the thread of a worker that has failed, after its sockets are closed. It must not drop the [`crate::Workers`],
 /// which would wait for this very thread.
@@ -54,6 +54,10 @@ pub struct Config {
     /// Sockets that are bound already. Where one stands for an address above, none is opened; of a datagram address, there must
     /// be one for each worker.
     pub inherited: Vec<Inherited>,
+    /// The interface that clients come by.
+    pub listening_device: Device,
+    /// The interface that peers are behind.
+    pub relay_device: Device,
     /// How many threads; zero counts as one.
     pub workers: usize,
     /// Bytes of receive and of send buffer to ask the kernel for per datagram socket; zero leaves its default.
@@ -109,6 +113,8 @@ impl Default for Config {
             relay_addresses: Vec::new(),
             shared_relays: Vec::new(),
             inherited: Vec::new(),
+            listening_device: Device::default(),
+            relay_device: Device::default(),
             workers: 1,
             socket_buffer: 2 << 20,
             backend: Backend::detect(),

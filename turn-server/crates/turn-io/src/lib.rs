@@ -29,6 +29,7 @@ mod colleagues;
 mod config;
 mod counters;
 mod data;
+mod device;
 mod dtls;
 mod error;
 mod guest;
@@ -47,6 +48,7 @@ mod worker;
 
 pub use config::{Config, FailureHook, Listening, Tuning};
 pub use counters::{Counters, DEPTHS, Stats, TURN_TIMES};
+pub use device::Device;
 pub use dtls::Dtls;
 pub use error::StartError;
 pub use guest::{Guest, GuestHook};

@@ -8,7 +8,7 @@ use turn_proto::{BindFailure, RelayId, Reply};
 use udp_batch::{IpVersion, Outgoing, SendReport, Sender, Trains};
 
 use crate::{
-    bind::{self, Wish},
+    bind::{self, RelayWish},
     kept_sockets::KeptSockets,
     outbox::Pending,
     source::Source,
@@ -104,12 +104,12 @@ pub(crate) struct RelaySockets {
     places: Vec<Option<RelaySocket>>,
     shared: Vec<SharedSocket>,
     kept: KeptSockets,
-    wish: Wish,
+    wish: RelayWish,
 }
 
 impl RelaySockets {
     /// Makes a table of the shared sockets alone; others are opened with this wish.
-    pub(crate) fn new(kept: KeptSockets, shared: Vec<SharedSocket>, wish: Wish) -> Self {
+    pub(crate) fn new(kept: KeptSockets, shared: Vec<SharedSocket>, wish: RelayWish) -> Self {
         Self {
             places: Vec::new(),
             shared,
@@ -246,7 +246,7 @@ mod tests {
     use mio::Poll;
     use turn_proto::{BindFailure, RelayId, Reply};
 
-    use super::{KeptSockets, RelaySockets, Wish};
+    use super::{KeptSockets, RelaySockets, RelayWish};
 
     const RELAY: RelayId = RelayId(3);
 
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_bound_port_is_free_again_after_unbind() {
-        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), Wish::default());
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), RelayWish::default());
         assert_eq!(
             bind(&mut table, "127.0.0.1:0".parse().unwrap()),
             Reply::Bound { relay: RELAY }
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_taken_port_a_foreign_address_and_a_forbidden_one_are_told_apart() {
-        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), Wish::default());
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), RelayWish::default());
         let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
         assert_eq!(
             bind(&mut table, taken.local_addr().unwrap()),
@@ -299,8 +299,8 @@ mod tests {
     fn the_upper_half_of_a_pair_is_kept_until_any_worker_takes_it_up_or_releases_it() {
         let kept = KeptSockets::default();
         let (mut first, mut second) = (
-            RelaySockets::new(kept.clone(), Vec::new(), Wish::default()),
-            RelaySockets::new(kept, Vec::new(), Wish::default()),
+            RelaySockets::new(kept.clone(), Vec::new(), RelayWish::default()),
+            RelaySockets::new(kept, Vec::new(), RelayWish::default()),
         );
         let poll = Poll::new().unwrap();
         // An address unlike that of other tests, so that a port that should be free is.
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn numbers_never_bound_have_no_socket() {
-        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), Wish::default());
+        let mut table = RelaySockets::new(KeptSockets::default(), Vec::new(), RelayWish::default());
         assert!(table.at_mut(RelayId(u32::MAX)).is_none());
         table.unbind(RelayId(u32::MAX));
     }

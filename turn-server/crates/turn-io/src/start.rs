@@ -11,7 +11,7 @@ use turn_proto::{Relay, Transport};
 
 use crate::{
     Config, Inherited, Listening, StartError, Workers,
-    bind::{self, Share, Wish},
+    bind::{self, RelayWish, Share, Wish},
     clock::Clock,
     colleagues::{Colleague, Colleagues},
     dtls::Cookies,
@@ -36,7 +36,7 @@ pub fn start(
     let bound = Bound::all(&config, workers)?;
     // After the listeners: where an address serves for both, the mistake is that of the listener's option.
     for &address in &config.relay_addresses {
-        bind::bind_relay(SocketAddr::new(address, 0), Wish::default())
+        bind::bind_relay(SocketAddr::new(address, 0), RelayWish::of(&config))
             .map_err(|cause| StartError::relay(address, cause))?;
     }
     let (clock, failures) = (Clock::new(), Failures::new(config.on_failure.clone()));
@@ -85,7 +85,7 @@ struct SharedRelay {
 /// Binds the relay sockets that allocations share.
 fn shared_relays(config: &Config) -> Result<Vec<SharedRelay>, StartError> {
     let bind = |&(local, owner): &(SocketAddr, usize)| {
-        let bound = bind::bind_relay(local, Wish::of(config));
+        let bound = bind::bind_relay(local, RelayWish::of(config));
         let socket = bound.map_err(|cause| StartError::SharedRelay {
             address: local,
             cause,
@@ -175,7 +175,7 @@ impl Bound {
                 Transport::Udp | Transport::Dtls => {
                     let socket = match inherited {
                         Some(socket) => socket,
-                        None => bind::bind_udp(address, share)?,
+                        None => bind::bind_udp(address, share, config.listening_device)?,
                     };
                     bind::prepare_udp(&socket, address, share, Wish::of(config));
                     let socket = UdpSocket::from_std(socket.into());
@@ -186,7 +186,7 @@ impl Bound {
                 Transport::Tcp | Transport::Tls => {
                     let socket = match inherited {
                         Some(socket) => socket,
-                        None => bind::listen_tcp(address, share)?,
+                        None => bind::listen_tcp(address, share, config.listening_device)?,
                     };
                     let socket = TcpListener::from_std(socket.into());
                     let address = socket.local_addr()?;

@@ -92,11 +92,11 @@ pub(super) static GROUP: Group = Group {
         option(
             "listening-device",
             Kind::Text,
-            "Network interface to listen on.",
+            "Network interface that clients come by (SO_BINDTODEVICE): what comes by another is not heard.",
         )
         .short('d')
-        .example("eth0")
-        .not_yet("sockets are not bound to an interface yet; use listening-ip"),
+        .unset("any")
+        .example("eth0"),
         port(
             "tcp-proxy-port",
             0,

@@ -66,23 +66,26 @@ pub(super) static GROUP: Group = Group {
         .unset("/run/turnserver/control.sock, where that folder exists")
         .example("/run/turnserver/control.sock")
         .ours(),
-        flag("daemon", "Go to the background.")
-            .short('o')
-            .not_yet("it stays in the foreground, as systemd and containers expect"),
+        flag(
+            "daemon",
+            "Go to the background; the command ends when the server is ready, and log lines go to syslog unless log-file names a \
+             file.",
+        )
+        .short('o'),
         option(
             "proc-user",
             Kind::Text,
-            "User to become after the sockets are open.",
+            "User to become when sockets and files are open; what a reload reads, this user must be able to read.",
         )
-        .example("turnserver")
-        .not_yet("privileges are not dropped yet; start it as that user"),
+        .unset("it stays who it is")
+        .example("turnserver"),
         option(
             "proc-group",
             Kind::Text,
-            "Group to become after the sockets are open.",
+            "Group to become when sockets and files are open.",
         )
-        .example("turnserver")
-        .not_yet("privileges are not dropped yet; start it as that group"),
+        .unset("the groups of proc-user, if that is given")
+        .example("turnserver"),
         number(
             "drain-min-allocations",
             0,

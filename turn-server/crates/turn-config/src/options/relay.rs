@@ -86,10 +86,14 @@ pub(super) static GROUP: Group = Group {
             .reloads(),
         flag("no-tcp-relay", "Refuse TCP allocations (RFC 6062).")
             .reloads(),
-        option("relay-device", Kind::Text, "Network interface to relay from.")
-            .short('i')
-            .example("eth0")
-            .not_yet("sockets are not bound to an interface yet; use relay-ip"),
+        option(
+            "relay-device",
+            Kind::Text,
+            "Network interface that peers are behind (SO_BINDTODEVICE): relayed packets leave by it, and come by no other.",
+        )
+        .short('i')
+        .unset("as the routes say")
+        .example("eth0"),
         flag("server-relay", "Let peers send without permission.")
             .no_effect("permissions are checked in any case, as RFC 8656 asks"),
         flag("mobility", "Let clients move to another address (RFC 8016).")

@@ -25,6 +25,8 @@ pub struct Listening {
     pub proxy_port: Option<u16>,
     /// Proxies, whose connections begin with a PROXY header on every port.
     pub proxies: Vec<IpRange>,
+    /// The network interface that clients come by; `None`: any.
+    pub device: Option<String>,
     /// Socket buffers in bytes, each direction.
     pub socket_buffer: usize,
 }
@@ -48,6 +50,7 @@ impl Listening {
                 .into_iter()
                 .map(|given| given.value)
                 .collect(),
+            device: values.text("listening-device"),
             port: values.port("listening-port").unwrap_or_default(),
             alternate_port: alternate_port(values, report),
             aux: values.endpoints("aux-server"),

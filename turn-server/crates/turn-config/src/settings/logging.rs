@@ -184,7 +184,16 @@ fn time_of_day(values: &Values, shape: LogShape) -> Option<String> {
 fn target(values: &Values, report: &mut Report) -> LogTarget {
     let file = values.text("log-file");
     let facility = facility(values, report);
-    if values.flag("syslog") || file.as_deref() == Some("syslog") {
+    let is_stdout = matches!(file.as_deref(), None | Some("stdout" | "-"));
+    if values.flag("daemon") && is_stdout && values.is_given("log-file") {
+        report.warn(
+            values.origin("log-file"),
+            "log-file: a daemon has no standard output once it is ready: its lines go nowhere; name a file, or syslog",
+        );
+    }
+    // coturn would begin a file somewhere.
+    let by_default = values.flag("daemon") && !values.is_given("log-file");
+    if values.flag("syslog") || file.as_deref() == Some("syslog") || by_default {
         let elsewhere = file.as_deref().filter(|file| *file != "syslog");
         if let Some(file) = elsewhere.filter(|_| values.is_given("log-file")) {
             report.warn(

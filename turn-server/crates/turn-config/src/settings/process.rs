@@ -13,6 +13,12 @@ pub struct Process {
     pub workers: Option<NonZeroUsize>,
     /// Where the process id is written; `None`: nowhere.
     pub pid_file: Option<PathBuf>,
+    /// It goes to the background.
+    pub daemon: bool,
+    /// Whom it becomes when sockets and files are open.
+    pub user: Option<String>,
+    /// Which group it becomes then.
+    pub group: Option<String>,
     /// Where operators reach the running server.
     pub control: Control,
     /// Allocations at which a drain is over.
@@ -49,6 +55,9 @@ impl Process {
                 .text("pidfile")
                 .filter(|path| !path.is_empty())
                 .map(PathBuf::from),
+            daemon: values.flag("daemon"),
+            user: values.text("proc-user"),
+            group: values.text("proc-group"),
             control: match values.text("control-socket") {
                 None => Control::Usual,
                 Some(path) if path.is_empty() => Control::Off,

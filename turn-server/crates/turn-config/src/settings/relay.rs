@@ -23,6 +23,8 @@ pub struct Relay {
     pub ask_every: Duration,
     /// What was answered; the program writes it here.
     pub found: Vec<External>,
+    /// The network interface that peers are behind; `None`: any.
+    pub device: Option<String>,
     /// Lowest port of the range.
     pub min_port: u16,
     /// Highest port of the range, inside it.
@@ -94,6 +96,7 @@ impl Relay {
             ask_every: Duration::from_secs(values.number("external-ip-check").unwrap_or_default()),
             found: Vec::new(),
             addresses,
+            device: values.text("relay-device"),
             min_port: values.port("min-port").unwrap_or_default(),
             max_port: values.port("max-port").unwrap_or_default(),
             multiplex: Multiplex::build(values, &ports_of(listening), report),

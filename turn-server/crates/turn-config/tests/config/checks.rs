@@ -343,6 +343,19 @@ fn log_lines_always_go_somewhere() {
 }
 
 #[test]
+fn a_daemon_logs_to_syslog_unless_a_file_is_named() {
+    let target = |args: &[&str]| run(args).logging.target;
+    let syslog = target(&["-n", "-z", "--daemon"]);
+    assert!(matches!(syslog, LogTarget::Syslog { .. }), "{syslog:?}");
+    let file = target(&["-n", "-z", "--daemon", "--log-file=/var/log/t.log"]);
+    assert_eq!(file, LogTarget::File("/var/log/t.log".into()));
+    assert_warns(
+        &run(&["-n", "-z", "--daemon", "--log-file=stdout"]),
+        &["a daemon has no standard output"],
+    );
+}
+
+#[test]
 fn a_facility_that_is_none_is_refused() {
     let args = ["-n", "-z", "--syslog", "--syslog-facility=LOG_NONSENSE"];
     let said = problems(parse(&args))[0].to_string();

@@ -348,6 +348,23 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "time_of_day: Some(\"%F %T\")",
     ),
     ("log-format", &["--log-format=json"], "shape: Json"),
+    ("daemon", &["-o"], "daemon: true"),
+    (
+        "listening-device",
+        &["-d", "eth7"],
+        "device: Some(\"eth7\"), socket_buffer",
+    ),
+    (
+        "relay-device",
+        &["-i", "eth8"],
+        "device: Some(\"eth8\"), min_port",
+    ),
+    ("proc-user", &["--proc-user=turn"], "user: Some(\"turn\")"),
+    (
+        "proc-group",
+        &["--proc-group=turn"],
+        "group: Some(\"turn\")",
+    ),
     ("log-privacy", &["--log-privacy=hashed"], "privacy: Hashed"),
     (
         "log-min-level",

@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 use mio::{Interest, Registry, net::TcpListener};
 use turn_proto::{RelayId, Reply};
 
-use crate::{bind, relay_sockets::cause_of, source::Source};
+use crate::{Device, bind, relay_sockets::cause_of, source::Source};
 
 /// A socket that peers connect to.
 pub(crate) struct PeerListener {
@@ -16,17 +16,27 @@ pub(crate) struct PeerListener {
 }
 
 /// The table.
-#[derive(Default)]
-pub(crate) struct PeerListeners(HashMap<RelayId, PeerListener, RandomState>);
+pub(crate) struct PeerListeners {
+    listeners: HashMap<RelayId, PeerListener, RandomState>,
+    /// The interface that peers are behind.
+    pub(crate) device: Device,
+}
 
 impl PeerListeners {
+    pub(crate) fn new(device: Device) -> Self {
+        Self {
+            listeners: HashMap::default(),
+            device,
+        }
+    }
+
     pub(crate) fn at_mut(&mut self, relay: RelayId) -> Option<&mut PeerListener> {
-        self.0.get_mut(&relay)
+        self.listeners.get_mut(&relay)
     }
 
     /// The relays that listen.
     pub(crate) fn relays(&self) -> Vec<RelayId> {
-        self.0.keys().copied().collect()
+        self.listeners.keys().copied().collect()
     }
 
     /// Begins to listen and tells the state machine's answer.
@@ -36,9 +46,9 @@ impl PeerListeners {
         relay: RelayId,
         local: SocketAddr,
     ) -> Reply {
-        match open(registry, relay, local) {
+        match open(registry, relay, local, self.device) {
             Ok(listener) => {
-                self.0.insert(relay, listener);
+                self.listeners.insert(relay, listener);
                 Reply::Bound { relay }
             }
             Err(error) => Reply::BindFailed {
@@ -50,12 +60,17 @@ impl PeerListeners {
 
     /// Stops listening; closing the socket takes it off the poller as well.
     pub(crate) fn close(&mut self, relay: RelayId) {
-        self.0.remove(&relay);
+        self.listeners.remove(&relay);
     }
 }
 
-fn open(registry: &Registry, relay: RelayId, local: SocketAddr) -> io::Result<PeerListener> {
-    let mut listener = TcpListener::from_std(bind::listen_for_peers(local)?.into());
+fn open(
+    registry: &Registry,
+    relay: RelayId,
+    local: SocketAddr,
+    device: Device,
+) -> io::Result<PeerListener> {
+    let mut listener = TcpListener::from_std(bind::listen_for_peers(local, device)?.into());
     let token = Source::PeerListener(relay).token();
     registry.register(&mut listener, token, Interest::READABLE)?;
     Ok(PeerListener {

@@ -194,7 +194,9 @@ impl Worker {
         if self.sockets.data.is_full() {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        let socket = TcpStream::from_std(bind::connect_to_peer(local, peer)?.into());
+        let socket = TcpStream::from_std(
+            bind::connect_to_peer(local, peer, self.sockets.peer_listeners.device)?.into(),
+        );
         self.keep_peer(DataConnection::new(id, socket, true))
     }
 

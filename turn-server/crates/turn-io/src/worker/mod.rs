@@ -37,10 +37,10 @@ pub(crate) use self::sockets::Acceptor;
 use self::{data::Leaving, moving::Returned, resting::Resting, sockets::Sockets};
 use crate::{
     Config, Counters, DEPTHS, Dtls, GuestHook, Stats, TURN_TIMES, Tls, Tuning,
-    bind::Wish,
+    bind::RelayWish,
     clock::Clock,
     colleagues::Colleagues,
-    data::DataConnections,
+    data::{DataConnections, PeerListeners},
     dtls::{Associations, Cookies},
     kept_sockets::KeptSockets,
     listener::Listener,
@@ -167,7 +167,7 @@ impl Worker {
     /// Allocates the buffers. Called on the worker's own thread, so that they are near its core.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
         let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
-        let relays = RelaySockets::new(parts.kept, parts.shared_relays, Wish::of(config));
+        let relays = RelaySockets::new(parts.kept, parts.shared_relays, RelayWish::of(config));
         let streams = Streams::new(first_link, config);
         let entrance = Entrance {
             plain: config.plain_streams,
@@ -193,7 +193,7 @@ impl Worker {
                 parts.acceptors,
                 relays,
                 (streams, associations),
-                data,
+                (data, PeerListeners::new(config.relay_device)),
             ),
             entrance,
             proxies: config.proxies.clone(),

@@ -51,7 +51,7 @@ impl Sockets {
         acceptors: Vec<Acceptor>,
         relays: RelaySockets,
         (streams, associations): (Streams, Associations),
-        data: DataConnections,
+        (data, peer_listeners): (DataConnections, PeerListeners),
     ) -> Self {
         Self {
             listeners,
@@ -60,7 +60,7 @@ impl Sockets {
             streams,
             associations,
             broken_associations: Vec::new(),
-            peer_listeners: PeerListeners::default(),
+            peer_listeners,
             data,
             outbox: Outbox::default(),
             counters: Counters::default(),
