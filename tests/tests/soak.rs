@@ -9,7 +9,8 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ use e2e::server::Server;
 use e2e::strangers::{HERE, TURN, anonymous_bytes};
 use e2e::turn_client::{Answer, TurnClient};
 use e2e::uclient::{Peer, uclient_within};
+use rustls::client::Resumption;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 const METRICS: SocketAddr = SocketAddr::new(HERE, 9641);
 
@@ -31,6 +35,9 @@ const EXPIRED: Duration = Duration::from_secs(180);
 /// Clients of a round, on each of two transports, and those that ask for a relay and are never heard of again.
 const CLIENTS: &str = "200";
 const VANISHING: u32 = 300;
+
+/// TLS sessions that a server remembers, so that clients may resume them; it makes room for new ones then.
+const REMEMBERED: u32 = 4096;
 
 /// What a server holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +119,25 @@ fn vanish(space: &Namespace) -> Result<()> {
     Ok(())
 }
 
+/// Clients that shake hands and go, until the server remembers as many of their sessions as it ever will: no growth, but a table
+/// that is being filled.
+fn be_remembered(space: &Namespace, certificate: &Certificate) -> Result<()> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&certificate.certificate)?)?;
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let mut config = config.with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    let config = Arc::new(config);
+    space.inside(move || {
+        for _ in 0..REMEMBERED {
+            let mut tls = ClientConnection::new(Arc::clone(&config), ServerName::from(HERE))?;
+            let mut socket = TcpStream::connect(TURN)?;
+            tls.complete_io(&mut socket)?;
+        }
+        Ok(())
+    })
+}
+
 /// Clients over two transports at once, by channels and by indications in turn, and those that vanish.
 fn round(space: &Namespace, peer_port: &str, number: usize) -> Result<()> {
     let streams = [&["-t"][..], &["-t", "-S"]][number % 2];
@@ -157,6 +183,7 @@ fn clients_that_come_and_go_leave_nothing_behind() {
         (metrics.sum("turn_total_allocations") == Some(0.0) && held.ports == 0).then_some(held)
     };
 
+    be_remembered(&space, &certificate).unwrap();
     let begun = Instant::now();
     let mut samples: Vec<(f64, Held)> = Vec::new();
     while begun.elapsed() < Duration::from_secs(minutes * 60) || samples.len() < 5 {

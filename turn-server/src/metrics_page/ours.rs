@@ -200,6 +200,7 @@ fn connections(text: &mut Text, stats: &Stats) {
         [
             ("client_denied", io.streams_denied),
             ("too_many", io.streams_refused),
+            ("displaced", io.streams_displaced),
             ("no_turn", io.streams_misframed),
             ("no_allocation", io.streams_idle),
             ("not_reading", io.streams_overflowed),

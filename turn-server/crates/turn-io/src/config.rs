@@ -71,6 +71,8 @@ pub struct Config {
     pub latency_budget: Option<Duration>,
     /// TCP connections that one worker holds at most; more are closed as they come.
     pub max_streams: usize,
+    /// TCP connections without an allocation that one worker holds at most; for one more, the oldest is closed.
+    pub max_strangers: usize,
     /// DTLS associations that one worker holds at most; more are not begun.
     pub max_associations: usize,
     /// Connections with peers that one worker holds at most (RFC 6062), each with a client's connection besides; more fail.
@@ -120,6 +122,8 @@ impl Default for Config {
             backend: Backend::detect(),
             latency_budget: None,
             max_streams: 65_536,
+            // With 8 KiB each, the most that one may make us keep, 64 MiB. A thousand that come each second have eight seconds.
+            max_strangers: 8192,
             // With 10 KiB each, 160 MiB.
             max_associations: 16_384,
             max_peer_connections: 16_384,

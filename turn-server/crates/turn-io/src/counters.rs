@@ -85,6 +85,8 @@ counters! {
     streams_open,
     /// Connections closed at once because there were too many, of clients or of those that speak HTTP.
     streams_refused,
+    /// Connections without an allocation closed because there were too many, to make room for another.
+    streams_displaced,
     /// Connections closed at once because the lists keep their clients out.
     streams_denied,
     /// Connections closed because their bytes were no STUN and no ChannelData.

@@ -287,17 +287,43 @@ fn connections_beyond_the_limit_are_closed_and_room_is_used_again() {
     setup.config.max_streams = 2;
     let server = Server::with(setup);
     let (mut first, mut second) = (client(&server), client(&server));
-    assert_eq!(
-        (first.binding(), second.binding()),
-        (first.local(), second.local())
-    );
+    first.allocate();
+    second.allocate();
     let mut third = client(&server);
     third.tcp().wait_for_end();
-    assert_eq!(server.workers.stats().io.streams_refused, 1);
+    let io = server.workers.stats().io;
+    assert_eq!((io.streams_refused, io.streams_displaced), (1, 0));
     drop(first);
     server.wait_for("the close", |stats| stats.io.streams_open == 1);
     let mut fourth = client(&server);
     assert_eq!(fourth.binding(), fourth.local());
+}
+
+#[test]
+fn who_holds_silent_connections_keeps_nobody_out_and_ends_no_session() {
+    let in_all = |config: &mut turn_io::Config| config.max_streams = 3;
+    let of_strangers = |config: &mut turn_io::Config| config.max_strangers = 2;
+    for limit in [in_all as fn(&mut turn_io::Config), of_strangers] {
+        let mut setup = Setup::default();
+        limit(&mut setup.config);
+        let server = Server::with(setup);
+        let mut holder = client(&server);
+        holder.allocate();
+        let mut silent: Vec<_> = (0..2).map(|_| client(&server)).collect();
+        let accepted = |count| move |stats: &turn_io::Stats| stats.io.streams_accepted == count;
+        server.wait_for("all of them", accepted(3));
+        for round in 0..5 {
+            // In the order in which they came.
+            silent.push(client(&server));
+            silent.remove(0).tcp().wait_for_end();
+            server.wait_for("the next", accepted(4 + round));
+        }
+        let last = silent.last_mut().unwrap();
+        assert_eq!(last.binding(), last.local());
+        holder.release();
+        let io = server.workers.stats().io;
+        assert_eq!((io.streams_refused, io.streams_displaced), (0, 5));
+    }
 }
 
 #[test]

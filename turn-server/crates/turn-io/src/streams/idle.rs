@@ -7,6 +7,9 @@ use std::{collections::VecDeque, time::Duration};
 
 use turn_proto::LinkId;
 
+/// Turns that one search for a stranger passes over at most. Those passed over come last, so the next search begins behind them.
+const LOOKS: usize = 64;
+
 /// What a look at a connection found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -71,17 +74,35 @@ impl Idle {
             match found {
                 Found::Gone => {}
                 Found::Stranger if turn.warned => return Some(turn.link),
-                Found::Allocated | Found::Stranger => {
-                    let warned = found == Found::Stranger;
-                    self.turns.push_back(Turn {
-                        at: now + self.patience,
-                        warned,
-                        ..turn
-                    });
-                }
+                Found::Allocated | Found::Stranger => self.look_again(now, turn.link, found),
             }
         }
         None
+    }
+
+    /// Names the connection without an allocation that has been watched for longest.
+    pub(crate) fn oldest(
+        &mut self,
+        now: Duration,
+        mut look: impl FnMut(LinkId) -> Found,
+    ) -> Option<LinkId> {
+        for _ in 0..LOOKS {
+            let turn = self.turns.pop_front()?;
+            match look(turn.link) {
+                Found::Gone => {}
+                Found::Stranger => return Some(turn.link),
+                Found::Allocated => self.look_again(now, turn.link, Found::Allocated),
+            }
+        }
+        None
+    }
+
+    fn look_again(&mut self, now: Duration, link: LinkId, found: Found) {
+        self.turns.push_back(Turn {
+            at: now + self.patience,
+            link,
+            warned: found == Found::Stranger,
+        });
     }
 }
 

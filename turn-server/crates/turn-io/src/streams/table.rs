@@ -25,6 +25,9 @@ pub(crate) struct Streams {
     first: u32,
     next: u32,
     limit: usize,
+    /// Connections with an allocation.
+    holders: usize,
+    max_strangers: usize,
     /// Handshakes under way.
     handshakes: usize,
     max_handshakes: usize,
@@ -41,6 +44,8 @@ impl Streams {
             first,
             next: first,
             limit: config.max_streams,
+            holders: 0,
+            max_strangers: config.max_strangers,
             handshakes: 0,
             max_handshakes: config.max_handshakes,
         }
@@ -89,9 +94,33 @@ impl Streams {
         self.connections.get_mut(&link)
     }
 
+    /// Remembers whether a connection has an allocation; tells whether there is such a connection.
+    pub(crate) fn mark(&mut self, link: LinkId, allocated: bool) -> bool {
+        let Some(connection) = self.connections.get_mut(&link) else {
+            return false;
+        };
+        self.holders -= usize::from(connection.allocated);
+        self.holders += usize::from(allocated);
+        connection.allocated = allocated;
+        connection.has_allocated |= allocated;
+        true
+    }
+
+    /// Names the connection that is to be given up before one more comes, if there are too many: the oldest without an
+    /// allocation. Whoever means to have one has it within some round trips, and whoever only holds a place keeps nobody out.
+    pub(crate) fn crowded(&mut self, now: Duration) -> Option<LinkId> {
+        let strangers = self.connections.len() - self.holders;
+        if strangers < self.max_strangers && self.connections.len() < self.limit {
+            return None;
+        }
+        let connections = &self.connections;
+        (self.idle).oldest(now, |link| found(connections.get(&link)))
+    }
+
     /// Closes a connection; dropping it closes the socket and takes it off the poller as well.
     pub(crate) fn remove(&mut self, link: LinkId) -> Option<Connection> {
         let connection = self.connections.remove(&link)?;
+        self.holders -= usize::from(connection.allocated);
         if connection.stage() == Stage::Handshake {
             self.end_handshake();
         }
@@ -140,11 +169,15 @@ impl Streams {
     /// A connection that has had no allocation for too long.
     pub(crate) fn overdue(&mut self, now: Duration) -> Option<LinkId> {
         let connections = &self.connections;
-        self.idle.overdue(now, |link| match connections.get(&link) {
-            Some(connection) if connection.allocated => Found::Allocated,
-            Some(_) => Found::Stranger,
-            None => Found::Gone,
-        })
+        (self.idle).overdue(now, |link| found(connections.get(&link)))
+    }
+}
+
+fn found(connection: Option<&Connection>) -> Found {
+    match connection {
+        Some(connection) if connection.allocated => Found::Allocated,
+        Some(_) => Found::Stranger,
+        None => Found::Gone,
     }
 }
 

@@ -106,6 +106,10 @@ impl Worker {
     }
 
     fn admit(&mut self, mut socket: TcpStream, proxied: bool) {
+        if let Some(oldest) = self.sockets.streams.crowded(self.now.mono) {
+            self.sockets.counters.streams_displaced += 1;
+            self.lose_stream(oldest);
+        }
         let Some(link) = self.sockets.streams.vacant() else {
             self.sockets.counters.streams_refused += 1;
             return;

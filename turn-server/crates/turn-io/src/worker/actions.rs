@@ -117,10 +117,10 @@ impl Worker {
     }
 
     fn occupy(&mut self, link: LinkId, allocated: bool) {
-        if let Some(connection) = self.sockets.streams.at_mut(link) {
-            connection.allocated = allocated;
-            connection.has_allocated |= allocated;
-        } else if let Some(association) = self.sockets.associations.at_mut(link) {
+        if self.sockets.streams.mark(link, allocated) {
+            return;
+        }
+        if let Some(association) = self.sockets.associations.at_mut(link) {
             association.allocated = allocated;
         }
     }
