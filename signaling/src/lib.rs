@@ -15,6 +15,7 @@ mod gate;
 pub mod hub;
 mod ice;
 mod identity;
+mod metrics;
 mod outbox;
 mod pages;
 pub mod program;
@@ -25,6 +26,8 @@ mod switchboard;
 mod web;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use ice_api::ApiState;
@@ -40,6 +43,7 @@ pub use web::{BadWebUrl, WebUrl};
 use adapters::socketio::engine::Engines;
 use calllog::CallLog;
 use hub::{Census, Limits};
+use metrics::Metrics;
 use switchboard::Switchboard;
 
 /// What a signaling service is made of.
@@ -64,6 +68,9 @@ pub struct Config {
     pub fleet: Option<Fleet>,
 }
 
+/// How often a service that drains looks who has become idle.
+const DRAIN_STEP: Duration = Duration::from_millis(250);
+
 /// A running signaling service; cheap to clone.
 #[derive(Clone)]
 pub struct Signaling(Arc<Shared>);
@@ -78,6 +85,8 @@ pub(crate) struct Shared {
     doors: Doors,
     engines: Engines,
     history_keys: HistoryKeys,
+    metrics: Arc<Metrics>,
+    draining: AtomicBool,
 }
 
 impl Signaling {
@@ -94,8 +103,9 @@ impl Signaling {
             doors,
             fleet,
         } = config;
+        let metrics = Arc::<Metrics>::default();
         Signaling(Arc::new(Shared {
-            board: Switchboard::start(limits, call_log, fleet),
+            board: Switchboard::start(limits, call_log, Arc::clone(&metrics), fleet),
             gate,
             identification,
             ice,
@@ -103,6 +113,8 @@ impl Signaling {
             doors,
             engines: Engines::default(),
             history_keys,
+            metrics,
+            draining: AtomicBool::new(false),
         }))
     }
 
@@ -119,6 +131,34 @@ impl Signaling {
     /// Counts the nodes of the fleet, as far as they can be reached: 0 in a process of its own, and in one that is alone.
     pub fn nodes(&self) -> usize {
         self.0.board.nodes()
+    }
+
+    /// What it has done since the start, in Prometheus' text format.
+    pub fn metrics(&self) -> String {
+        let Shared { board, metrics, .. } = &*self.0;
+        metrics.page(
+            board.census(),
+            self.is_draining(),
+            board.recorder().as_ref(),
+        )
+    }
+
+    /// Says whether clients are sent elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// Lets nobody in any more, and sends everybody elsewhere (close code 1012): those in no room and no call at once, the others when
+    /// they are out of it. Returns when nobody is left, or after `limit`.
+    pub async fn drain(&self, limit: Duration) {
+        self.0.draining.store(true, Ordering::Relaxed);
+        let empty = async {
+            while self.0.board.dismiss_idle() > 0 {
+                tokio::time::sleep(DRAIN_STEP).await;
+            }
+        };
+        // Whoever is left is told when the process ends.
+        let _ = tokio::time::timeout(limit, empty).await;
     }
 
     /// Closes all connections with 1001 and returns when they are gone.

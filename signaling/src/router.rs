@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -149,6 +150,15 @@ where
         return (
             StatusCode::FORBIDDEN,
             "This origin is not allowed; see --allowed-origin.\n",
+        )
+            .into_response();
+    }
+    if shared.draining.load(Ordering::Relaxed) {
+        let text = "This server ends soon: connect again.\n";
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "1")],
+            text,
         )
             .into_response();
     }

@@ -127,6 +127,7 @@ pub(crate) async fn run(mut socket: Wire, shared: Arc<Shared>, visitor: Visitor)
         Err(Ending(_, farewell)) => farewell,
     };
     if let Some(farewell) = farewell {
+        shared.metrics.closes.count(code_word(farewell.0));
         close(&mut socket, farewell).await;
     }
 }
@@ -177,6 +178,7 @@ async fn introduce(
     let identity = match identify(shared, visitor, &opening).await {
         Ok(identity) => identity,
         Err(unwelcome) => {
+            shared.metrics.unwelcome.count(unwelcome.word());
             if let Some(text) = adapter.write_unwelcome(unwelcome) {
                 // Whoever does not take it is closed all the same.
                 let _ = timeout(WRITE_LIMIT, socket.send(Message::Text(text.into()))).await;
@@ -275,6 +277,7 @@ async fn converse(
     let id = chance::connection_id();
     let user = identity.user.clone();
     let outbox = shared.board.connect(id, identity);
+    shared.metrics.connections.count(adapter.name());
     debug!(%id, "connection opened");
     let pace = Pace::new(shared.board.limits());
     let mut session = Session {
@@ -357,6 +360,7 @@ impl Session<'_> {
 
     /// Does what a message asks for.
     async fn hear(&mut self, text: &str) -> Step {
+        self.shared.metrics.messages.count();
         match self.adapter.read(text) {
             Ok(Request::Hub(command)) => self.shared.board.handle(self.id, command),
             Ok(Request::Hello) => {}
@@ -407,6 +411,9 @@ impl Session<'_> {
                 Ok(())
             }
             event => {
+                if let Event::Refused(refusal) = &event {
+                    self.shared.metrics.refusals.count(refusal.code());
+                }
                 let text = self.adapter.write(&event, None);
                 self.send_text(text).await
             }
@@ -422,6 +429,7 @@ impl Session<'_> {
         match self.shared.ice.servers(asker).await {
             Ok(ice) => Some(ice),
             Err(error) => {
+                self.shared.metrics.ice_failures.count();
                 warn!(%error, "a client was given no ICE servers");
                 None
             }
@@ -516,6 +524,22 @@ fn farewell(reason: CloseReason) -> Farewell {
         CloseReason::Refused => (close_code::POLICY, "Refused"),
         CloseReason::Full => (close_code::AGAIN, "Too many connections"),
         CloseReason::TooSlow => (close_code::AGAIN, "Too slow"),
+        CloseReason::Elsewhere => (close_code::RESTART, "The server ends soon: connect again"),
+    }
+}
+
+/// A close code as a label.
+fn code_word(code: u16) -> &'static str {
+    match code {
+        close_code::NORMAL => "1000",
+        close_code::AWAY => "1001",
+        close_code::PROTOCOL => "1002",
+        close_code::INVALID => "1007",
+        close_code::POLICY => "1008",
+        close_code::SIZE => "1009",
+        close_code::RESTART => "1012",
+        close_code::AGAIN => "1013",
+        _ => "other",
     }
 }
 

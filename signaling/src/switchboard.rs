@@ -24,6 +24,7 @@ use crate::hub::{
     Census, CloseReason, Command, ConnectionId, Departure, Event, Identity, Limits, Outbound,
     PeerId,
 };
+use crate::metrics::{Metrics, outcome};
 use crate::outbox::Outbox;
 use crate::{chance, clock};
 
@@ -54,6 +55,7 @@ struct State {
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
     alarm: Option<Duration>,
     call_log: Option<CallLog>,
+    metrics: Arc<Metrics>,
     /// How far the hub's time is ahead of the clock's.
     ahead: Duration,
     /// When something of the log was read last, by the clock.
@@ -66,6 +68,7 @@ impl Switchboard {
     pub(crate) fn start(
         limits: Limits,
         call_log: Option<CallLog>,
+        metrics: Arc<Metrics>,
         fleet: Option<Fleet>,
     ) -> Switchboard {
         let clock = Clock::start();
@@ -88,6 +91,7 @@ impl Switchboard {
             outboxes: HashMap::new(),
             alarm: None,
             call_log,
+            metrics,
             ahead,
             read_at: Duration::ZERO,
         };
@@ -158,8 +162,23 @@ impl Switchboard {
 
     /// Where calls are recorded, if they are kept.
     pub(crate) fn call_log(&self) -> Option<CallLog> {
-        let state = self.0.lock();
-        state.call_log.clone().filter(CallLog::keeps)
+        self.recorder().filter(CallLog::keeps)
+    }
+
+    /// Where calls are recorded, if anywhere.
+    pub(crate) fn recorder(&self) -> Option<CallLog> {
+        self.0.lock().call_log.clone()
+    }
+
+    /// Sends those elsewhere whom nobody would miss here; says how many others there are.
+    pub(crate) fn dismiss_idle(&self) -> usize {
+        self.0.run(|state, _| {
+            let idle = state.desk.hub().idle_connections().into_iter();
+            let here = idle.filter(|id| state.outboxes.contains_key(id));
+            let elsewhere = |id| (id, Event::Closed(CloseReason::Elsewhere));
+            ((), here.map(elsewhere).collect())
+        });
+        self.census().connections
     }
 
     /// Counts what the hub holds; of connections, those of this process.
@@ -292,6 +311,7 @@ impl State {
                 .collect();
         }
         for report in self.desk.take_reports() {
+            self.metrics.calls_ended.count(outcome(report.outcome));
             if let Some(log) = &self.call_log {
                 log.record(now, report);
             }

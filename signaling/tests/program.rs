@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "helpers of tests: a panic is the report"
 )]
@@ -28,40 +29,53 @@ struct Running {
     child: Child,
     stdout: BufReader<ChildStdout>,
     address: SocketAddr,
+    monitor: Option<SocketAddr>,
 }
 
 impl Running {
     fn start(args: &[&str]) -> Running {
         let mut child = signaling(args).arg("--listen=127.0.0.1:0").spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        while !line.contains("listening http ") {
+        let (mut line, mut metrics, mut http) = (String::new(), None, None);
+        while http.is_none() || args.iter().any(|arg| arg.contains("metrics")) && metrics.is_none()
+        {
             line.clear();
             assert_ne!(
                 stdout.read_line(&mut line).unwrap(),
                 0,
                 "it ended before it listened"
             );
+            let address = || line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+            if line.contains("listening http ") {
+                http = Some(address());
+            } else if line.contains("listening metrics ") {
+                metrics = Some(address());
+            }
         }
-        let address = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+        let (monitor, address) = (metrics, http.unwrap());
         Running {
             child,
             stdout,
             address,
+            monitor,
         }
     }
 
     fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        get(self.address, path)
     }
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 impl Drop for Running {
@@ -91,6 +105,43 @@ fn it_serves_pages_and_health_and_ends_on_sigterm_and_sigint() {
         running.stdout.read_to_string(&mut rest).unwrap();
         assert!(rest.contains(&format!("ending on SIG{signal}")), "{rest}");
     }
+}
+
+#[test]
+fn it_drains_on_sigusr1_and_ends_when_nobody_is_left() {
+    let mut running = Running::start(&[]);
+    assert!(running.get("/status").contains(r#"{"status":"ready"}"#));
+    let pid = running.child.id().to_string();
+    let told = Command::new("kill").args(["-s", "USR1", &pid]).status();
+    assert!(told.unwrap().success());
+    assert_eq!(running.child.wait().unwrap().code(), Some(0));
+    let mut rest = String::new();
+    running.stdout.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("draining on SIGUSR1"), "{rest}");
+}
+
+#[test]
+fn numbers_are_on_a_listener_of_their_own() {
+    let mut running = Running::start(&["--metrics-listen=127.0.0.1:0"]);
+    let monitor = running.monitor.expect("it listens for metrics first");
+    for (path, words) in [
+        ("/metrics", "# TYPE signaling_connections gauge"),
+        ("/metrics", "text/plain; version=0.0.4"),
+        ("/status", r#""connections":0"#),
+        ("/readyz", "ready"),
+        ("/healthz", "ok"),
+    ] {
+        let answer = get(monitor, path);
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains(words),
+            "{path}: {answer}"
+        );
+    }
+    for path in ["/metrics", "/v1/calls"] {
+        assert!(running.get(path).starts_with("HTTP/1.1 404"), "{path}");
+    }
+    assert!(!running.get("/status").contains("connections"));
+    running.child.kill().unwrap();
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::hub::{Command, Event, Refusal};
 
 /// One protocol, for one connection.
 pub(crate) trait Adapter: Send {
+    /// What it is called where connections are counted.
+    fn name(&self) -> &'static str;
+
     /// Reads a message.
     fn read(&mut self, text: &str) -> Result<Request, Refusal>;
 
@@ -52,6 +55,18 @@ pub(crate) enum Unwelcome {
     BadToken,
     /// Nobody can say at the moment whose its token is.
     Unavailable,
+}
+
+impl Unwelcome {
+    /// What it is called where such are counted.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Unwelcome::BadKey => "key",
+            Unwelcome::NoName => "name",
+            Unwelcome::BadToken => "token",
+            Unwelcome::Unavailable => "unavailable",
+        }
+    }
 }
 
 /// What a message asks for.

@@ -102,6 +102,10 @@ struct TurnConfig<'a> {
 }
 
 impl Adapter for Stream {
+    fn name(&self) -> &'static str {
+        "stream"
+    }
+
     fn read(&mut self, text: &str) -> Result<Request, Refusal> {
         let command = match kind_of(text)?.as_str() {
             "ice-servers" => return Ok(Request::IceServers),

@@ -197,4 +197,6 @@ pub enum CloseReason {
     Full,
     /// It does not take what is sent to it.
     TooSlow,
+    /// This process ends soon, and another one has a place.
+    Elsewhere,
 }

@@ -312,6 +312,19 @@ impl Hub {
         }
     }
 
+    /// The connections that can go without anybody missing them: in no room, and of users in no call.
+    pub fn idle_connections(&self) -> Vec<ConnectionId> {
+        let is_idle = |connection: &Connection| {
+            let user = self.users.get(&connection.user);
+            connection.place.is_none() && user.is_none_or(|user| user.calls.is_empty())
+        };
+        let idle = self
+            .connections
+            .iter()
+            .filter(|(_, connection)| is_idle(connection));
+        idle.map(|(id, _)| *id).collect()
+    }
+
     fn is_online(&self, user: &UserId) -> bool {
         self.users
             .get(user)

@@ -5,6 +5,7 @@
 mod endpoint;
 mod fleet;
 mod identity;
+mod monitor;
 mod options;
 mod records;
 mod serve;

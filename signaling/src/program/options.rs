@@ -251,6 +251,22 @@ static PROCESS: Group = Group {
         .unset("none")
         .example("/etc/signaling.conf")
         .command_line_only(),
+        option(
+            "metrics-listen",
+            Kind::Endpoint,
+            "ADDRESS:PORT for /metrics, /status with numbers, /healthz and /readyz.",
+        )
+        .unset("there are no metrics")
+        .example("127.0.0.1:9642"),
+        number(
+            "drain-timeout",
+            0,
+            86_400,
+            "seconds",
+            "How long rooms and calls may go on after SIGUSR1, which lets nobody in and ends the program when all are gone.",
+        )
+        .default("3600")
+        .example("600"),
         flag("verbose", "Log connections.").short('v'),
         flag("help", "Print this text and end.")
             .short('h')

@@ -1,16 +1,14 @@
 //! The running program: listens, serves, and ends when it is told to.
 //!
-//! In: sockets, signals, health. Not in: what is served (`router.rs`).
+//! In: sockets, signals. Not in: what is served (`router.rs`).
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
 use ice_api::{Admission, ApiState, Issuer};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,6 +20,7 @@ use turn_auth::Secret;
 
 use super::endpoint::Endpoint;
 use super::identity::Identity;
+use super::monitor;
 use super::records::call_log;
 use super::settings::{IceSettings, Settings};
 use crate::hub::Limits;
@@ -29,6 +28,9 @@ use crate::{Config, Gate, HistoryKeys, IceSource, Signaling, server};
 
 /// How long connections may take to end once they are told to.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Connections of those who watch; there are few, and they must never take clients' places.
+const MONITORS: usize = 64;
 
 /// Why the program ended badly, with the exit code.
 pub(super) struct Failure(pub(super) u8, pub(super) anyhow::Error);
@@ -45,6 +47,8 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         ice,
         mut records,
         fleet,
+        metrics_listen,
+        drain_timeout,
         ..
     } = settings;
     let cannot_start = |error| Failure(1, error);
@@ -52,8 +56,12 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
     let mut told = Told::catch().map_err(cannot_start)?;
     let mut listeners = Vec::new();
     for address in listen {
-        listeners.push(bind(address).await.map_err(cannot_start)?);
+        listeners.push(bind(address, "http").await.map_err(cannot_start)?);
     }
+    let monitor = match metrics_listen {
+        Some(address) => Some(bind(address, "metrics").await.map_err(cannot_start)?),
+        None => None,
+    };
     let (source, issuer) = ice_source(ice);
     // Whoever may join may as well fetch: with the same key, and from the machine itself without.
     let api = join_key.as_ref().zip(issuer).map(|(key, issuer)| {
@@ -82,19 +90,29 @@ pub(super) async fn run(settings: Settings) -> Result<(), Failure> {
         doors,
         fleet,
     });
-    let served = serve(listeners, &signaling, &identity, &mut told).await;
+    let running = Running {
+        signaling,
+        identity,
+        drain_timeout,
+    };
+    let served = running.serve(listeners, monitor, &mut told).await;
     if let Some(call_log) = call_log {
         call_log.close(STOP_LIMIT).await;
     }
     served.map_err(|error| Failure(3, error))
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    let flag = if what == "http" {
+        "listen"
+    } else {
+        "metrics-listen"
+    };
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| {
-        format!("cannot listen on {address}; choose another with --listen=ADDRESS:PORT")
+        format!("cannot listen on {address}; choose another with --{flag}=ADDRESS:PORT")
     })?;
-    info!("listening http {}", listener.local_addr()?);
+    info!("listening {what} {}", listener.local_addr()?);
     Ok(listener)
 }
 
@@ -108,66 +126,82 @@ fn ice_source(settings: IceSettings) -> (Arc<dyn IceSource>, Option<Arc<Issuer>>
     }
 }
 
-async fn serve(
-    listeners: Vec<TcpListener>,
-    signaling: &Signaling,
-    identity: &Identity,
-    told: &mut Told,
-) -> anyhow::Result<()> {
-    let ready = Arc::new(AtomicBool::new(true));
-    let stop = watch::Sender::new(false);
-    let routes = signaling.router().merge(health(Arc::clone(&ready)));
-    let mut servers = JoinSet::new();
-    // All listeners share the descriptors.
-    let max_connections = (server::affordable_connections() / listeners.len().max(1)).max(1);
-    for listener in listeners {
-        servers.spawn(server::serve(
-            listener,
-            routes.clone(),
-            max_connections,
-            stop.subscribe(),
-        ));
-    }
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    loop {
-        tokio::select! {
-            what = told.next() => match what {
-                Order::Reload => identity.reload(),
-                Order::End => break,
-            },
-            Some(ended) = servers.join_next() => ended.context("a listener's task failed")?.context("a listener failed")?,
-        }
-    }
-    ready.store(false, Ordering::Relaxed);
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    stop.send_replace(true);
-    let ended = timeout(STOP_LIMIT, async {
-        signaling.stop().await;
-        while servers.join_next().await.is_some() {}
-    });
-    if ended.await.is_err() {
-        warn!("some connections did not end in time and are cut");
-    }
-    Ok(())
+/// The service while it runs.
+struct Running {
+    signaling: Signaling,
+    identity: Identity,
+    drain_timeout: Duration,
 }
 
-fn health(ready: Arc<AtomicBool>) -> Router {
-    let readyz = move || async move {
-        match ready.load(Ordering::Relaxed) {
-            true => (StatusCode::OK, "ready\n"),
-            false => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+impl Running {
+    async fn serve(
+        &self,
+        listeners: Vec<TcpListener>,
+        monitor: Option<TcpListener>,
+        told: &mut Told,
+    ) -> anyhow::Result<()> {
+        let stop = watch::Sender::new(false);
+        let health = monitor::health(self.signaling.clone());
+        let routes = self.signaling.router().merge(health);
+        let mut servers = JoinSet::new();
+        // All listeners share the descriptors.
+        let max_connections = (server::affordable_connections() / listeners.len().max(1)).max(1);
+        for listener in listeners {
+            let (routes, stop) = (routes.clone(), stop.subscribe());
+            servers.spawn(server::serve(listener, routes, max_connections, stop));
         }
-    };
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz))
+        if let Some(listener) = monitor {
+            let routes = monitor::monitor(self.signaling.clone());
+            let stop = stop.subscribe();
+            servers.spawn(server::serve(listener, routes, MONITORS, stop));
+        }
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        self.until_the_end(&mut servers, told).await?;
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        stop.send_replace(true);
+        let ended = timeout(STOP_LIMIT, async {
+            self.signaling.stop().await;
+            while servers.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
+            warn!("some connections did not end in time and are cut");
+        }
+        Ok(())
+    }
+
+    /// Does as it is told, until that is to end, or until everybody has gone elsewhere.
+    async fn until_the_end(
+        &self,
+        servers: &mut JoinSet<io::Result<()>>,
+        told: &mut Told,
+    ) -> anyhow::Result<()> {
+        let (mut draining, mut drained) = (false, pin!(self.signaling.drain(self.drain_timeout)));
+        loop {
+            tokio::select! {
+                order = told.next() => match order {
+                    Order::Reload => self.identity.reload(),
+                    Order::Drain => draining = true,
+                    Order::End => return Ok(()),
+                },
+                () = &mut drained, if draining => {
+                    info!("everybody has gone elsewhere, or had the time to");
+                    return Ok(());
+                }
+                Some(ended) = servers.join_next() => {
+                    ended.context("a listener's task failed")?.context("a listener failed")?;
+                }
+            }
+        }
+    }
 }
 
 /// What the program can be told.
 enum Order {
     /// To read its secrets again.
     Reload,
+    /// To send everybody elsewhere, and to end then.
+    Drain,
     /// To end.
     End,
 }
@@ -177,6 +211,7 @@ struct Told {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user: Signal,
 }
 
 impl Told {
@@ -185,6 +220,7 @@ impl Told {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined1())?,
         })
     }
 
@@ -193,6 +229,10 @@ impl Told {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.hang_up.recv() => return Order::Reload,
+            _ = self.user.recv() => {
+                info!("draining on SIGUSR1");
+                return Order::Drain;
+            }
         };
         info!("ending on {name}");
         Order::End

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
 use ice_api::{IceUrl, Origins};
 use turn_auth::Secret;
@@ -47,6 +48,10 @@ pub struct Settings {
     pub records: RecordSettings,
     /// The other processes of the service, if there are any.
     pub fleet: Option<Fleet>,
+    /// Where it is watched.
+    pub metrics_listen: Option<SocketAddr>,
+    /// How long a drain may take.
+    pub drain_timeout: Duration,
     /// Whether connections are logged.
     pub verbose: bool,
     /// What the operator should know.
@@ -148,6 +153,10 @@ impl Reader<'_> {
             ice: self.ice(),
             records: self.records(),
             fleet,
+            metrics_listen: self.values.endpoints("metrics-listen").pop(),
+            drain_timeout: Duration::from_secs(
+                self.values.number("drain-timeout").unwrap_or(3_600),
+            ),
             verbose: self.values.flag("verbose"),
             warnings: Vec::new(),
         }
@@ -385,8 +394,15 @@ mod tests {
             "--redis-url=redis://r.example.org/2",
             "--redis-password-file=word",
             "--node-name=n1",
+            "--metrics-listen=127.0.0.1:9642",
+            "--drain-timeout=7",
             "-v",
         ]);
+        assert_eq!(
+            settings.metrics_listen,
+            Some("127.0.0.1:9642".parse().unwrap())
+        );
+        assert_eq!(settings.drain_timeout, Duration::from_secs(7));
         assert_eq!(settings.listen.len(), 2);
         assert!(settings.origins.allows("https://app.example.org"));
         assert_eq!(

@@ -13,6 +13,10 @@ use crate::hub::{Event, Refusal};
 pub(crate) struct Native;
 
 impl Adapter for Native {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
     fn read(&mut self, text: &str) -> Result<Request, Refusal> {
         incoming::read(text)
     }

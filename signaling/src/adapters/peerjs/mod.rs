@@ -88,6 +88,10 @@ struct Told<'a> {
 }
 
 impl Adapter for PeerJs {
+    fn name(&self) -> &'static str {
+        "peerjs"
+    }
+
     fn read(&mut self, text: &str) -> Result<Request, Refusal> {
         let kind = match kind_of(text)?.as_str() {
             "HEARTBEAT" => return Ok(Request::Hello),

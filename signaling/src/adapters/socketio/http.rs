@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Query, Request, State};
@@ -110,6 +111,9 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Body) -> Response {
 }
 
 fn open(shared: &Shared) -> Option<(Line, Arc<Link>)> {
+    if shared.draining.load(Ordering::Relaxed) {
+        return None;
+    }
     let most = shared.board.limits().connections;
     shared.engines.open(chance::peer_id(), most)
 }

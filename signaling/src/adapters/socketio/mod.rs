@@ -113,6 +113,10 @@ struct PresenceFields {
 }
 
 impl Adapter for SocketIo {
+    fn name(&self) -> &'static str {
+        "socket.io"
+    }
+
     fn read(&mut self, packet: &str) -> Result<Request, Refusal> {
         self.ack = None;
         let rest = packet.get(1..).unwrap_or_default();
