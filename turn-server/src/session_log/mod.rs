@@ -9,9 +9,10 @@ mod json;
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
-        mpsc::{self, SyncSender},
+        mpsc::{self, Receiver, SyncSender},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use tracing::{debug, error, info, warn};
@@ -25,6 +26,15 @@ use crate::{
 
 /// Events that may wait for the log; more are dropped and counted.
 const EVENT_QUEUE: usize = 4096;
+
+/// Events that come so soon after each other are close together.
+const CLOSE: Duration = Duration::from_millis(1);
+
+/// So many close together are many: a session's own few are not.
+const MANY: u32 = 16;
+
+/// How long events gather then: a hundred or two, of a queue of thousands, when a core does nothing but allocate.
+const GATHERING: Duration = Duration::from_millis(2);
 
 /// What the lines go by.
 pub(crate) struct SessionLog(RwLock<Manner>);
@@ -58,7 +68,7 @@ impl SessionLog {
         let writer = Arc::clone(&log);
         thread::Builder::new()
             .name("session-log".to_owned())
-            .spawn(move || events.iter().for_each(|event| writer.write(&event)))?;
+            .spawn(move || for_each(&events, |event| writer.write(&event)))?;
         Ok((log, sender))
     }
 
@@ -96,6 +106,9 @@ impl Manner {
 
     /// The lines of an event; without `verbose`, those of trouble only.
     fn records(&self, event: &Event, is_verbose: bool) -> Vec<Record> {
+        if !is_verbose && !may_be_trouble(event) {
+            return Vec::new();
+        }
         let mut records = match self.shape {
             LogShape::Json => vec![self.object(event)],
             _ => self.lines(event),
@@ -103,6 +116,33 @@ impl Manner {
         records.retain(|record| is_verbose || record.level <= tracing::Level::WARN);
         records
     }
+}
+
+/// Does something with everything that is told, until nobody tells any more: at once while that is rare. Where much comes, some
+/// gathers first: a worker that finds the writer waiting has to wake it, which costs more than an allocation.
+fn for_each<T>(told: &Receiver<T>, mut write: impl FnMut(T)) {
+    let (mut woken_at, mut close_together) = (Instant::now(), 0);
+    while let Ok(first) = told.recv() {
+        let now = Instant::now();
+        let is_close = now.duration_since(woken_at) < CLOSE;
+        close_together = if is_close {
+            u32::saturating_add(close_together, 1)
+        } else {
+            0
+        };
+        woken_at = now;
+        write(first);
+        if close_together >= MANY {
+            thread::sleep(GATHERING);
+            told.try_iter().for_each(&mut write);
+            woken_at = Instant::now();
+        }
+    }
+}
+
+/// Whether an event may have a line that is written at any level.
+fn may_be_trouble(event: &Event) -> bool {
+    matches!(event, Event::Refused { .. } | Event::BindFailed { .. })
 }
 
 /// The words for an error code that coturn has in its log.
@@ -126,5 +166,25 @@ fn words(code: u16) -> &'static str {
         500 => "Server Error",
         508 => "Insufficient Capacity",
         _ => "Unknown error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::mpsc, thread};
+
+    use super::for_each;
+
+    #[test]
+    fn everything_told_is_written_in_its_order_however_much_comes_at_once() {
+        let (teller, told) = mpsc::sync_channel(8);
+        let writer = thread::spawn(move || {
+            let mut written = Vec::new();
+            for_each(&told, |number: u32| written.push(number));
+            written
+        });
+        (0..1_000).for_each(|number| teller.send(number).unwrap());
+        drop(teller);
+        assert_eq!(writer.join().unwrap(), (0..1_000).collect::<Vec<_>>());
     }
 }
