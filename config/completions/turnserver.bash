@@ -35,6 +35,8 @@ _turnserver() {
     --dtls
     --no-dtls
     --rfc5780
+    --acme-redirect=
+    --respond-http-unsupported
     --relay-ip=
     --external-ip=
     --external-ip-from=
@@ -133,6 +135,7 @@ _turnserver() {
     --cert=
     --pkey=
     --key-copies=
+    --pkey-pwd=
     --cipher-list=
     --CA-file=
     --ec-curve-name=

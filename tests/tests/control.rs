@@ -125,6 +125,19 @@ fn relayed(session: &Value) -> String {
     text(&session["relayed"][0], "advertised").to_owned()
 }
 
+/// A server that has nothing left ends at once, and who asked for it is told all the same.
+#[test]
+fn the_drain_of_an_idle_server_is_answered() {
+    for _ in 0..5 {
+        let mut fixture = Fixture::start(&[]);
+        let output = fixture.ctl(&["drain"]);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("no new allocations are taken"), "{said}");
+        assert!(fixture.server.wait(GENEROUS).unwrap().success());
+    }
+}
+
 #[test]
 fn sessions_of_coturns_client_are_listed_as_they_are() {
     let fixture = Fixture::start(&[]);

@@ -10,7 +10,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use e2e::netns::Namespace;
@@ -364,4 +364,102 @@ fn an_interface_that_is_not_there_ends_the_start() {
             assert!(said.contains(part), "no {part} in {said}");
         }
     }
+}
+
+/// A key as `openssl genpkey` protects it, and its certificate.
+fn protected_key(folder: &Path) -> [PathBuf; 2] {
+    let [key, certificate] = ["key.pem", "cert.pem"].map(|name| folder.join(name));
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    let (key_text, certificate_text) =
+        (key.display().to_string(), certificate.display().to_string());
+    openssl(&[
+        "genpkey",
+        "-algorithm",
+        "EC",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-aes-256-cbc",
+        "-pass",
+        "pass:sesame",
+        "-out",
+        &key_text,
+    ]);
+    openssl(&[
+        "req",
+        "-x509",
+        "-key",
+        &key_text,
+        "-passin",
+        "pass:sesame",
+        "-days",
+        "30",
+        "-subj",
+        "/CN=localhost",
+        "-out",
+        &certificate_text,
+    ]);
+    [key, certificate]
+}
+
+/// coturn's `pkey-pwd`, with a key that OpenSSL has made: the right word opens it, another and none are told apart.
+#[test]
+fn a_key_with_a_password_serves_tls() {
+    let folder = scratch_file("keys").unwrap();
+    fs::create_dir_all(&folder).unwrap();
+    let [key, certificate] = protected_key(&folder);
+    let space = Namespace::new("sesame").unwrap();
+    let files = [
+        format!("--cert={}", certificate.display()),
+        format!("--pkey={}", key.display()),
+    ];
+    let flags = [&FLAGS[..], &[&files[0], &files[1]]].concat();
+    for (password, words) in [
+        (&["--pkey-pwd=wrong"][..], "does not open its key"),
+        (&[], "pkey-pwd"),
+    ] {
+        let mut starting = command(Some(&space)).unwrap();
+        let mut server =
+            Process::start(starting.arg("-n").args(&flags).args(password), "sesame").unwrap();
+        assert_eq!(server.wait(GENEROUS).unwrap().code(), Some(1));
+        assert!(server.output().contains(words), "{}", server.output());
+    }
+    let _server =
+        Server::start_secure(Some(&space), &[&flags[..], &["--pkey-pwd=sesame"]].concat()).unwrap();
+    let mut client = space.command("openssl");
+    client
+        .args(["s_client", "-connect", "127.0.0.1:5349", "-brief"])
+        .stdin(Stdio::null());
+    let output = client.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("CONNECTION ESTABLISHED"), "{said}");
+}
+
+/// What a client of HTTP gets from the port for TCP: nothing, or what was asked for.
+#[test]
+fn http_on_the_port_of_turn_is_answered_on_request() {
+    let ask = |more: &[&str], path: &str| {
+        let space = Namespace::new("http").unwrap();
+        let _server = Server::start(Some(&space), &[&FLAGS[..], more].concat()).unwrap();
+        let mut curl = space.command("curl");
+        let output = curl
+            .args(["-si", "--max-time", "20"])
+            .arg(format!("http://127.0.0.1:3478{path}"))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(ask(&[], "/"), "");
+    let told = ask(&["--respond-http-unsupported"], "/");
+    assert!(told.starts_with("HTTP/1.1 400 "), "{told}");
+    let redirect = ["--acme-redirect=http://acme.example.org/challenges/"];
+    let told = ask(&redirect, "/.well-known/acme-challenge/token-1");
+    assert!(
+        told.starts_with("HTTP/1.1 301 ")
+            && told.contains("Location: http://acme.example.org/challenges/token-1\r\n"),
+        "{told}"
+    );
+    assert_eq!(ask(&redirect, "/"), "");
 }

@@ -71,6 +71,7 @@ fn make<T>(
     let material = TlsMaterial {
         certificates: read(TlsPart::Certificates, &tls.certificate)?,
         key: read(TlsPart::Key, &tls.key)?,
+        key_password: (tls.key_password.as_ref()).map(|password| password.expose().clone()),
         client_authorities: match &tls.client_authorities {
             Some(path) => Some(read(TlsPart::ClientAuthorities, path)?),
             None => None,

@@ -16,7 +16,7 @@ use tokio::{
 use tracing::{info, warn};
 use turn_config::Origin;
 use turn_config::settings::{LogTarget, Settings};
-use turn_io::{Backend, Device, GuestHook, StartError, WorkerFailure};
+use turn_io::{Backend, Device, GuestHook, HttpAnswers, StartError, WorkerFailure};
 use turn_proto::Event;
 
 use crate::{
@@ -266,6 +266,10 @@ fn start_workers(
         relay_device: device("relay-device", &settings.relay.device)?,
         plain_datagrams: settings.listening.udp,
         guests,
+        http: HttpAnswers {
+            unsupported: settings.listening.http_unsupported,
+            acme_redirect: settings.listening.acme_redirect.as_deref().map(Into::into),
+        },
         plain_streams: settings.listening.tcp,
         relay_addresses: plan.relay.relays.addresses.clone(),
         workers,

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use sd_notify::NotifyState;
-use tokio::{sync::watch, task::JoinSet, time};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time,
+};
 
 use tracing::warn;
 
@@ -43,8 +47,15 @@ impl Started {
             let mut tasks = JoinSet::new();
             sites.serve(&mut tasks, &stopping);
             let (desk, mut orders) = Desk::new(Arc::clone(&reload.server), &realm);
+            let (farewell, told) = oneshot::channel();
             if let Some(control) = control {
-                tasks.spawn(control::serve(control, Arc::clone(&desk), stopping.clone()));
+                let serving = control::serve(control, Arc::clone(&desk), stopping.clone());
+                tasks.spawn(async move {
+                    let served = serving.await;
+                    // Nobody waits for it unless the server ends.
+                    let _ = farewell.send(());
+                    served
+                });
             }
             let fed = tokio::spawn(watchdog::feed(Arc::clone(&reload.server)));
             // Without systemd there is nobody to tell.
@@ -74,6 +85,8 @@ impl Started {
             };
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
             let _ = stop.send(true);
+            // An error says that there was nobody to tell.
+            let _ = time::timeout(FAREWELL, told).await;
             // systemd goes by TimeoutStopSec= from here on.
             fed.abort();
             if let Some(signaling) = sites.signaling {

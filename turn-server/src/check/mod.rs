@@ -9,7 +9,6 @@ mod network;
 mod secrets;
 
 use std::{
-    fmt::Write as _,
     fs,
     net::IpAddr,
     path::Path,
@@ -61,12 +60,7 @@ impl Machine {
 /// # Errors
 /// What the kernel says when it does not tell its addresses.
 pub fn report(settings: &Settings) -> std::io::Result<String> {
-    let mut text = settings.explain();
-    for advice in advice(settings, &Machine::here()?) {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "warning: {advice}");
-    }
-    Ok(text)
+    Ok(settings.explain(&advice(settings, &Machine::here()?)))
 }
 
 /// What will hurt, a line each, with the place of the option and what to do.

@@ -46,12 +46,12 @@ pub(crate) async fn serve(
     let mut conversations = JoinSet::new();
     loop {
         tokio::select! {
-            _ = stop.changed() => return Ok(()),
+            _ = stop.changed() => break,
             Some(_) = conversations.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if conversations.len() < CONNECTIONS => {
-                    let desk = Arc::clone(&desk);
-                    conversations.spawn(async move { converse(stream, &desk).await });
+                    let (desk, stop) = (Arc::clone(&desk), stop.clone());
+                    conversations.spawn(async move { converse(stream, &desk, stop).await });
                 }
                 // Closed at once: whoever holds the others open may read and write nothing for a minute only.
                 Ok(_) => {}
@@ -59,12 +59,24 @@ pub(crate) async fn serve(
             },
         }
     }
+    // Whoever has asked for the end is still to be told.
+    while conversations.join_next().await.is_some() {}
+    Ok(())
 }
 
-async fn converse(stream: UnixStream, desk: &Arc<Desk>) {
+async fn converse(stream: UnixStream, desk: &Arc<Desk>, mut stop: watch::Receiver<bool>) {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
-    while let Ok(request) = next_request(&mut read).await {
+    loop {
+        // What has been asked is answered; nobody is waited for who has asked nothing.
+        let request = tokio::select! {
+            biased;
+            request = next_request(&mut read) => request,
+            _ = stop.wait_for(|stopped| *stopped) => return,
+        };
+        let Ok(request) = request else {
+            return;
+        };
         let answered = match request {
             Ok(Request::Sessions(which)) => list(&mut write, desk, &which).await,
             Ok(request) => tell(&mut write, &[desk.answer(request).await]).await,

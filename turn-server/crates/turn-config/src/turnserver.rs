@@ -176,7 +176,10 @@ fn configuration_file(given: &Raw, environment: &Environment<'_>) -> Raw {
         Found::Nothing if named.is_some() => {
             nothing.report.warn(
                 origin,
-                format!("there is no configuration file {name}; defaults and flags are used"),
+                format!(
+                    "there is no configuration file {name}, here, in /etc or in /usr/local/etc: as in coturn, defaults and flags \
+                     are used instead"
+                ),
             );
         }
         Found::Nothing => {

@@ -9,7 +9,7 @@ use std::{
 
 use turn_proto::{Event, IpRange, Transport};
 
-use crate::{Backend, Device, Dtls, GuestHook, Inherited, Tls, WorkerFailure};
+use crate::{Backend, Device, Dtls, GuestHook, HttpAnswers, Inherited, Tls, WorkerFailure};
 
 /// Called on the thread of a worker that has failed, after its sockets are closed. It must not drop the [`crate::Workers`],
 /// which would wait for this very thread.
@@ -39,6 +39,8 @@ pub struct Config {
     pub security: Option<Tls>,
     /// Who takes connections over that speak HTTP inside TLS; without it, they are closed.
     pub guests: Option<GuestHook>,
+    /// What those are told who speak HTTP elsewhere.
+    pub http: HttpAnswers,
     /// Whether plain connections are served.
     pub plain_streams: bool,
     /// TLS handshakes that one worker has under way at most, and DTLS handshakes; who begins one more takes the place of the
@@ -107,6 +109,7 @@ impl Default for Config {
             plain_datagrams: true,
             security: None,
             guests: None,
+            http: HttpAnswers::default(),
             plain_streams: true,
             // With 64 KiB each, the most that a handshake may hold, 64 MiB.
             max_handshakes: 1024,

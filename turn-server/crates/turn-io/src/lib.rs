@@ -55,5 +55,6 @@ pub use guest::{Guest, GuestHook};
 pub use handle::{WorkerFailure, Workers};
 pub use inherited::Inherited;
 pub use start::start;
+pub use streams::HttpAnswers;
 pub use tls::{Tls, TlsError, TlsMaterial, TlsPart};
 pub use udp_batch::Backend;

@@ -144,14 +144,13 @@ pub(super) static GROUP: Group = Group {
         option(
             "acme-redirect",
             Kind::Text,
-            "URL to which ACME requests on the TCP port are sent.",
+            "URL to which ACME challenges over HTTP (RFC 8555 §8.3) on a port for TCP are sent, with the token behind it.",
         )
-        .example("http://acme.example.org/.well-known/acme-challenge/")
-        .not_yet("HTTP on the TURN port is not answered yet"),
+        .unset("they are not answered")
+        .example("http://acme.example.org/.well-known/acme-challenge/"),
         flag(
             "respond-http-unsupported",
-            "Answer HTTP on the TURN port with status 400.",
-        )
-        .not_yet("HTTP on the TURN port closes the connection"),
+            "Answer HTTP on a port for TCP or TLS with status 400 instead of closing the connection.",
+        ),
     ],
 };

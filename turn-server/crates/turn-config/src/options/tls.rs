@@ -16,7 +16,7 @@ pub(super) static GROUP: Group = Group {
         .unset("turn_server_cert.pem where configuration files are searched, else TLS is off")
         .example("/etc/letsencrypt/live/turn.example.org/fullchain.pem")
             .reloads(),
-        option("pkey", Kind::Path, "PEM file with the private key, without a password.")
+        option("pkey", Kind::Path, "PEM file with the private key; its password, if it has one, is pkey-pwd.")
             .unset("turn_server_pkey.pem where configuration files are searched, else TLS is off")
             .example("/etc/letsencrypt/live/turn.example.org/privkey.pem")
             .reloads(),
@@ -30,8 +30,9 @@ pub(super) static GROUP: Group = Group {
         .example("/run/turnserver-keys")
         .ours(),
         option("pkey-pwd", Kind::Secret, "Password of the private key.")
+            .unset("the key has none")
             .example("replace-this")
-            .no_effect("keys with a password are not read; write the key without one: openssl pkey -in OLD -out NEW"),
+            .reloads(),
         option(
             "cipher-list",
             Kind::Text,

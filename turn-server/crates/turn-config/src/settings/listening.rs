@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::diagnostics::Report;
+use crate::diagnostics::{Report, quote};
 use crate::ip_range::IpRange;
 use crate::values::Values;
 
@@ -27,6 +27,10 @@ pub struct Listening {
     pub proxies: Vec<IpRange>,
     /// The network interface that clients come by; `None`: any.
     pub device: Option<String>,
+    /// HTTP among plain or TLS clients is answered with status 400.
+    pub http_unsupported: bool,
+    /// Where challenges of ACME are sent.
+    pub acme_redirect: Option<String>,
     /// Socket buffers in bytes, each direction.
     pub socket_buffer: usize,
 }
@@ -51,6 +55,8 @@ impl Listening {
                 .map(|given| given.value)
                 .collect(),
             device: values.text("listening-device"),
+            http_unsupported: values.flag("respond-http-unsupported"),
+            acme_redirect: acme_redirect(values, report),
             port: values.port("listening-port").unwrap_or_default(),
             alternate_port: alternate_port(values, report),
             aux: values.endpoints("aux-server"),
@@ -133,4 +139,20 @@ impl Stun {
         }
         stun
     }
+}
+
+/// The URL, which goes into the head of an answer as it is.
+fn acme_redirect(values: &Values, report: &mut Report) -> Option<String> {
+    const OPTION: &str = "acme-redirect";
+    let url = values.text(OPTION)?;
+    let has_scheme = url.starts_with("http://") || url.starts_with("https://");
+    if !has_scheme || url.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        report.problem(
+            values.origin(OPTION),
+            format!("{OPTION}: {} is no URL", quote(&url)),
+            "Write http:// or https://, a host and a path, to which the token is added.",
+        );
+        return None;
+    }
+    Some(url)
 }

@@ -119,6 +119,24 @@ pub enum MinLevel {
 }
 
 impl Logging {
+    /// How people are named in log lines, in one line.
+    pub fn told_of_people(&self) -> &'static str {
+        match self.privacy {
+            LogPrivacy::Full => {
+                "note: log lines name addresses and users in full (log-privacy=full)"
+            }
+            LogPrivacy::Truncated => {
+                "note: log lines name networks and first letters of users (log-privacy=truncated)"
+            }
+            LogPrivacy::Hashed => {
+                "note: log lines name addresses and users by hashes (log-privacy=hashed)"
+            }
+            LogPrivacy::Nothing => {
+                "note: log lines name no addresses and no users (log-privacy=none)"
+            }
+        }
+    }
+
     pub(super) fn build(values: &Values, report: &mut Report) -> Logging {
         let target = target(values, report);
         let silent = values.flag("no-stdout-log");

@@ -163,20 +163,29 @@ impl Settings {
             .map_or(Origin::Default, |effective| effective.origin.clone())
     }
 
-    /// All effective settings with their origins, one per line, and then the warnings.
-    pub fn explain(&self) -> String {
+    /// What hurts, by the readers and by `advice`; then what somebody has set, with its origin; then the rest.
+    pub fn explain(&self, advice: &[String]) -> String {
         let mut text = String::new();
-        for Effective {
-            option,
-            value,
-            origin,
-        } in &self.effective
-        {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "{option} = {value}  [{origin}]");
-        }
+        // Writing to a string cannot fail.
         for warning in &self.warnings {
             let _ = writeln!(text, "{}: {warning}", warning.severity);
+        }
+        for advice in advice {
+            let _ = writeln!(text, "warning: {advice}");
+        }
+        let _ = writeln!(text, "{}", self.logging.told_of_people());
+        let is_given = |row: &&Effective| row.origin != Origin::Default;
+        let (given, others): (Vec<_>, Vec<_>) = self.effective.iter().partition(is_given);
+        for (heading, rows) in [("Given:", given), ("By default:", others)] {
+            let _ = writeln!(text, "\n{heading}");
+            for Effective {
+                option,
+                value,
+                origin,
+            } in rows
+            {
+                let _ = writeln!(text, "{option} = {value}  [{origin}]");
+            }
         }
         text
     }
@@ -197,9 +206,10 @@ fn effective(registry: &'static Registry, values: &Values) -> Vec<Effective> {
             });
         }
         if given.is_empty() {
-            let value = match spec.default {
-                Default::Value(text) => text.to_owned(),
-                Default::Unset(words) => format!("({words})"),
+            let value = match (implied_by(values, spec.long), spec.default) {
+                (Some(by), _) => format!("yes, by {by}"),
+                (None, Default::Value(text)) => text.to_owned(),
+                (None, Default::Unset(words)) => format!("({words})"),
             };
             rows.push(Effective {
                 option: spec.long,
@@ -209,4 +219,14 @@ fn effective(registry: &'static Registry, values: &Values) -> Vec<Effective> {
         }
     }
     rows
+}
+
+/// The option that turns a flag on which nobody has mentioned.
+fn implied_by(values: &Values, flag: &str) -> Option<&'static str> {
+    let by: &[&'static str] = match flag {
+        "use-auth-secret" => &["static-auth-secret", "static-auth-secret-file"],
+        "lt-cred-mech" => &["user", "static-users-file"],
+        _ => &[],
+    };
+    by.iter().copied().find(|option| values.is_given(option))
 }

@@ -1,11 +1,13 @@
 //! TLS and DTLS: which files, and what is offered.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use super::{Listening, Profile};
 use crate::diagnostics::Report;
 use crate::environment::Environment;
 use crate::search::{Found, find};
+use crate::secret::Secret;
 use crate::values::Values;
 
 /// coturn's names for the files when none is given.
@@ -15,7 +17,7 @@ const DEFAULTS: [(&str, &str); 2] = [
 ];
 
 /// Says how clients are served over TLS, or over DTLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The port for it; 0: the system chooses.
     pub port: u16,
@@ -23,6 +25,8 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM file with the private key.
     pub key: PathBuf,
+    /// What the key is protected by, if it is.
+    pub key_password: Option<Secret<String>>,
     /// Where copies of these files are, for a user who may not read them.
     pub copies: PathBuf,
     /// PEM file of those who may sign client certificates; given, each client must show one.
@@ -35,6 +39,24 @@ pub struct Tls {
     pub tls12: bool,
     /// The second port, beside that of NAT discovery (RFC 5780); `None` where discovery is off.
     pub alternate_port: Option<u16>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // All but the password.
+        f.debug_struct("Tls")
+            .field("port", &self.port)
+            .field("certificate", &self.certificate)
+            .field("key", &self.key)
+            .field("has_key_password", &self.key_password.is_some())
+            .field("copies", &self.copies)
+            .field("client_authorities", &self.client_authorities)
+            .field("ciphers", &self.ciphers)
+            .field("groups", &self.groups)
+            .field("tls12", &self.tls12)
+            .field("alternate_port", &self.alternate_port)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Tls {
@@ -66,6 +88,7 @@ impl Tls {
                 .unwrap_or_default(),
             certificate,
             key,
+            key_password: values.secret("pkey-pwd"),
             client_authorities: file("CA-file"),
             ciphers: values.text("cipher-list"),
             groups: values.text("ec-curve-name"),

@@ -19,7 +19,7 @@ fn parse(args: Vec<OsString>, file: &[u8]) {
         Ok(
             turn_config::Invocation::Run(settings) | turn_config::Invocation::CheckConfig(settings),
         ) => {
-            assert!(!settings.explain().is_empty());
+            assert!(!settings.explain(&[]).is_empty());
         }
         Ok(_) => {}
         Err(error) => assert!(!error.to_string().is_empty()),

@@ -355,6 +355,24 @@ fn a_daemon_logs_to_syslog_unless_a_file_is_named() {
     );
 }
 
+/// It goes into the head of an answer as it is.
+#[test]
+fn a_redirection_of_challenges_needs_a_url() {
+    for wrong in [
+        "acme.example.org",
+        "ftp://acme.example.org/",
+        "http://a/\u{e9}",
+        "http://a b/",
+    ] {
+        let flag = format!("--acme-redirect={wrong}");
+        let said = problems(parse(&["-n", "-z", &flag]))[0].to_string();
+        assert!(
+            said.contains("acme-redirect") && said.contains("http://"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn a_facility_that_is_none_is_refused() {
     let args = ["-n", "-z", "--syslog", "--syslog-facility=LOG_NONSENSE"];

@@ -348,11 +348,26 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "time_of_day: Some(\"%F %T\")",
     ),
     ("log-format", &["--log-format=json"], "shape: Json"),
+    (
+        "pkey-pwd",
+        &["--cert=/c.pem", "--pkey=/k.pem", "--pkey-pwd=open"],
+        "has_key_password: true",
+    ),
+    (
+        "respond-http-unsupported",
+        &["--respond-http-unsupported"],
+        "http_unsupported: true",
+    ),
+    (
+        "acme-redirect",
+        &["--acme-redirect=http://acme.example.org/"],
+        "acme_redirect: Some(\"http://acme.example.org/\")",
+    ),
     ("daemon", &["-o"], "daemon: true"),
     (
         "listening-device",
         &["-d", "eth7"],
-        "device: Some(\"eth7\"), socket_buffer",
+        "device: Some(\"eth7\"), http_unsupported",
     ),
     (
         "relay-device",

@@ -87,7 +87,7 @@ fn check_config_explains_each_value_with_its_origin_and_hides_secrets() {
     ) else {
         panic!("not checked")
     };
-    let text = settings.explain();
+    let text = settings.explain(&["it is late".to_owned()]);
     for line in [
         "min-port = 50000  [/f:3]",
         "max-port = 65535  [default]",
@@ -96,10 +96,25 @@ fn check_config_explains_each_value_with_its_origin_and_hides_secrets() {
         "user = alice:(hidden)  [/f:2]",
         "relay-ip = (the address that the client came to)  [default]",
         "note: /f:4: no-tlsv1 is gone and has no effect",
+        "warning: it is late",
+        "note: log lines name addresses and users in full",
+        "use-auth-secret = yes, by static-auth-secret  [default]",
+        "lt-cred-mech = yes, by user  [default]",
     ] {
         assert!(text.contains(line), "no {line:?} in\n{text}");
     }
     assert!(!text.contains("s3cret"));
+    // What hurts comes first, then what somebody has set, and the long list of the rest last.
+    let place = |words: &str| text.find(words).unwrap();
+    let order = [
+        "warning: it is late",
+        "Given:",
+        "min-port = 50000",
+        "By default:",
+        "max-port",
+    ];
+    let places = order.map(place);
+    assert!(places.is_sorted(), "{places:?} of {order:?} in\n{text}");
 }
 
 #[test]

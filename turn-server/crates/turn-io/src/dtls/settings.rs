@@ -186,7 +186,7 @@ fn certificate(
     chosen: &CryptoProvider,
 ) -> Result<DtlsCertificate, TlsError> {
     let chain = pem::certificates(&material.certificates)?;
-    let key = pem::key(&material.key)?;
+    let key = pem::key(&material.key, material.key_password.as_deref())?;
     // The same look at both as over TLS, so that the same mistakes have the same names.
     CertifiedKey::from_der(chain.clone(), key.clone_key(), chosen).map_err(pem::refusal_of_pair)?;
     let certificate = chain.first().map(|first| first.to_vec());

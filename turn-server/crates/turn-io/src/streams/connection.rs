@@ -228,6 +228,12 @@ impl Connection {
         }
     }
 
+    /// Writes a last word, as far as it is taken.
+    pub(crate) fn say(&mut self, words: &[u8]) {
+        let _ = self.bytes.write(&mut [IoSlice::new(words)]);
+        let _ = self.bytes.flush();
+    }
+
     /// Whether these bytes, of which none has been served, begin a request of HTTP inside TLS.
     pub(crate) fn begins_http(&self, bytes: &[u8]) -> bool {
         !self.has_spoken && self.bytes.begins_http(bytes)

@@ -9,6 +9,7 @@
 mod backlog;
 mod bytes;
 mod connection;
+mod http;
 mod idle;
 mod openings;
 mod proxy;
@@ -22,6 +23,7 @@ pub(crate) use bytes::{
     Bytes, Entrance, Incoming, Stage, none_if_full, read_plain, retry_interrupted,
 };
 pub(crate) use connection::{Connection, Intake};
+pub use http::HttpAnswers;
 pub(crate) use idle::{Found, Idle};
 pub(crate) use openings::Openings;
 pub(crate) use table::Streams;

@@ -31,6 +31,8 @@ pub struct TlsMaterial {
     pub certificates: Vec<u8>,
     /// The private key of the first certificate.
     pub key: Vec<u8>,
+    /// What the key is protected by, if it is.
+    pub key_password: Option<String>,
     /// Authorities of client certificates; given, every client must show one.
     pub client_authorities: Option<Vec<u8>>,
     /// Which cipher suites to offer; all without it.
@@ -60,10 +62,20 @@ pub enum TlsError {
     NoKey,
     /// The key is protected by a password.
     #[error(
-        "its key is protected by a password, which is not supported; write it without one, readable by this user only: \
-         openssl pkey -in THIS_FILE -out NEW_FILE, and name the new file as pkey"
+        "its key is protected by a password, and none is given: write it as pkey-pwd, or write the key without one, readable by \
+         this user only: openssl pkey -in THIS_FILE -out NEW_FILE, and name the new file as pkey"
     )]
     EncryptedKey,
+    /// The key is protected by another password.
+    #[error("the password does not open its key; write the right one as pkey-pwd")]
+    WrongPassword,
+    /// The key is protected in a manner that is too weak, or unknown.
+    #[error(
+        "its key is protected in OpenSSL's old manner, which is weak, or in one that is not known; write it in the present one: \
+         openssl pkcs8 -topk8 -in THIS_FILE -out NEW_FILE, and name the new file as pkey; or without a password: openssl pkey \
+         -in THIS_FILE -out NEW_FILE"
+    )]
+    OldEncryption,
     /// The key is damaged or of an unknown kind.
     #[error("its key cannot be used: {0}; RSA, ECDSA (P-256, P-384) and Ed25519 keys can")]
     BadKey(String),
@@ -118,6 +130,8 @@ impl TlsError {
             Self::NoCertificate | Self::BadCertificate(_) => TlsPart::Certificates,
             Self::NoKey
             | Self::EncryptedKey
+            | Self::WrongPassword
+            | Self::OldEncryption
             | Self::BadKey(_)
             | Self::KeyMismatch
             | Self::NotForDtls => TlsPart::Key,
@@ -167,7 +181,7 @@ impl Tls {
         };
         let (chain, key) = (
             pem::certificates(&material.certificates)?,
-            pem::key(&material.key)?,
+            pem::key(&material.key, material.key_password.as_deref())?,
         );
         let mut config = builder
             .with_single_cert(chain, key)
@@ -265,7 +279,7 @@ mod tests {
                     m.key = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n".to_vec()
                 }),
                 TlsPart::Key,
-                "openssl pkey -in",
+                "pkey-pwd",
             ),
             (
                 with(&|m| {

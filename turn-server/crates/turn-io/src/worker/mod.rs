@@ -47,7 +47,7 @@ use crate::{
     mailbox::{Mail, Mailboxes},
     relay_sockets::{RelaySockets, SharedSocket},
     source::Source,
-    streams::{Entrance, Streams},
+    streams::{Entrance, HttpAnswers, Streams},
 };
 
 /// Datagrams that one socket may deliver before it is the others' turn.
@@ -140,6 +140,8 @@ pub(crate) struct Worker {
     proxies: Vec<IpRange>,
     /// Who takes connections over that speak HTTP.
     guests: Option<GuestHook>,
+    /// Who speaks HTTP and is no guest.
+    http: HttpAnswers,
     /// Whether every datagram of a client is for the state machine as it is: plain ones are served, and no others.
     plain_only: bool,
     /// The same, but others are served as well.
@@ -198,6 +200,7 @@ impl Worker {
             entrance,
             proxies: config.proxies.clone(),
             guests: config.guests.clone(),
+            http: config.http.clone(),
             plain_only: config.plain_datagrams && config.secure_datagrams.is_none(),
             plain_datagrams: config.plain_datagrams,
             handshakes_begun: 0,

@@ -177,6 +177,10 @@ impl Worker {
                 if self.guests.is_some() && connection.begins_http(rest) {
                     let ahead = rest.to_vec();
                     self.hand_over_guest(path.link, ahead);
+                } else if let Some(answer) = self.http.answer(rest) {
+                    // Whatever the socket does not take at once is not worth waiting for.
+                    connection.say(&answer);
+                    self.misframed(path.link);
                 } else {
                     self.misframed(path.link);
                 }
