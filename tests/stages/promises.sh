@@ -9,6 +9,7 @@ promises() { cargo test --locked "$@" -- --test-threads=1 --nocapture 2>&1 | tee
 cargo build --locked --release -p turn-server -p fuzz
 promises -p e2e --test promises
 promises -p e2e --test malformed
+promises -p turn-io --test dtls_malformed
 promises -p e2e --test timing
 promises -p fuzz --test replay
 PEERS=${PEERS-10000000} SEEDS=${SEEDS-1000} promises --release -p turn-proto \

@@ -103,9 +103,11 @@ struct Maker {
 }
 
 impl Maker {
-    /// Another two with each request.
+    /// Another two with each request. Any user may be the known one, as any may be the nearest to the unknown one: where
+    /// they are in memory makes no difference then.
     fn unknown_and_known(&self) -> [String; 2] {
-        [USERS, 0].map(|from| name_of(from + u32::from(self.id[0])))
+        let number = u32::from(u16::from_be_bytes([self.id[0], self.id[1]])) % USERS;
+        [USERS, 0].map(|from| name_of(from + number))
     }
 
     fn request(&self) -> RequestBuilder {
