@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use ice_api::{Host, IceConfig};
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite;
 use tracing::{debug, warn};
 
@@ -35,6 +35,10 @@ const MAX_MISSED: u32 = 2;
 /// How long a client may refuse to take one message, and to answer a close.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a close frame may take to arrive where nothing more can be read: longer than a round trip around the world. What
+/// was refused is still unread, and letting go of it resets the connection, which would overtake the frame.
+pub(crate) const LINGER: Duration = Duration::from_millis(500);
 
 /// Which protocol a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,9 +130,13 @@ pub(crate) async fn run(mut socket: Wire, shared: Arc<Shared>, visitor: Visitor)
         Ok(introduced) => converse(&mut socket, &shared, &visitor, introduced, stopping).await,
         Err(Ending(_, farewell)) => farewell,
     };
-    if let Some(farewell) = farewell {
-        shared.metrics.closes.count(code_word(farewell.0));
-        close(&mut socket, farewell).await;
+    match farewell {
+        Some(farewell) => {
+            shared.metrics.closes.count(code_word(farewell.0));
+            close(&mut socket, farewell).await;
+        }
+        // A close of theirs is answered by reading on (RFC 6455 §5.5.1); where nothing comes any more, this ends at once.
+        None => drop(timeout(CLOSE_LIMIT, socket.recv()).await),
     }
 }
 
@@ -551,7 +559,13 @@ async fn close(socket: &mut Wire, (code, reason): Farewell) {
     };
     let _ = timeout(CLOSE_LIMIT, async {
         if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            while let Some(Ok(_)) = socket.recv().await {}
+            loop {
+                match socket.recv().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) => return sleep(LINGER).await,
+                    None => return,
+                }
+            }
         }
     })
     .await;

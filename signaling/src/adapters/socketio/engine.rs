@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite;
+
+use crate::session::LINGER;
 
 /// Separates the packets of one HTTP body.
 const SEPARATOR: char = '\u{1e}';
@@ -308,7 +310,17 @@ impl Link {
                     }
                     Err(farewell) => {
                         let _ = send(socket, Message::Close(farewell)).await;
-                        let _ = timeout(LIMIT, async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+                        let unread = async {
+                            loop {
+                                match socket.recv().await {
+                                    Some(Ok(_)) => {}
+                                    last => return last.is_some(),
+                                }
+                            }
+                        };
+                        if let Ok(true) = timeout(LIMIT, unread).await {
+                            sleep(LINGER).await;
+                        }
                         drop(place.take());
                         let _ = self.incoming.try_send(None);
                         return;
