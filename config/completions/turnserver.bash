@@ -125,6 +125,7 @@ _turnserver() {
     --prometheus-port=
     --prometheus-address=
     --prometheus-path=
+    --prometheus-username-labels
     --quickstart
     --check-config
     --latency-budget=

@@ -125,6 +125,38 @@ fn relayed(session: &Value) -> String {
     text(&session["relayed"][0], "advertised").to_owned()
 }
 
+/// coturn's labels with `prometheus-username-labels`: moved when a session ends.
+#[test]
+fn traffic_is_counted_by_user_on_request() {
+    let port = free_port(HERE).unwrap();
+    let flag = format!("--prometheus-port={port}");
+    let more = [
+        "--prometheus",
+        &flag,
+        "--prometheus-address=127.0.0.1",
+        "--prometheus-username-labels",
+    ];
+    let fixture = Fixture::start(&more);
+    let peer = Peer::start(None, HERE).unwrap();
+    let mut client = fixture.uclient("ann", &peer, &["-n", "3"]);
+    client.wait(GENEROUS).unwrap();
+    let counted = || {
+        let output = Command::new("curl")
+            .args(["-s", &format!("http://127.0.0.1:{port}/metrics")])
+            .output()
+            .ok()?;
+        let page = String::from_utf8(output.stdout).ok()?;
+        let begin = "turn_traffic_peer_sentp{realm=\"example.org\",user=\"ann\"} ";
+        let count = page
+            .lines()
+            .find_map(|line| line.strip_prefix(begin))?
+            .parse::<f64>()
+            .ok()?;
+        (count >= 3.0).then_some(())
+    };
+    until("the traffic of a user", GENEROUS, counted).unwrap();
+}
+
 /// A server that has nothing left ends at once, and who asked for it is told all the same.
 #[test]
 fn the_drain_of_an_idle_server_is_answered() {

@@ -29,6 +29,7 @@ use crate::{
     http::RelayPorts,
     inherited::{Endpoints, Inherited},
     logging,
+    metrics_page::MetricsPage,
     privileges::Identity,
     quickstart,
     relay_config::{self, Plan},
@@ -77,8 +78,8 @@ pub(crate) struct Started {
     pub(crate) runtime: Runtime,
     pub(crate) pid_file: Option<PidFile>,
     pub(crate) control: Option<ControlSocket>,
-    /// The realm of the metrics' labels, which stay what they were at the start.
-    pub(crate) realm: String,
+    /// The metrics, whose labels stay what they were at the start.
+    pub(crate) page: MetricsPage,
     pub(crate) signals: Signals,
     pub(crate) renewal: Renewal,
     pub(crate) finder: Finder,
@@ -130,6 +131,7 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
         },
     )?;
     let server = Arc::new(server);
+    let (realm, users) = (settings.auth.realm.clone(), sessions.users());
     let drain = Drain::new(server.shared_arc(), &settings.process);
     let ports = relay_ports(&settings, &server);
     let http = listeners.addresses()?;
@@ -146,7 +148,13 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
         // Before anybody is told that we are ready: from then on, signals may come.
         let signals = Signals::catch().context("cannot catch signals")?;
         (
-            listeners.with_routes(&settings, made, ports, (&server, &drain))?,
+            listeners.with_routes(
+                &settings,
+                made,
+                ports,
+                (&server, &drain),
+                MetricsPage::new(&realm).by_user(users.clone()),
+            )?,
             signals,
             Renewal::new(&settings),
         )
@@ -164,7 +172,6 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     // Last of all: whoever waits for these lines may count on everything that could have failed.
     print!("{banner}");
     announce(&server, &http, settings.http.https);
-    let realm = settings.auth.realm.clone();
     let reload = Reload {
         reader,
         api: sites.api.take(),
@@ -181,7 +188,7 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
         runtime,
         pid_file,
         control,
-        realm,
+        page: MetricsPage::new(&realm).by_user(users),
         signals,
         renewal,
         finder,

@@ -149,11 +149,11 @@ pub(crate) fn health_routes(drain: &Arc<Drain>) -> Router {
 /// The Prometheus page, where coturn has it.
 pub(crate) fn metrics_routes(
     path: &str,
-    realm: &str,
+    page: MetricsPage,
     server: Arc<Server>,
     drain: &Arc<Drain>,
 ) -> Router {
-    let page = Arc::new(MetricsPage::new(realm));
+    let page = Arc::new(page);
     let show = move || {
         let (page, server) = (Arc::clone(&page), Arc::clone(&server));
         async move {

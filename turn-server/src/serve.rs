@@ -40,13 +40,13 @@ impl Started {
             mut finder,
             mut reload,
             control,
-            realm,
+            page,
         } = self;
         let served = runtime.block_on(async {
             let (stop, stopping) = watch::channel(false);
             let mut tasks = JoinSet::new();
             sites.serve(&mut tasks, &stopping);
-            let (desk, mut orders) = Desk::new(Arc::clone(&reload.server), &realm);
+            let (desk, mut orders) = Desk::new(Arc::clone(&reload.server), page);
             let (farewell, told) = oneshot::channel();
             if let Some(control) = control {
                 let serving = control::serve(control, Arc::clone(&desk), stopping.clone());

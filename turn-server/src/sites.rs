@@ -21,7 +21,9 @@ use crate::{
     http::{self, Api, RelayPorts},
     https::Guests,
     inherited::Inherited,
-    listener, quickstart,
+    listener,
+    metrics_page::MetricsPage,
+    quickstart,
     quickstart::Made,
 };
 
@@ -154,6 +156,7 @@ impl Listeners {
         made: Option<Made>,
         ports: RelayPorts,
         (server, drain): (&Arc<Server>, &Arc<Drain>),
+        page: MetricsPage,
     ) -> anyhow::Result<Sites> {
         let (mut sites, mut signaling, mut api) = (Vec::new(), None, None);
         if !self.http.is_empty() || self.https.is_some() {
@@ -168,8 +171,7 @@ impl Listeners {
             signaling = service;
         }
         if let Some(metrics) = &settings.metrics {
-            let (path, realm) = (&metrics.path, &settings.auth.realm);
-            let routes = http::metrics_routes(path, realm, Arc::clone(server), drain);
+            let routes = http::metrics_routes(&metrics.path, page, Arc::clone(server), drain);
             sites.push(Doors {
                 routes,
                 listeners: self.metrics,

@@ -55,11 +55,14 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Makes the desk of a server; orders go to the daemon.
-    pub(crate) fn new(server: Arc<Server>, realm: &str) -> (Arc<Self>, mpsc::Receiver<Order>) {
+    pub(crate) fn new(
+        server: Arc<Server>,
+        page: MetricsPage,
+    ) -> (Arc<Self>, mpsc::Receiver<Order>) {
         let (orders, ordered) = mpsc::channel(1);
         let desk = Self {
             server,
-            page: MetricsPage::new(realm),
+            page,
             orders,
             started: Instant::now(),
         };

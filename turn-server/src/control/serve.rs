@@ -160,6 +160,7 @@ mod tests {
     use crate::{
         Server,
         control::{ControlSocket, Desk},
+        metrics_page::MetricsPage,
     };
 
     /// A running server and its control socket.
@@ -172,7 +173,7 @@ mod tests {
     impl Fixture {
         fn start(name: &str) -> Self {
             let server = Server::builder().user("ann", "secret").start().unwrap();
-            let (desk, _) = Desk::new(Arc::new(server), "example.org");
+            let (desk, _) = Desk::new(Arc::new(server), MetricsPage::new("example.org"));
             let path = std::env::temp_dir().join(format!("turnpike-{name}-{}", std::process::id()));
             let wanted = Control::At(path.clone());
             let socket = ControlSocket::bind(&wanted).unwrap().unwrap();

@@ -1,8 +1,12 @@
 //! Metrics under the names that coturn has for them.
 
 use turn_io::Stats;
+use turn_proto::Traffic;
 
-use super::text::{Kind, Text};
+use super::{
+    UserTraffic,
+    text::{Kind, Text},
+};
 
 /// Packets that were not relayed, by reason.
 pub(crate) fn dropped(stats: &Stats) -> [(&'static str, u64); 13] {
@@ -25,7 +29,7 @@ pub(crate) fn dropped(stats: &Stats) -> [(&'static str, u64); 13] {
 }
 
 /// Writes all of them.
-pub(super) fn write(text: &mut Text, stats: &Stats, realm: &str) {
+pub(super) fn write(text: &mut Text, stats: &Stats, realm: &str, users: Option<&UserTraffic>) {
     let relay = &stats.relay;
     text.counter(
         "stun_binding_request",
@@ -43,7 +47,7 @@ pub(super) fn write(text: &mut Text, stats: &Stats, realm: &str) {
         relay.binding_errors,
     );
     strangers(text, stats);
-    traffic(text, stats, realm);
+    traffic(text, stats, realm, users);
     text.by(
         ("turn_total_allocations", Kind::Gauge),
         "Allocations alive, by the client's transport",
@@ -78,9 +82,28 @@ fn strangers(text: &mut Text, stats: &Stats) {
 }
 
 /// coturn moves these when a session ends; here they are live.
-fn traffic(text: &mut Text, stats: &Stats, realm: &str) {
-    let traffic = &stats.relay.traffic;
-    for (name, help, value) in [
+fn traffic(text: &mut Text, stats: &Stats, realm: &str, users: Option<&UserTraffic>) {
+    let by_user = users.map(UserTraffic::sums);
+    for (place, (name, help, value)) in counts(&stats.relay.traffic).into_iter().enumerate() {
+        let metric = format!("turn_traffic_{name}");
+        match &by_user {
+            None => text.by((metric, Kind::Counter), help, "realm", [(realm, value)]),
+            // In coturn too, either the one label or both: a sum over all series counts nothing twice.
+            Some(users) => {
+                let series = users.iter().map(|(user, sum)| {
+                    let labels = [("realm", realm), ("user", &**user)];
+                    (labels, counts(sum)[place].2)
+                });
+                text.family(metric, Kind::Counter, help, series);
+            }
+        }
+        text.counter(format!("turn_total_traffic_{name}"), help, value);
+    }
+}
+
+/// The ends of names, what they count, and how much it is.
+fn counts(traffic: &Traffic) -> [(&'static str, &'static str, u64); 8] {
+    [
         (
             "rcvp",
             "Packets received from clients and relayed",
@@ -113,15 +136,7 @@ fn traffic(text: &mut Text, stats: &Stats, realm: &str) {
             traffic.peer_sent_packets,
         ),
         ("peer_sentb", "Bytes sent to peers", traffic.peer_sent_bytes),
-    ] {
-        text.by(
-            (format!("turn_traffic_{name}"), Kind::Counter),
-            help,
-            "realm",
-            [(realm, value)],
-        );
-        text.counter(format!("turn_total_traffic_{name}"), help, value);
-    }
+    ]
 }
 
 fn packets(text: &mut Text, stats: &Stats) {

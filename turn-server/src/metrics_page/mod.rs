@@ -5,18 +5,24 @@
 mod coturn;
 mod ours;
 mod text;
+mod users;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use turn_io::Stats;
 use turn_proto::Shared;
 
-pub(crate) use self::coturn::dropped;
 use self::text::Text;
+pub(crate) use self::{coturn::dropped, users::UserTraffic};
 
 /// Renders what the workers have counted in Prometheus' text format.
 pub(crate) struct MetricsPage {
     realm: String,
+    /// Traffic by user, where it is counted so.
+    users: Option<Arc<UserTraffic>>,
     started: u64,
 }
 
@@ -26,14 +32,20 @@ impl MetricsPage {
         let started = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             realm: realm.to_owned(),
+            users: None,
             started: started.map_or(0, |since| since.as_secs()),
         }
+    }
+
+    /// Shows traffic by user too.
+    pub(crate) fn by_user(self, users: Option<Arc<UserTraffic>>) -> Self {
+        Self { users, ..self }
     }
 
     /// Renders the page for these counters.
     pub(crate) fn render(&self, stats: &Stats, shared: &Shared) -> String {
         let mut text = Text::new();
-        coturn::write(&mut text, stats, &self.realm);
+        coturn::write(&mut text, stats, &self.realm, self.users.as_deref());
         ours::write(&mut text, stats, shared, self.started);
         text.finish()
     }

@@ -22,6 +22,7 @@ use turn_proto::Event;
 use crate::{
     control::protocol::Level,
     logging::{self, Privacy, RECORD},
+    metrics_page::UserTraffic,
 };
 
 /// Events that may wait for the log; more are dropped and counted.
@@ -37,7 +38,11 @@ const MANY: u32 = 16;
 const GATHERING: Duration = Duration::from_millis(2);
 
 /// What the lines go by.
-pub(crate) struct SessionLog(RwLock<Manner>);
+pub(crate) struct SessionLog {
+    manner: RwLock<Manner>,
+    /// Traffic by user, where it is counted so.
+    users: Option<Arc<UserTraffic>>,
+}
 
 /// How sessions are written.
 #[derive(Clone)]
@@ -64,7 +69,11 @@ impl SessionLog {
     /// When there is no thread to be had.
     pub(crate) fn start(settings: &Settings) -> std::io::Result<(Arc<Self>, SyncSender<Event>)> {
         let (sender, events) = mpsc::sync_channel::<Event>(EVENT_QUEUE);
-        let log = Arc::new(Self(RwLock::new(Manner::of(settings))));
+        let by_user = settings.metrics.as_ref().is_some_and(|it| it.by_user);
+        let log = Arc::new(Self {
+            manner: RwLock::new(Manner::of(settings)),
+            users: by_user.then(Arc::default),
+        });
         let writer = Arc::clone(&log);
         thread::Builder::new()
             .name("session-log".to_owned())
@@ -74,12 +83,20 @@ impl SessionLog {
 
     /// Goes by other settings from the next line on.
     pub(crate) fn configure(&self, settings: &Settings) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Manner::of(settings);
+        *self.manner.write().unwrap_or_else(PoisonError::into_inner) = Manner::of(settings);
+    }
+
+    /// Traffic by user, where it is counted so.
+    pub(crate) fn users(&self) -> Option<Arc<UserTraffic>> {
+        self.users.clone()
     }
 
     fn write(&self, event: &Event) {
+        if let (Some(users), Event::Ended { user, traffic, .. }) = (&self.users, event) {
+            users.add(user, traffic);
+        }
         let is_verbose = logging::level() >= Level::Sessions;
-        let manner = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let manner = self.manner.read().unwrap_or_else(PoisonError::into_inner);
         for Record { level, text } in manner.records(event, is_verbose) {
             match level {
                 tracing::Level::ERROR => error!(target: RECORD, "{text}"),

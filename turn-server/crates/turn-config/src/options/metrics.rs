@@ -27,9 +27,8 @@ pub(super) static GROUP: Group = Group {
             .example("/metrics"),
         flag(
             "prometheus-username-labels",
-            "Count traffic by user name as well.",
-        )
-        .not_yet("traffic is not counted by user name yet"),
+            "Count traffic of realms by user as well, when a session ends: a series for each of the first 10,000 users.",
+        ),
         flag("prometheus-tls", "Serve metrics over TLS.").not_yet(NO_TLS),
         option(
             "prometheus-cert",

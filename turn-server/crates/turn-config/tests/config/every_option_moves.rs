@@ -363,6 +363,11 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         &["--acme-redirect=http://acme.example.org/"],
         "acme_redirect: Some(\"http://acme.example.org/\")",
     ),
+    (
+        "prometheus-username-labels",
+        &["--prometheus", "--prometheus-username-labels"],
+        "by_user: true",
+    ),
     ("daemon", &["-o"], "daemon: true"),
     (
         "listening-device",
@@ -483,7 +488,7 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
     (
         "prometheus",
         &["--prometheus"],
-        "Metrics { address: None, port: 9641, path: \"/metrics\" }",
+        "Metrics { address: None, port: 9641, path: \"/metrics\", by_user: false }",
     ),
     (
         "prometheus-port",
