@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::netns::Namespace;
 use crate::process::{Process, run, scratch_file, target_folder, until};
 
 /// How long a boot may take, and an end of all services.
@@ -27,7 +28,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Unpacks and boots one, with these addresses beside its loopback ones.
+    /// Unpacks and boots one, with these addresses on an interface that leads nowhere.
     ///
     /// # Errors
     /// Without root, `systemd-nspawn` or the archive; when systemd does not come up.
@@ -74,15 +75,18 @@ impl Machine {
                 .then_some(())
         })
         .with_context(|| machine.container.output())?;
+        if !addresses.is_empty() {
+            machine.run("ip link add wan type bridge && ip link set wan up")?;
+        }
         for address in addresses {
-            machine.run(&format!("ip address add {address} dev lo"))?;
+            machine.run(&format!("ip address add {address} dev wan"))?;
         }
         Ok(machine)
     }
 
     /// Prepares one of its own programs, run by root in it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        self.enter(&["--all", "--wd=/"], program)
+        self.enter(&["--all", "--wdns=/"], program)
     }
 
     /// Prepares a program of this machine's, run as if it were plugged in at that one's network.
@@ -116,6 +120,22 @@ impl Machine {
             fs::create_dir_all(folder)?;
         }
         fs::write(&path, content).with_context(|| path.display().to_string())
+    }
+
+    /// Lays a cable from its `eth0`, with this address, to `wan` of a namespace.
+    ///
+    /// # Errors
+    /// When the interfaces cannot be made.
+    pub fn plug(&self, other: &Namespace, address: &str) -> Result<()> {
+        let init = self.init;
+        other.ip(&format!(
+            "link add wan type veth peer name eth0 netns {init}"
+        ))?;
+        other.ip("link set wan up")?;
+        self.run(&format!(
+            "ip address add {address} dev eth0 && ip link set eth0 up"
+        ))?;
+        Ok(())
     }
 
     /// Where one of its files is on this machine.

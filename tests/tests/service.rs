@@ -310,7 +310,13 @@ fn keys_and_a_log_of_roots_serve_a_user_without_rights() {
         command.arg("-c").arg(&conf);
         command
     };
-    let prepare = || run(with_file().arg("--prepare-for=nobody")).unwrap();
+    // With the umask of the unit.
+    let prepare = || {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask 077 && exec \"$0\" \"$@\""]);
+        shell.arg(e2e::server::path().unwrap()).arg("-c").arg(&conf);
+        run(shell.arg("--prepare-for=nobody")).unwrap()
+    };
     let served = || {
         let mut openssl = Command::new("openssl");
         openssl.args(["s_client", "-connect", &format!("127.0.0.1:{port}")]);

@@ -99,6 +99,8 @@ fn copy_for(path: &Path, copy: &Path, copies: &Path, user: User) -> anyhow::Resu
         .mode(0o640)
         .open(&unfinished)?;
     fchown(&file, None, Some(user.group))?;
+    // The unit's umask would keep the group out.
+    file.set_permissions(Permissions::from_mode(0o640))?;
     file.write_all(&content)?;
     fs::rename(&unfinished, copy)?;
     Ok(())

@@ -1,0 +1,159 @@
+//! The container's image, laid out by the Dockerfile's own step and run as nobody on nothing but itself; and the manifests, each
+//! with arguments that the server takes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a panic is how a test fails"
+)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::netns::Namespace;
+use e2e::process::{Process, run, scratch_file, target_folder, tests_folder};
+
+/// A deadline for what takes a moment when the machine is idle.
+const GENEROUS: Duration = Duration::from_secs(60);
+
+const MANIFESTS: [&str; 4] = [
+    "docker/compose.yaml",
+    "docker/compose.one-port.yaml",
+    "kubernetes/host-network.yaml",
+    "kubernetes/one-port.yaml",
+];
+
+fn config(name: &str) -> PathBuf {
+    tests_folder().join("../config").join(name)
+}
+
+/// What the server is started with.
+fn arguments(manifest: &str) -> Vec<String> {
+    let text = fs::read_to_string(config(manifest)).unwrap();
+    let flags = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- --"));
+    flags.map(|flag| format!("--{flag}")).collect()
+}
+
+/// The image as `docker build` leaves it.
+fn image() -> PathBuf {
+    let root = scratch_file("image").unwrap();
+    let mut assemble = Command::new(config("docker/assemble"));
+    run(assemble.arg(target_folder().join("release")).arg(&root)).unwrap();
+    fs::create_dir(root.join("secret")).unwrap();
+    fs::write(root.join("secret/static-auth-secret"), "4f1c9e2b7a\n").unwrap();
+    root
+}
+
+/// Each manifest's arguments start the server in the image as nobody, on a network of its own with the addresses that the manifest speaks of; coturn's client relays.
+#[test]
+fn the_image_serves_as_nobody_with_the_arguments_of_each_manifest() {
+    let image = image();
+    for manifest in MANIFESTS {
+        let space = Namespace::new("pod").unwrap();
+        space.ip("address add 203.0.113.10/32 dev lo").unwrap();
+        let mut chroot = space.command("chroot");
+        chroot
+            .args(["--userspec=65534:65534", "--groups="])
+            .arg(&image);
+        chroot.arg("/usr/bin/turnserver");
+        chroot
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        let text = fs::read_to_string(config(manifest)).unwrap();
+        if text.contains("TURNSERVER_STATIC_AUTH_SECRET_FILE: /run/secrets/static-auth-secret") {
+            chroot.env(
+                "TURNSERVER_STATIC_AUTH_SECRET_FILE",
+                "/secret/static-auth-secret",
+            );
+        }
+        for argument in arguments(manifest) {
+            chroot.arg(argument.replace("$(NODE_ADDRESS)", "203.0.113.10"));
+        }
+        let mut process = Process::start(&mut chroot, "contained").unwrap();
+        process
+            .wait_for_output(&["Total auth threads:"], GENEROUS)
+            .unwrap();
+        let mut uclient = space.command("turnutils_uclient");
+        uclient.args(["-y", "-c", "-n", "10", "-W", "4f1c9e2b7a", "203.0.113.10"]);
+        let report = run(&mut uclient).unwrap();
+        assert!(
+            report.contains("Total lost packets 0"),
+            "{manifest}: {report}"
+        );
+        if arguments(manifest)
+            .iter()
+            .any(|flag| flag == "--prometheus")
+        {
+            let mut health = space.command("curl");
+            let at = if manifest.starts_with("docker") {
+                "127.0.0.1"
+            } else {
+                "203.0.113.10"
+            };
+            health.args(["-sf", &format!("http://{at}:9641/readyz")]);
+            assert_eq!(run(&mut health).unwrap(), "ready\n");
+        }
+        // What HEALTHCHECK asks.
+        let mut healthy = space.command("chroot");
+        healthy
+            .args(["--userspec=65534:65534", "--groups="])
+            .arg(&image);
+        run(healthy.args(["/usr/bin/turnctl", "status"])).unwrap();
+    }
+}
+
+/// The ports that a manifest opens are those that the server's arguments use, and no range of thousands is published.
+#[test]
+fn manifests_open_the_ports_that_their_arguments_use_and_no_more() {
+    for manifest in ["docker/compose.one-port.yaml", "kubernetes/one-port.yaml"] {
+        let text = fs::read_to_string(config(manifest)).unwrap();
+        assert!(arguments(manifest).contains(&"--multiplex-peer-port=3480".to_owned()));
+        assert!(arguments(manifest).contains(&"--multiplex-peer-ports=1".to_owned()));
+        let opens = |port: &str| {
+            text.contains(&format!("\"{port}:{port}/udp\""))
+                || text.contains(&format!("protocol: UDP, port: {port}"))
+        };
+        assert!(opens("3478") && opens("3480"), "{manifest}");
+        assert!(!text.contains("49152"), "{manifest}");
+    }
+    for manifest in ["docker/compose.yaml", "kubernetes/host-network.yaml"] {
+        let text = fs::read_to_string(config(manifest)).unwrap();
+        assert!(text.contains("network_mode: host") || text.contains("hostNetwork: true"));
+        assert!(!text.contains("ports:"), "{manifest}");
+    }
+}
+
+/// No secret that everybody knows, no root, nothing writable, in any of them; and the Dockerfile names its base by a version.
+#[test]
+fn manifests_and_image_are_as_closed_as_the_unit() {
+    for manifest in MANIFESTS {
+        let text = fs::read_to_string(config(manifest)).unwrap();
+        let is_read_only =
+            text.contains("read_only: true") || text.contains("readOnlyRootFilesystem: true");
+        assert!(
+            is_read_only && text.to_lowercase().contains("drop: [all]"),
+            "{manifest}"
+        );
+        assert!(
+            !text.contains("privileged: true") && !text.contains("latest"),
+            "{manifest}"
+        );
+        if text.contains("stringData") {
+            assert!(text.contains("replace-this"), "{manifest}");
+        }
+    }
+    let dockerfile = fs::read_to_string(config("docker/Dockerfile")).unwrap();
+    assert!(dockerfile.contains("USER 65534:65534") && dockerfile.contains("FROM scratch"));
+    let base = dockerfile
+        .lines()
+        .find_map(|line| line.strip_prefix("ARG RUST_IMAGE=rust:"))
+        .unwrap();
+    assert!(
+        base.split('-').next().unwrap().split('.').count() == 3,
+        "{base}"
+    );
+}
