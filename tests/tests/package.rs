@@ -527,7 +527,7 @@ fn the_runbook_of_this_page_moves_a_host_and_back() {
     );
     // Some clients of the wait for the canary may have been left there, too.
     machine
-        .run(&format!("{CANARY} kill --transport=udp"))
+        .run(&format!("{CANARY} kill --client=203.0.113.20"))
         .unwrap();
     until("the canary ends with its last call", GENEROUS, || {
         machine
