@@ -5,13 +5,14 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::browser::{Kind, Page};
 use e2e::call::Quickstart;
 use e2e::nat::{Host, Internet};
-use e2e::process::{Process, scratch_file, tests_folder};
+use e2e::process::{Process, run, scratch_file, tests_folder};
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -30,6 +31,11 @@ impl Lab {
     fn new(kind: Kind, page: &str, scripts: &[&str]) -> Result<Self> {
         let folder = scratch_file(page)?;
         fs::create_dir_all(&folder)?;
+        Self::in_folder(kind, page, scripts, folder)
+    }
+
+    /// The same beside what the folder holds already.
+    fn in_folder(kind: Kind, page: &str, scripts: &[&str], folder: PathBuf) -> Result<Self> {
         let clients = tests_folder().join("clients");
         fs::copy(
             clients.join("signaling").join(page),
@@ -118,6 +124,75 @@ fn peerjs_clients_call_each_other_in_chromium() {
 #[test]
 fn peerjs_clients_call_each_other_in_firefox() {
     peerjs(Kind::Firefox).unwrap();
+}
+
+/// The client of the older call service, taken out of its document and made JavaScript, not a line changed.
+fn manager(kind: Kind) -> Result<()> {
+    let documents = tests_folder().join("../../shared/seeds");
+    let entries = fs::read_dir(&documents)
+        .with_context(|| format!("{}: the documents are missing", documents.display()))?;
+    let document = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with("003_")
+        })
+        .context("no document begins with 003_")?;
+    let folder = scratch_file("manager")?;
+    fs::create_dir_all(&folder)?;
+    let mut transpile = Command::new("node");
+    transpile
+        .arg(tests_folder().join("clients/signaling/transpile.mjs"))
+        .arg(document)
+        .arg("webrtc-manager.ts")
+        .arg(folder.join("manager.js"));
+    run(&mut transpile)?;
+    let mut lab = Lab::in_folder(kind, "manager.html", &[], folder)?;
+    let call = json!({
+        "from": "ann", "type": "video", "same": true, "answered": "bob", "path": "relay to relay",
+        "decoded": true, "said": "hello", "ended": "ann", "errors": [],
+    });
+    lab.says("call", &call)?;
+    let expected = json!({"rejected": "dora", "error": "Recipient not available"});
+    lab.says("rejectedAndAbsent", &expected)?;
+    lab.says("refused", &json!("1008 Authentication failed"))
+}
+
+#[test]
+fn the_older_service_s_own_client_calls_in_chromium() {
+    manager(Kind::Chromium).unwrap();
+}
+
+#[test]
+fn the_older_service_s_own_client_calls_in_firefox() {
+    manager(Kind::Firefox).unwrap();
+}
+
+/// Presence and call requests by one package, media by the other, as the one-to-one application has it.
+fn presence(kind: Kind) -> Result<()> {
+    let scripts = [
+        "socket.io-client/dist/socket.io.min.js",
+        "peerjs/dist/peerjs.min.js",
+    ];
+    let mut lab = Lab::new(kind, "presence.html", &scripts)?;
+    let expected = json!({
+        "users": ["ann", "bob"], "arrived": ["cem"],
+        "rejected": {"callId": "ann asks for audio", "from": "ann", "asked": "audio", "by": "cem"},
+        "accepted": {"callId": "ann asks for video", "from": "ann", "asked": "video", "by": "bob"},
+        "tracks": 2, "ended": "ann",
+    });
+    lab.says("calls", &expected)
+}
+
+#[test]
+fn users_who_see_each_other_by_socket_io_call_by_peerjs_in_chromium() {
+    presence(Kind::Chromium).unwrap();
+}
+
+#[test]
+fn users_who_see_each_other_by_socket_io_call_by_peerjs_in_firefox() {
+    presence(Kind::Firefox).unwrap();
 }
 
 fn socketio(kind: Kind) -> Result<()> {
