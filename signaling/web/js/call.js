@@ -4,6 +4,7 @@
 import { SERVER_LOST, STATE_TEXT, noPathTo } from './call-state.js';
 import { Chat } from './chat.js';
 import { LocalMedia, canCapture, canShareScreen } from './media.js';
+import { callLeft, wirePeople } from './people.js';
 import { Room } from './room.js';
 import { Meter, describeReading } from './stats.js';
 import { Tiles } from './tiles.js';
@@ -139,6 +140,7 @@ function leave() {
   media = null;
   local?.close();
   meters.clear();
+  callLeft();
   fillDetails([]);
 }
 
@@ -283,6 +285,7 @@ keepKey();
 wireAlert();
 wireForm();
 wireControls();
+wirePeople({ start, leave: () => room?.leave(), busy: () => media !== null });
 expose();
 render();
 setInterval(measure, STATS_INTERVAL_MS);
