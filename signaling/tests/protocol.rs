@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -97,6 +98,141 @@ fn every_message_and_every_error_is_on_the_page() {
         assert!(
             page.contains(&format!("`{word}`")) || page.contains(&format!("\"{word}\"")),
             "{word} is not in PROTOCOL.md"
+        );
+    }
+}
+
+/// The messages of one direction, and the fields of each.
+type Messages = BTreeMap<String, BTreeSet<String>>;
+
+/// What the tables of the native protocol say: the rows below the head that begins so.
+fn tabled(page: &str, head: &str) -> Messages {
+    let native = page.split_once("\n## Rooms").unwrap().1;
+    let native = native.split_once("\n## Errors").unwrap().0;
+    let (mut messages, mut inside) = (Messages::new(), false);
+    for line in native.lines() {
+        inside = line.starts_with(head) || inside && line.starts_with('|');
+        let cells: Vec<&str> = line.split('|').collect();
+        let [_, names, fields, ..] = cells[..] else {
+            continue;
+        };
+        if inside && names.contains('`') {
+            // What stands in brackets explains.
+            let fields = fields.split('(').next().unwrap_or_default();
+            for name in ticked(names) {
+                let known = messages.insert(name.clone(), ticked(fields).collect());
+                assert!(known.is_none(), "{name} is on the page twice");
+            }
+        }
+    }
+    messages
+}
+
+/// What stands between backticks.
+fn ticked(text: &str) -> impl Iterator<Item = String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned)
+}
+
+/// The fields of a type, as they are written on the wire.
+fn fields_of(body: &str) -> BTreeSet<String> {
+    let (mut fields, mut renamed, mut flat) = (BTreeSet::new(), None, false);
+    for line in body.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("#[serde(rename = \"") {
+            renamed = name.split('"').next().map(str::to_owned);
+        } else if line == "#[serde(flatten)]" {
+            flat = true;
+        } else if let Some((name, _)) = line.split_once(": ")
+            && !line.starts_with(['#', '/'])
+        {
+            match std::mem::take(&mut flat) {
+                // The one type that is written into others.
+                true => fields.extend(["id", "name", "userId"].map(str::to_owned)),
+                false => {
+                    fields.insert(renamed.take().unwrap_or_else(|| camel(name)));
+                }
+            }
+        }
+    }
+    fields
+}
+
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        camel.push_str(&word[..1].to_ascii_uppercase());
+        camel.push_str(&word[1..]);
+    }
+    camel
+}
+
+/// What the server writes: the variants of its type, each of which begins at the same depth.
+fn written(code: &str) -> Messages {
+    let body = code.split_once("\nenum Outgoing<'a> {").unwrap().1;
+    let body = body.split_once("\n}").unwrap().0;
+    let (mut messages, mut name, mut fields) = (Messages::new(), String::new(), String::new());
+    for line in body.lines() {
+        let outer = line.strip_prefix("    ").unwrap_or_default();
+        if outer.starts_with(|first: char| first.is_ascii_uppercase()) {
+            name = kebab(outer.split([' ', ',']).next().unwrap());
+            fields.clear();
+        } else {
+            fields.push_str(line);
+            fields.push('\n');
+        }
+        if !name.is_empty() {
+            messages.insert(name.clone(), fields_of(&fields));
+        }
+    }
+    messages
+}
+
+/// What the server reads: the arms of its reader, and the structs that they name.
+fn read_by(code: &str) -> Messages {
+    let structs = |name: &str| {
+        let body = code.split_once(&format!("\nstruct {name} {{")).unwrap().1;
+        fields_of(body.split_once("\n}").unwrap().0)
+    };
+    let reader = code.split_once("match kind.as_str() {").unwrap().1;
+    let reader = reader.split_once("_ => return").unwrap().0;
+    let mut messages = Messages::new();
+    for arm in reader.split("\n        \"").skip(1) {
+        let (name, does) = arm.split_once("\" => ").unwrap();
+        let fields = match does.split(['(', ':', '<']).next().unwrap() {
+            "join" => structs("JoinFields"),
+            "signal" => structs("SignalFields"),
+            "initiate" => structs("InitiateFields"),
+            "description" => structs("DescriptionFields"),
+            "candidate" => structs("CandidateFields"),
+            _ if does.contains("PresenceFields") => structs("PresenceFields"),
+            _ if does.contains("CallFields") => structs("CallFields"),
+            _ => BTreeSet::new(),
+        };
+        messages.insert(name.to_owned(), fields);
+    }
+    messages
+}
+
+#[test]
+fn every_field_of_the_native_protocol_is_on_the_page_and_no_other() {
+    let page = read("PROTOCOL.md");
+    let incoming = read("src/adapters/native/incoming.rs");
+    let mut reads = read_by(incoming.split_once("mod tests").unwrap().0);
+    // What introduces a connection is read before its message is, out of the first one.
+    let introduces = ["token", "key", "name"].map(str::to_owned);
+    for first in ["hello", "join"] {
+        reads.get_mut(first).unwrap().extend(introduces.clone());
+    }
+    assert_eq!(tabled(&page, "| → to the server"), reads);
+    let mut writes = written(&read("src/adapters/native/outgoing.rs"));
+    let error = writes.remove("error").unwrap();
+    assert_eq!(tabled(&page, "| ← from the server"), writes);
+    let errors = page.split_once("\n## Errors").unwrap().1;
+    let errors = errors.split_once("\n| ").unwrap().0;
+    for field in error {
+        assert!(
+            errors.contains(&field),
+            "{field} of an error is not on the page"
         );
     }
 }
