@@ -108,6 +108,9 @@ impl Site {
             match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
+                    // A message is wanted at once, not when the last one has been acknowledged. It fails where the client is
+                    // gone already, which reading tells as well.
+                    let _ = stream.set_nodelay(true);
                     match self.place() {
                         Some(place) => {
                             connections.spawn(self.converse(place, stream, Some(peer)));

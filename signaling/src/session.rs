@@ -551,7 +551,8 @@ fn code_word(code: u16) -> &'static str {
     }
 }
 
-/// Says why, and waits a little for the other side's close frame, so that ours arrives before the connection is reset.
+/// Says why, and waits a little for the other side's close frame, so that ours arrives before the connection is reset. Behind
+/// what could not be read, nothing is read any more, so that the wait is for a time.
 async fn close(socket: &mut Wire, (code, reason): Farewell) {
     let frame = CloseFrame {
         code,
@@ -561,9 +562,9 @@ async fn close(socket: &mut Wire, (code, reason): Farewell) {
         if socket.send(Message::Close(Some(frame))).await.is_ok() {
             loop {
                 match socket.recv().await {
+                    Some(Ok(Message::Close(_))) => return,
                     Some(Ok(_)) => {}
-                    Some(Err(_)) => return sleep(LINGER).await,
-                    None => return,
+                    Some(Err(_)) | None => return sleep(LINGER).await,
                 }
             }
         }

@@ -22,7 +22,7 @@
 //! * **Coming in.** A new node writes that it is here; the first of those that have the state puts a snapshot as of that entry
 //!   under a key of its own, from where the newcomer reads on in the log. Nobody waits meanwhile.
 //! * **Redis away.** A node that cannot reach it goes on alone after `link::PATIENCE`: it does its steps itself, and remote
-//!   connections stay in its hub as they were, so that nobody's call ends because of it. What is told to them is lost, and counted.
+//!   connections stay in its hub as they were, so that nobody's call ends because of it. What is told to them is lost.
 //! * **Redis back.** Whoever comes back takes a snapshot like any newcomer and then writes what its connections hold, in one
 //!   entry that everybody merges (`hub/merge.rs`). If nobody has the state, because all were alone or Redis came back empty,
 //!   one of them declares its own to be everybody's; of two, the later one in the log.

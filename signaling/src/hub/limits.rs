@@ -70,7 +70,8 @@ impl Default for Limits {
             held_candidate: 4_096,
             held_bytes: 65_536,
             repeat: Duration::from_secs(20),
-            outbox: 64,
+            // A burst that a sender is permitted, to a reader that is in good health, and what else comes at that moment.
+            outbox: 128,
             peer_wait: Duration::from_secs(5),
             peer_bytes_each: 131_072,
             peer_bytes: 16 * 1_048_576,

@@ -56,9 +56,9 @@ ann.send(JSON.stringify({ type: 'join', room: 'r' }));
 await next(ann, 'joined');
 bob.send(JSON.stringify({ type: 'join', room: 'r' }));
 const { members } = await next(bob, 'joined');
-for (let n = 0; n < 50; n += 1) bob.send(JSON.stringify({ type: 'signal', to: members[0].id, from: 'forged', data: n }));
+for (let n = 0; n < 95; n += 1) bob.send(JSON.stringify({ type: 'signal', to: members[0].id, from: 'forged', data: n }));
 const { id } = await next(ann, 'peer-joined');
-for (let n = 0; n < 50; n += 1) {
+for (let n = 0; n < 95; n += 1) {
   const signal = await next(ann, 'signal');
   must(`signal ${n} of its true sender`, signal.data === n && signal.from === id);
 }

@@ -41,10 +41,10 @@ async def signals(ann, bob):
     await until(ann, "joined")
     await bob.send(json.dumps({"type": "join", "room": "r"}))
     joined = await until(bob, "joined")
-    for number in range(50):
+    for number in range(95):
         signal = {"type": "signal", "to": joined["members"][0]["id"], "data": number}
         await bob.send(json.dumps(signal))
-    for number in range(50):
+    for number in range(95):
         assert (await until(ann, "signal"))["data"] == number
 
 

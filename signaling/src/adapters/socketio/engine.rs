@@ -313,8 +313,9 @@ impl Link {
                         let unread = async {
                             loop {
                                 match socket.recv().await {
+                                    Some(Ok(Message::Close(_))) => return false,
                                     Some(Ok(_)) => {}
-                                    last => return last.is_some(),
+                                    Some(Err(_)) | None => return true,
                                 }
                             }
                         };

@@ -38,21 +38,21 @@ fn a_member_that_does_not_come_back_within_the_grace_is_lost() {
 #[test]
 fn signals_wait_for_an_absent_member_in_order() {
     let mut lab = broken();
-    for n in 0..64 {
+    for n in 0..128 {
         lab.tell(2, MemberId(1), &n.to_string());
     }
     lab.connect(3, "ann");
     lab.rejoin(3, "r", 1);
     let told = lab.read(3);
     assert_eq!(told[1], "resumed r as 1 with [2]");
-    let expected: Vec<String> = (0..64).map(|n| format!("signal 2 {n}")).collect();
+    let expected: Vec<String> = (0..128).map(|n| format!("signal 2 {n}")).collect();
     assert_eq!(told[2..], expected);
 }
 
 #[test]
 fn a_member_with_more_waiting_than_is_kept_is_lost() {
     let mut lab = broken();
-    for n in 0..65 {
+    for n in 0..129 {
         lab.tell(2, MemberId(1), &n.to_string());
     }
     assert_eq!(lab.read(2), ["peer-away 1", "peer-left 1 Lost"]);
