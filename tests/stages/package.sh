@@ -8,7 +8,9 @@ if [ ! -e "$base" ]; then
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   include=systemd,systemd-sysv,dbus,iproute2,init-system-helpers,adduser,nftables,procps
-  debootstrap --variant=minbase --include="$include" bookworm "$work" http://deb.debian.org/debian
+  # From where this machine has its own packages.
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk '$2 == "bookworm" { print $1; exit }')
+  debootstrap --variant=minbase --include="$include" bookworm "$work" "$mirror"
   cp /etc/resolv.conf "$work/etc/"
   chroot "$work" apt-get update
   # For later, without a network.
