@@ -11,7 +11,7 @@ const FOLDER: (&str, &str) = (
 
 #[test]
 fn a_credential_gives_the_value_of_the_option_that_it_is_called_like() {
-    let file = "static-auth-secret=direct\ncert=/etc/cert.pem\npkey=/root/privkey.pem\nrealm=example.org\n";
+    let file = "static-auth-secret=direct\ncert=/etc/cert.pem\npkey=/etc/private/privkey.pem\nrealm=example.org\n";
     let credential = |name: &str| format!("{}/{name}", FOLDER.1);
     let names = ["static-auth-secret", "pkey", "somebody-elses"].map(credential);
     let files = [
@@ -46,7 +46,10 @@ fn a_credential_gives_the_value_of_the_option_that_it_is_called_like() {
     assert_eq!(varied.tls.unwrap().key.to_str(), Some("/v.pem"));
     // And without the folder there is none.
     let plain = settings(parse_with(&["-c/f"], &files));
-    assert_eq!(plain.tls.unwrap().key.to_str(), Some("/root/privkey.pem"));
+    assert_eq!(
+        plain.tls.unwrap().key.to_str(),
+        Some("/etc/private/privkey.pem")
+    );
 }
 
 #[test]
