@@ -131,6 +131,17 @@ fn the_file_of_synapses_documentation() {
         .allocate_timed("10.0.0.1:3478", "4f1c9e2b7a")
         .unwrap();
     assert_eq!(relayed.ip().to_string(), "203.0.113.5");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let minted = turn_auth::rest::mint(b"4f1c9e2b7a", "bob", 600, now.as_secs(), ':');
+    let at = "[fd00::1]:3478".parse().unwrap();
+    let mut client = (deployed.space)
+        .inside(|| TurnClient::new(at, &minted.username, &minted.password))
+        .unwrap();
+    let answer = client.allocate_v6().unwrap();
+    assert!(
+        matches!(answer, Answer::Success { relayed: Some(relayed), .. } if relayed.ip().to_string() == "2001:db8::5"),
+        "{answer:?}"
+    );
 }
 
 /// Over IPv6, `keep-address-family` gives an IPv6 address to a client that names no family.

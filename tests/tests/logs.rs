@@ -434,6 +434,21 @@ fn syslog_gets_each_line_with_its_priority() {
     );
 }
 
+/// coturn looks for a folder that it may write to, the working folder last.
+#[test]
+fn without_a_log_file_lines_go_to_standard_output_and_no_file_is_made() {
+    let space = space();
+    let folder = scratch_file("without").unwrap();
+    fs::create_dir_all(&folder).unwrap();
+    let mut command = e2e::server::command(Some(&space)).unwrap();
+    command.args(["-n", "--no-tls"]).args(FLAGS);
+    let mut server = Process::start(command.current_dir(&folder), "without").unwrap();
+    server
+        .wait_for_output(&["Total auth threads:"], GENEROUS)
+        .unwrap();
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
 /// Without a daemon there is a log all the same, and a word about it.
 #[test]
 fn without_a_syslog_daemon_lines_go_to_standard_output() {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use e2e::certificate::{Algorithm, Certificate};
 use e2e::netns::Namespace;
 use e2e::process::{Process, scratch_file, until};
 use e2e::server::{Server, command, turnctl};
@@ -462,4 +463,56 @@ fn http_on_the_port_of_turn_is_answered_on_request() {
         "{told}"
     );
     assert_eq!(ask(&redirect, "/"), "");
+}
+
+/// The same inside TLS, which is told apart on every port for TCP.
+#[test]
+fn http_over_tls_on_the_port_of_turn_is_answered_on_request() {
+    let space = Namespace::new("https").unwrap();
+    let made = Certificate::make(Algorithm::Ecdsa, [127, 0, 0, 1].into()).unwrap();
+    let files = made.flags();
+    let more = [&*files[0], &*files[1], "--respond-http-unsupported"];
+    let _server = Server::start_secure(Some(&space), &[&FLAGS[..], &more].concat()).unwrap();
+    for port in [3478, 5349] {
+        let mut curl = space.command("curl");
+        curl.args(["-sik", "--http1.1", "--max-time", "20"]);
+        let output = curl.arg(format!("https://127.0.0.1:{port}/")).output();
+        let told = String::from_utf8(output.unwrap().stdout).unwrap();
+        assert!(told.starts_with("HTTP/1.1 400 "), "{port}: {told}");
+    }
+}
+
+/// coturn tries seven places.
+#[test]
+fn a_pid_file_is_written_where_it_is_named_and_nowhere_else() {
+    let space = Namespace::new("pid").unwrap();
+    let folder = scratch_file("pids").unwrap();
+    fs::create_dir_all(&folder).unwrap();
+    let start = |flag: &str| {
+        let mut starting = command(Some(&space)).unwrap();
+        starting.args(["-n", "--no-tls", "--log-file=stdout", flag]);
+        starting.args(FLAGS).current_dir(&folder);
+        let mut server = Process::start(&mut starting, "pid").unwrap();
+        server
+            .wait_for_output(&["Total auth threads:"], GENEROUS)
+            .unwrap();
+        server
+    };
+    let named = folder.join("named.pid");
+    let server = start(&format!("--pidfile={}", named.display()));
+    let written = fs::read_to_string(&named).unwrap();
+    assert_eq!(written.trim(), server.id().to_string());
+    drop(server);
+    // Where it cannot be written, clients are served all the same.
+    let server = start("--pidfile=/nowhere/turnserver.pid");
+    assert!(
+        server.output().contains("pidfile: cannot write"),
+        "{}",
+        server.output()
+    );
+    allocates(&space, "127.0.0.1:3478");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    // A coturn of this machine may have left its own there.
+    let usual = fs::read_to_string("/var/run/turnserver.pid").unwrap_or_default();
+    assert_ne!(usual.trim(), server.id().to_string());
 }

@@ -51,6 +51,11 @@ fn further_endpoints_are_listened_on_and_their_address_is_relayed_from() {
         words(&plan.relay.relays.addresses),
         ["192.0.2.1", "192.0.2.9"]
     );
+    let plan = planned(&["-L192.0.2.1", "--aux-server=[2001:db8::9]:443"]);
+    assert_eq!(
+        words(&plan.endpoints),
+        ["192.0.2.1:3478", "[2001:db8::9]:443"]
+    );
     // The drivers count on the order of those that take part in NAT discovery.
     let plan = planned(&[
         "-L192.0.2.1",

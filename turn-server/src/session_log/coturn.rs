@@ -361,6 +361,20 @@ mod tests {
     }
 
     #[test]
+    fn a_move_is_written_in_coturns_words_with_verbose_only() {
+        let manner = manner(LogShape::Coturn417, LogPrivacy::Full);
+        let moved = Event::Moved {
+            session: SESSION,
+            user: "ann".into(),
+            from: path(),
+            to: path(),
+        };
+        assert_eq!(texts(&manner, &moved, false), [""; 0]);
+        let written = texts(&manner, &moved, true).concat();
+        assert!(written.contains("mobility handoff completed"), "{written}");
+    }
+
+    #[test]
     fn no_line_tells_more_than_privacy_allows() {
         let events = [
             refused("caroline"),

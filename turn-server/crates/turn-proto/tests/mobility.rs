@@ -108,6 +108,27 @@ fn nobody_moves_to_a_relay_of_ours_and_so_no_two_sessions_are_each_others_client
     assert_eq!(move_to(&mut world, &mut elsewhere, &ticket).code(), None);
 }
 
+/// coturn goes by the session's nonce; here a nonce is of one address, and RFC 8489 §9.2.4 has the answer for another.
+#[test]
+fn a_ticket_with_the_nonce_of_the_old_place_gets_a_new_nonce() {
+    let mut world = World::new(config());
+    let mut old = at(CLIENT);
+    let (_, ticket) = allocate(&mut world, &mut old);
+    let mut new = at(ELSEWHERE);
+    new.nonce.clone_from(&old.nonce);
+    let id = new.id();
+    let packet = refresh(&new, id, &ticket);
+    let answer = Answer::of(world.send(&new.path, &packet));
+    assert_eq!(answer.code(), Some(438));
+    let nonce = answer.attribute(attr::NONCE).unwrap();
+    assert_ne!(nonce, old.nonce);
+    new.nonce = nonce;
+    let id = new.id();
+    let packet = refresh(&new, id, &ticket);
+    let answer = Answer::of(world.send(&new.path, &packet));
+    assert_eq!(answer.code(), None);
+}
+
 #[test]
 fn a_ticket_is_given_to_who_asks_for_it_where_that_is_allowed() {
     let mut world = World::new(config());

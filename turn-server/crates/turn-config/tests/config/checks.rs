@@ -121,6 +121,12 @@ fn of_two_accounts_with_one_name_the_last_counts() {
     assert!(!format!("{:?}", settings.warnings).contains("new"));
 }
 
+/// coturn asks NIS, which nobody has any more, and then makes keys with an empty realm that its clients do not have.
+#[test]
+fn a_realm_that_is_missing_has_a_name_of_its_own() {
+    assert_eq!(run(&["-n", "-u", "a:b"]).auth.realm, "turnpike");
+}
+
 #[test]
 fn a_ready_key_without_realm_is_pointed_out() {
     let key = "a:0x00112233445566778899aabbccddeeff";
@@ -387,6 +393,7 @@ fn threads_win_over_cpus_and_none_is_one() {
     let workers = |args: &[&str]| run(args).process.workers.map(usize::from);
     assert_eq!(workers(&["-n", "-z"]), None);
     assert_eq!(workers(&["-n", "-z", "-m", "0"]), Some(1));
+    assert_eq!(workers(&["-n", "-z", "--cpus=8"]), Some(8));
     assert_eq!(workers(&["-n", "-z", "-m", "3", "--cpus=8"]), Some(3));
     assert_eq!(workers(&["-n", "-z", "-m", "500"]), Some(128));
 }

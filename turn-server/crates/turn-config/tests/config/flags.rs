@@ -155,14 +155,9 @@ fn a_number_behind_a_flag_that_may_stand_alone_is_taken() {
             .as_secs(),
         700
     );
-    assert_eq!(
-        with(&["--stale-nonce", "-v"])
-            .auth
-            .nonce_lifetime
-            .unwrap()
-            .as_secs(),
-        600
-    );
+    let nonce_lifetime = |args| with(args).auth.nonce_lifetime.unwrap().as_secs();
+    assert_eq!(nonce_lifetime(&["--stale-nonce", "900"]), 900);
+    assert_eq!(nonce_lifetime(&["--stale-nonce", "-v"]), 600);
 }
 
 /// coturn's -K swallows the next word, whatever it is.
