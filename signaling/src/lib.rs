@@ -23,6 +23,7 @@ mod router;
 pub mod server;
 mod session;
 mod switchboard;
+mod trust;
 mod web;
 
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use fleet::{Fleet, RedisAddress};
 pub use gate::Gate;
 pub use ice::{Asker, IceFuture, IceSource, IceUnavailable};
 pub use identity::{CallOut, Expected, Freshness, Identification, KeySource, SecretKeys, Tokens};
+pub use trust::{BadAuthorities, Trust};
 pub use web::{BadWebUrl, WebUrl};
 
 use adapters::socketio::engine::Engines;

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -13,12 +12,11 @@ use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use ice_api::Host;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+
+use crate::trust::Trust;
 
 /// Where a service is: `http[s]://HOST[:PORT][/PATH][?QUERY]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +26,7 @@ pub struct WebUrl {
     pub(crate) port: u16,
     /// With its query, from the slash on.
     pub(crate) path: String,
+    trust: Trust,
 }
 
 /// The text is not the URL of a service.
@@ -67,6 +66,7 @@ impl FromStr for WebUrl {
             host,
             port,
             path,
+            trust: Trust::default(),
         })
     }
 }
@@ -86,6 +86,12 @@ impl WebUrl {
         if self.path == "/" {
             path.clone_into(&mut self.path);
         }
+        self
+    }
+
+    /// The same service, if it shows a certificate of one of these.
+    pub fn trusting(mut self, trust: Trust) -> WebUrl {
+        self.trust = trust;
         self
     }
 
@@ -140,8 +146,7 @@ async fn attempt(
     let stream = TcpStream::connect((address.as_str(), url.port)).await?;
     stream.set_nodelay(true)?;
     if url.secure {
-        let name = ServerName::try_from(address)?;
-        let stream = TlsConnector::from(tls()?).connect(name, stream).await?;
+        let stream = url.trust.connect(&address, stream).await?;
         converse(stream, request, largest).await
     } else {
         converse(stream, request, largest).await
@@ -167,23 +172,6 @@ async fn converse(
         _ = connection => exchange.await,
         answer = &mut exchange => answer,
     }
-}
-
-/// What HTTPS is spoken with: the authorities that the system trusts (or `SSL_CERT_FILE`), read once.
-pub(crate) fn tls() -> anyhow::Result<Arc<ClientConfig>> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    if let Some(config) = CONFIG.get() {
-        return Ok(Arc::clone(config));
-    }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    anyhow::ensure!(!roots.is_empty(), "the system trusts no authority");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::clone(CONFIG.get_or_init(|| Arc::new(config))))
 }
 
 #[cfg(test)]

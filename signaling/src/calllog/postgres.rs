@@ -8,17 +8,15 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Mutex;
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, Row};
-use tokio_rustls::TlsConnector;
 use tracing::debug;
 use turn_auth::Secret;
 
 use super::{Called, Entry, Query, StoreError};
-use crate::web;
+use crate::trust::Trust;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS calls (
@@ -40,6 +38,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(7402871)";
 /// A database with calls.
 pub struct PostgresLog {
     config: Config,
+    trust: Trust,
     client: Mutex<Option<Client>>,
 }
 
@@ -59,8 +58,15 @@ impl PostgresLog {
         }
         Ok(PostgresLog {
             config,
+            trust: Trust::default(),
             client: Mutex::new(None),
         })
+    }
+
+    /// Takes certificates of these.
+    pub fn trusting(mut self, trust: Trust) -> PostgresLog {
+        self.trust = trust;
+        self
     }
 
     /// Asks with the connection that there is, or a new one; one that broke is not kept.
@@ -82,7 +88,7 @@ impl PostgresLog {
     }
 
     async fn connect(&self) -> Result<Client, Error> {
-        let (mut client, connection) = self.config.connect(Tls).await?;
+        let (mut client, connection) = self.config.connect(Tls(self.trust.clone())).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 debug!(%error, "the connection to PostgreSQL ended");
@@ -217,9 +223,9 @@ pub(super) fn cause_of(error: &Error) -> String {
     cause.unwrap_or_default()
 }
 
-/// TLS to the database with the authorities that the system trusts; whether it is spoken is `sslmode`'s to say.
+/// TLS to the database; whether it is spoken is `sslmode`'s to say.
 #[derive(Clone)]
-struct Tls;
+struct Tls(Trust);
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> MakeTlsConnect<S> for Tls {
     type Stream = TlsStream<S>;
@@ -227,11 +233,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> MakeTlsConnect<S> for T
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, domain: &str) -> io::Result<Connect> {
-        Ok(Connect(domain.to_owned()))
+        Ok(Connect(self.0.clone(), domain.to_owned()))
     }
 }
 
-struct Connect(String);
+struct Connect(Trust, String);
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> TlsConnect<S> for Connect {
     type Stream = TlsStream<S>;
@@ -240,9 +246,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> TlsConnect<S> for Conne
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
-            let config = web::tls().map_err(io::Error::other)?;
-            let name = ServerName::try_from(self.0).map_err(io::Error::other)?;
-            let stream = TlsConnector::from(config).connect(name, stream).await?;
+            let Connect(trust, host) = self;
+            let stream = trust.connect(&host, stream).await?;
             Ok(TlsStream(Box::new(stream)))
         })
     }

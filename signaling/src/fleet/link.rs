@@ -1,20 +1,18 @@
-//! The connection to Redis.
+//! A node's way into the fleet and out of it, by Redis.
 //!
-//! In: writing entries, reading the log, coming in and coming back. Not in: what entries do (`replica.rs`), and the node's own
-//! part in it (`post.rs`).
+//! In: writing entries, reading the log, coming in and coming back. Not in: one connection (`client.rs`), what entries do
+//! (`replica.rs`), and the node's own part in it (`post.rs`).
 
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
-use turn_auth::Secret;
 
+use super::client::{Client, RedisAddress};
 use super::post::{Mail, Post};
 use super::replica::{Read, SILENCE};
-use super::resp::{self, Reply};
+use super::resp::{Malformed, Reply};
 use super::{LogId, entry};
 
 /// How long nothing may come back before the node goes on alone. Until then its clients wait, which they notice less than
@@ -35,30 +33,17 @@ const QUESTIONS: u32 = 6;
 /// Entries that Redis keeps at least. Whoever is further behind comes in anew.
 const LOG_LENGTH: &[u8] = b"20000";
 
-/// Where Redis is.
-#[derive(Clone)]
-pub struct RedisAddress {
-    /// Name or address.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The database's number.
-    pub database: u32,
-    /// The user to log in as, if it is not the default one.
-    pub user: Option<String>,
-    /// The password, if it wants one.
-    pub password: Option<Secret<String>>,
-}
-
 /// Why the connection ended.
 #[derive(Debug, thiserror::Error)]
-enum Broken {
+pub(super) enum Broken {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("no answer in time")]
     Silent,
+    #[error("no answer to TLS in time: there may be none at that port")]
+    SilentTls,
     #[error("{0}")]
-    Malformed(#[from] resp::Malformed),
+    Malformed(#[from] Malformed),
     #[error("Redis says: {0}")]
     Refused(String),
     #[error("an answer of another kind than expected")]
@@ -302,56 +287,4 @@ fn stream_entry(entry: Reply) -> Option<(LogId, Vec<u8>)> {
         return None;
     };
     Some((LogId::parse(&id)?, value))
-}
-
-/// One connection.
-struct Client {
-    stream: TcpStream,
-    received: Vec<u8>,
-}
-
-impl Client {
-    async fn connect(address: &RedisAddress) -> Result<Client, Broken> {
-        let stream = TcpStream::connect((address.host.as_str(), address.port));
-        let stream = timeout(PATIENCE, stream)
-            .await
-            .map_err(|_| Broken::Silent)??;
-        stream.set_nodelay(true)?;
-        let mut client = Client {
-            stream,
-            received: Vec::new(),
-        };
-        if let Some(password) = &address.password {
-            let mut login: Vec<&[u8]> = vec![b"AUTH"];
-            login.extend(address.user.as_ref().map(|user| user.as_bytes()));
-            login.push(password.expose().as_bytes());
-            client.ask(&login).await?;
-        }
-        if address.database > 0 {
-            let number = address.database.to_string();
-            client.ask(&[b"SELECT", number.as_bytes()]).await?;
-        }
-        Ok(client)
-    }
-
-    /// Asks one thing and waits for the answer.
-    async fn ask(&mut self, command: &[&[u8]]) -> Result<Reply, Broken> {
-        let answer = async {
-            self.stream.write_all(&resp::command(command)).await?;
-            loop {
-                if let Some((reply, length)) = resp::reply(&self.received)? {
-                    self.received.drain(..length);
-                    return Ok(reply);
-                }
-                if self.stream.read_buf(&mut self.received).await? == 0 {
-                    return Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
-                }
-            }
-        };
-        match timeout(PATIENCE, answer).await {
-            Err(_) => Err(Broken::Silent),
-            Ok(Ok(Reply::Error(words))) => Err(Broken::Refused(words)),
-            Ok(answer) => answer,
-        }
-    }
 }

@@ -38,8 +38,9 @@
 //! has lost them for the others, whose calls with them end.
 //!
 //! In: `entry` (what is in the log), `replica` (what reading it does), `desk` (a node's own part), all pure; `resp` (Redis's
-//! protocol), `link` (the connection to it), `post` (what is between the two). Not in: outboxes and the lock (`switchboard.rs`).
+//! protocol), `client` (a connection to it), `link` (what goes over that), `post` (what is between link and desk). Not in: outboxes and the lock (`switchboard.rs`).
 
+mod client;
 pub(crate) mod desk;
 pub(crate) mod entry;
 pub(crate) mod link;
@@ -52,7 +53,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
-pub use link::RedisAddress;
+pub use client::RedisAddress;
 
 use crate::hub::Name;
 

@@ -8,7 +8,7 @@ use turn_auth::Secret;
 
 use super::settings::Reader;
 use crate::hub::Name;
-use crate::{Fleet, RedisAddress};
+use crate::{Fleet, RedisAddress, Trust};
 
 /// Where Redis listens if nobody says otherwise.
 const PORT: u16 = 6379;
@@ -27,14 +27,15 @@ impl Reader<'_> {
         let password = self.lines("redis-password-file").into_iter().next();
         let node = self.node_name(listen);
         let Some(redis) = address(&url) else {
-            let remedy = "Write redis://HOST, redis://HOST:PORT or redis://USER@HOST:PORT/DB. Passwords go into \
-                 --redis-password-file; for TLS put stunnel or Redis's own proxy in front.";
+            let remedy = "Write redis://HOST, redis://HOST:PORT or redis://USER@HOST:PORT/DB, with TLS rediss://… \
+                 Passwords go into --redis-password-file.";
             self.problem("redis-url", "this is no address of a Redis", remedy);
             return None;
         };
         Some(Fleet {
             redis: RedisAddress {
                 password: password.map(Secret::new),
+                tls: redis.tls.map(|_| self.trust()),
                 ..redis
             },
             node: node?,
@@ -57,7 +58,11 @@ impl Reader<'_> {
 
 /// Reads a URL without a password in it: command lines are seen by everybody.
 fn address(url: &str) -> Option<RedisAddress> {
-    let rest = url.strip_prefix("redis://")?;
+    let (tls, rest) = match url.split_once("://")? {
+        ("redis", rest) => (None, rest),
+        ("rediss", rest) => (Some(Trust::default()), rest),
+        _ => return None,
+    };
     let (rest, database) = match rest.split_once('/') {
         Some((rest, "")) => (rest, 0),
         Some((rest, number)) => (rest, number.parse().ok()?),
@@ -84,6 +89,7 @@ fn address(url: &str) -> Option<RedisAddress> {
         database,
         user,
         password: None,
+        tls,
     })
 }
 
@@ -104,6 +110,7 @@ mod tests {
                 3,
                 Some("app"),
             ),
+            ("rediss://r.example.org/1", "r.example.org", 6379, 1, None),
         ] {
             let read = address(url).unwrap();
             let read = (
@@ -113,6 +120,8 @@ mod tests {
                 read.user.as_deref(),
             );
             assert_eq!(read, (host, port, database, user), "{url}");
+            let tls = address(url).unwrap().tls.is_some();
+            assert_eq!(tls, url.starts_with("rediss://"), "{url}");
         }
     }
 
@@ -121,8 +130,9 @@ mod tests {
         for url in [
             "",
             "localhost:6379",
-            "rediss://localhost",
+            "redisss://localhost",
             "redis://",
+            "rediss://",
             "redis://:6379",
             "redis://host:port",
             "redis://host:65536",

@@ -99,12 +99,12 @@ impl Reader<'_> {
     /// The service that an option names.
     pub(super) fn service(&mut self, long: &str) -> Option<WebUrl> {
         let text = self.values.text(long)?;
-        let url = text.parse();
+        let url = text.parse::<WebUrl>();
         if let Err(error) = &url {
             let remedy = "Write for example https://auth.example.org/path.";
             self.problem(long, format!("{text:?} is {error}"), remedy);
         }
-        url.ok()
+        Some(url.ok()?.trusting(self.trust()))
     }
 }
 

@@ -219,7 +219,7 @@ static FLEET: Group = Group {
         option(
             "redis-url",
             Kind::Text,
-            "redis://[USER@]HOST[:PORT][/DB] where the processes of one service meet; Valkey as well.",
+            "redis://[USER@]HOST[:PORT][/DB] where the processes of one service meet, or rediss:// with TLS; Valkey as well.",
         )
         .unset("this process is the whole service")
         .example("redis://127.0.0.1:6379/0"),
@@ -251,6 +251,13 @@ static PROCESS: Group = Group {
         .unset("none")
         .example("/etc/signaling.conf")
         .command_line_only(),
+        option(
+            "ca-file",
+            Kind::Path,
+            "File (PEM) with authorities that are believed besides the system's, by everything that is reached with TLS: https://, rediss:// and PostgreSQL.",
+        )
+        .unset("the system's, or those in the file that SSL_CERT_FILE names")
+        .example("/etc/signaling/ca.pem"),
         option(
             "metrics-listen",
             Kind::Endpoint,

@@ -9,8 +9,8 @@ use anyhow::Context;
 use turn_auth::Secret;
 
 use super::settings::Reader;
-use crate::WebUrl;
 use crate::calllog::{CallLog, PostgresLog, SqliteLog, Store, Webhook};
+use crate::{Trust, WebUrl};
 
 /// Where calls are recorded.
 pub struct RecordSettings {
@@ -28,8 +28,8 @@ pub struct RecordSettings {
 pub enum StoreSettings {
     /// In this file.
     Sqlite(PathBuf),
-    /// At this server; with its password.
-    Postgres(Secret<String>),
+    /// At this server; with its password, and whose certificate it has to show.
+    Postgres(Secret<String>, Trust),
 }
 
 const DAY: u64 = 24 * 60 * 60;
@@ -47,7 +47,7 @@ impl Reader<'_> {
             );
         }
         let store = match (file, server) {
-            (_, Some(server)) => Some(StoreSettings::Postgres(Secret::new(server))),
+            (_, Some(server)) => Some(StoreSettings::Postgres(Secret::new(server), self.trust())),
             (Some(file), None) => Some(StoreSettings::Sqlite(file)),
             (None, None) => None,
         };
@@ -87,9 +87,9 @@ pub(super) fn call_log(settings: RecordSettings) -> anyhow::Result<Option<CallLo
             let log = log.with_context(|| format!("--call-log={}", file.display()))?;
             Some(Store::Sqlite(log))
         }
-        Some(StoreSettings::Postgres(server)) => {
+        Some(StoreSettings::Postgres(server, trust)) => {
             let log = PostgresLog::new(&server).context("--call-log-postgres-file")?;
-            Some(Store::Postgres(Box::new(log)))
+            Some(Store::Postgres(Box::new(log.trusting(trust))))
         }
         None => None,
     };

@@ -16,7 +16,7 @@ use turn_config::{
 use super::identity::IdentitySettings;
 use super::options::SIGNALING;
 use super::records::RecordSettings;
-use crate::{Doors, Fleet, PeerJsDoor, WebUrl};
+use crate::{Doors, Fleet, PeerJsDoor, Trust, WebUrl};
 
 /// What the command line asks for.
 pub enum Invocation {
@@ -99,6 +99,7 @@ pub fn parse(
         values: &values,
         environment,
         report: &mut report,
+        trust: None,
     }
     .settings();
     let warnings = report.finish()?;
@@ -130,6 +131,7 @@ pub(super) struct Reader<'a> {
     pub(super) values: &'a Values,
     environment: &'a Environment<'a>,
     report: &'a mut Report,
+    trust: Option<Trust>,
 }
 
 impl Reader<'_> {
@@ -138,6 +140,8 @@ impl Reader<'_> {
         if listen.is_empty() {
             listen.push((Ipv4Addr::UNSPECIFIED, 8080).into());
         }
+        // Also where nothing is reached with TLS: a file that is named has to be one.
+        self.trust();
         let fleet = self.fleet(&listen);
         Settings {
             listen,
@@ -274,21 +278,42 @@ impl Reader<'_> {
         IceSettings::Fixed { urls, secrets }
     }
 
+    /// Who is believed to be the server that we ask.
+    pub(super) fn trust(&mut self) -> Trust {
+        if let Some(read) = &self.trust {
+            return read.clone();
+        }
+        let trust = self.named_authorities().unwrap_or_default();
+        self.trust.insert(trust).clone()
+    }
+
+    fn named_authorities(&mut self) -> Option<Trust> {
+        let (name, bytes) = self.file("ca-file")?;
+        let trust = Trust::with_authorities(&bytes);
+        if let Err(error) = &trust {
+            let remedy = "Name a file with certificates of authorities, each from -----BEGIN CERTIFICATE----- on.";
+            self.problem("ca-file", format!("{name}: {error}"), remedy);
+        }
+        trust.ok()
+    }
+
+    /// The name and the bytes of the file that an option names.
+    fn file(&mut self, long: &str) -> Option<(String, Vec<u8>)> {
+        let name = self.values.text(long)?;
+        match (self.environment.read)(Path::new(&name)) {
+            Ok(bytes) => Some((name, bytes)),
+            Err(error) => {
+                let text = format!("{name} cannot be read: {error}");
+                self.problem(long, text, "Name a file that this user may read.");
+                None
+            }
+        }
+    }
+
     /// The lines of the file that an option names; it must have one.
     pub(super) fn lines(&mut self, long: &str) -> Vec<String> {
-        let Some(name) = self.values.text(long) else {
+        let Some((name, bytes)) = self.file(long) else {
             return Vec::new();
-        };
-        let bytes = match (self.environment.read)(Path::new(&name)) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.problem(
-                    long,
-                    format!("{name} cannot be read: {error}"),
-                    "Name a file that this user may read.",
-                );
-                return Vec::new();
-            }
         };
         let lines = lines_of(&bytes);
         if lines.is_empty() {
@@ -321,11 +346,18 @@ mod tests {
     use super::super::records::StoreSettings;
     use super::*;
 
-    /// Parses with files that hold their own names, but `empty`, which is, and `missing`, which is not there.
+    fn authority() -> String {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = rcgen::CertificateParams::default().self_signed(&key);
+        made.unwrap().pem()
+    }
+
+    /// Parses with files that hold their own names, but `empty`, which is, `missing`, which is not there, and `authority`.
     fn try_parse(args: &[&str]) -> Result<Invocation, Error> {
         let read = |path: &Path| match path.to_str() {
             Some("missing") => Err(io::ErrorKind::NotFound.into()),
             Some("empty") => Ok(b"\n \n".to_vec()),
+            Some("authority") => Ok(authority().into_bytes()),
             Some("0123456789abcdef0123456789abcdef") => {
                 Ok(format!("{0}\n{0}\n", "x".repeat(64)).into_bytes())
             }
@@ -440,6 +472,32 @@ mod tests {
     }
 
     #[test]
+    fn named_authorities_count_wherever_tls_is_spoken() {
+        let settings = settings(&[
+            "--ca-file=authority",
+            "--redis-url=rediss://r.example.org",
+            "--call-log-postgres-file=postgres",
+            "--webhook-url=https://h/calls",
+            "--webhook-secret-file=secret",
+            "--ice-endpoint=https://turn.example.org/v1/ice",
+        ]);
+        let redis = settings.fleet.unwrap().redis.tls.unwrap();
+        assert_ne!(redis, Trust::default());
+        let Some(StoreSettings::Postgres(_, postgres)) = settings.records.store else {
+            panic!("no server")
+        };
+        assert_eq!(postgres, redis);
+        let url: WebUrl = "https://h/calls".parse().unwrap();
+        let (webhook, _) = settings.records.webhook.unwrap();
+        assert_eq!(webhook, url.trusting(redis.clone()));
+        let url: WebUrl = "https://turn.example.org/v1/ice".parse().unwrap();
+        let IceSettings::Endpoint { url: endpoint, .. } = settings.ice else {
+            panic!("no endpoint")
+        };
+        assert_eq!(endpoint, url.trusting(redis));
+    }
+
+    #[test]
     fn what_belongs_to_redis_is_of_no_use_without_it() {
         for args in [
             &["--node-name=n1"][..],
@@ -520,7 +578,7 @@ mod tests {
             ("https://h:443/calls", 2)
         );
         let records = settings(&["--call-log-postgres-file=postgres"]).records;
-        let Some(StoreSettings::Postgres(server)) = records.store else {
+        let Some(StoreSettings::Postgres(server, _)) = records.store else {
             panic!("no server")
         };
         assert_eq!(server.expose(), "postgres");
@@ -577,6 +635,8 @@ mod tests {
             ),
             (&["--auth=callout"], "Write --auth-url=URL"),
             (&["--auth=jwt", "--jwks-url=h/keys"], "http[s]://"),
+            (&["--ca-file=key"], "BEGIN CERTIFICATE"),
+            (&["--ca-file=missing"], "cannot be read"),
             (&["--auth=jwt", "--jwt-secret-file=short"], "openssl rand"),
             (&["--jwks-url=https://h/"], "Write --auth=jwt, or remove"),
             (

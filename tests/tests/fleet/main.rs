@@ -13,6 +13,8 @@
 )]
 
 mod crowd;
+mod redis;
+mod secure;
 mod site;
 
 use std::time::Duration;
@@ -22,6 +24,7 @@ use rustix::process::Signal;
 use tokio::time::sleep;
 
 use crowd::{Balancer, Crowd, Line, until_present};
+use redis::Redis;
 use site::Site;
 
 /// Longer than a node may be silent, shorter than the grace of its users.
@@ -36,7 +39,7 @@ struct Fleet {
 
 impl Fleet {
     async fn start(nodes: usize, pairs: usize) -> Result<Fleet> {
-        let site = Site::start(nodes).await?;
+        let site = Site::start(Redis::plain()?, nodes).await?;
         let balancer = Balancer::new((0..nodes).map(|node| site.address(node)));
         let crowd = Crowd::gather(pairs, nodes, &balancer).await?;
         crowd.all_hear().await?;
@@ -137,17 +140,17 @@ impl Fleet {
     }
 
     async fn kill_redis(&mut self, away: Duration) -> Result<()> {
-        self.site.kill_redis()?;
+        self.site.redis.kill()?;
         sleep(away).await;
-        self.site.start_redis()?;
+        self.site.redis.start_empty()?;
         let event = format!("kill of Redis, back empty after {} s", away.as_secs());
         self.report(&event, &self.all()).await
     }
 
     async fn stop_redis(&mut self, away: Duration) -> Result<()> {
-        self.site.signal_redis(Signal::STOP)?;
+        self.site.redis.signal(Signal::STOP)?;
         sleep(away).await;
-        self.site.signal_redis(Signal::CONT)?;
+        self.site.redis.signal(Signal::CONT)?;
         let event = format!("Redis stands still for {} ms", away.as_millis());
         self.report(&event, &self.all()).await
     }

@@ -3,28 +3,25 @@
 //! A node reaches Redis through a line of its own: a proxy in this process that passes bytes on until it is cut, and then passes
 //! none while the connections stay open, as a network does that has fallen apart.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::Command;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use e2e::process::{Process, scratch_file, target_folder};
-use e2e::server::free_port;
+use e2e::process::Process;
+use e2e::server::{free_port, signaling_command};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long something may take to start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::redis::{HERE, Redis};
 
-const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// How long something may take to start on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Site {
-    redis_port: u16,
-    redis: Option<Process>,
+    pub(crate) redis: Redis,
     nodes: Vec<Node>,
 }
 
@@ -35,17 +32,14 @@ struct Node {
 }
 
 impl Site {
-    /// Starts Redis and nodes, which have found each other when this returns.
-    pub(crate) async fn start(nodes: usize) -> Result<Site> {
-        let redis_port = free_port(HERE)?;
+    /// Starts nodes around a Redis, which have found each other when this returns.
+    pub(crate) async fn start(redis: Redis, nodes: usize) -> Result<Site> {
         let mut site = Site {
-            redis_port,
-            redis: None,
+            redis,
             nodes: Vec::new(),
         };
-        site.start_redis()?;
         for _ in 0..nodes {
-            let line = Line::to((HERE, redis_port).into()).await?;
+            let line = Line::to(site.redis.address()).await?;
             let address = (HERE, free_port(HERE)?).into();
             site.nodes.push(Node {
                 address,
@@ -72,10 +66,10 @@ impl Site {
         let others = self.nodes.iter().filter(|node| node.process.is_some());
         let expected = format!("nodes of the fleet: {}", others.count() + 1);
         let node = &mut self.nodes[index];
-        let mut command = Command::new(program()?);
+        let mut command = signaling_command()?;
         command
             .arg(format!("--listen={}", node.address))
-            .arg(format!("--redis-url=redis://{}", node.line.address))
+            .args(self.redis.flags(node.line.address))
             .arg(format!("--node-name=node-{index}"));
         let mut process = Process::start(&mut command, &format!("signaling-{index}"))?;
         process.wait_for_output(&[&expected], PATIENCE)?;
@@ -100,31 +94,6 @@ impl Site {
         signal(self.nodes[index].process.as_ref().context("it runs")?, with)
     }
 
-    pub(crate) fn signal_redis(&self, with: Signal) -> Result<()> {
-        signal(self.redis.as_ref().context("it runs")?, with)
-    }
-
-    pub(crate) fn kill_redis(&mut self) -> Result<()> {
-        let process = self.redis.take().context("it runs")?;
-        signal(&process, Signal::KILL)
-    }
-
-    /// Starts Redis, which remembers nothing.
-    pub(crate) fn start_redis(&mut self) -> Result<()> {
-        let folder = scratch_file("redis")?;
-        std::fs::create_dir_all(&folder)?;
-        let mut command = Command::new("redis-server");
-        command
-            .args(["--port", &self.redis_port.to_string()])
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .arg("--dir")
-            .arg(folder);
-        let mut process = Process::start(&mut command, "redis")?;
-        process.wait_for_output(&["eady to accept connections"], PATIENCE)?;
-        self.redis = Some(process);
-        Ok(())
-    }
-
     /// Cuts a node off from Redis, or mends that.
     pub(crate) fn cut(&self, index: usize, cut: bool) {
         self.nodes[index].line.cut.store(cut, Ordering::Relaxed);
@@ -137,20 +106,7 @@ impl Site {
     }
 }
 
-fn program() -> Result<PathBuf> {
-    let path = std::env::var_os("SIGNALING").map_or_else(
-        || target_folder().join("release").join("signaling"),
-        PathBuf::from,
-    );
-    anyhow::ensure!(
-        path.exists(),
-        "{} is missing: cargo build --release --workspace",
-        path.display()
-    );
-    Ok(path)
-}
-
-fn signal(process: &Process, with: Signal) -> Result<()> {
+pub(crate) fn signal(process: &Process, with: Signal) -> Result<()> {
     let id = i32::try_from(process.id())?;
     Ok(kill_process(Pid::from_raw(id).context("an id")?, with)?)
 }

@@ -1,0 +1,99 @@
+//! One connection to Redis.
+//!
+//! In: opening it, with TLS and a password if they are wanted, and asking. Not in: what is asked (`link.rs`), bytes (`resp.rs`).
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use turn_auth::Secret;
+
+use super::link::{Broken, PATIENCE};
+use super::resp::{self, Reader, Reply};
+use crate::trust::Trust;
+
+/// Where Redis is.
+#[derive(Clone)]
+pub struct RedisAddress {
+    /// Name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database's number.
+    pub database: u32,
+    /// The user to log in as, if it is not the default one.
+    pub user: Option<String>,
+    /// The password, if it wants one.
+    pub password: Option<Secret<String>>,
+    /// Whose certificate it has to show; without, it is spoken to in the clear.
+    pub tls: Option<Trust>,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection that is open.
+pub(super) struct Client {
+    stream: Box<dyn Stream>,
+    reader: Reader,
+}
+
+impl Client {
+    pub(super) async fn connect(address: &RedisAddress) -> Result<Client, Broken> {
+        let mut client = Client {
+            stream: open(address).await?,
+            reader: Reader::default(),
+        };
+        if let Some(password) = &address.password {
+            let mut login: Vec<&[u8]> = vec![b"AUTH"];
+            login.extend(address.user.as_ref().map(|user| user.as_bytes()));
+            login.push(password.expose().as_bytes());
+            client.ask(&login).await?;
+        }
+        if address.database > 0 {
+            let number = address.database.to_string();
+            client.ask(&[b"SELECT", number.as_bytes()]).await?;
+        }
+        Ok(client)
+    }
+
+    /// Asks one thing and waits for the answer.
+    pub(super) async fn ask(&mut self, command: &[&[u8]]) -> Result<Reply, Broken> {
+        let answer = async {
+            self.stream.write_all(&resp::command(command)).await?;
+            self.stream.flush().await?;
+            loop {
+                if let Some(reply) = self.reader.next()? {
+                    return Ok(reply);
+                }
+                if self.stream.read_buf(self.reader.received()).await? == 0 {
+                    return Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
+                }
+            }
+        };
+        match timeout(PATIENCE, answer).await {
+            Err(_) => Err(Broken::Silent),
+            Ok(Ok(Reply::Error(words))) => Err(Broken::Refused(words)),
+            Ok(answer) => answer,
+        }
+    }
+}
+
+async fn open(address: &RedisAddress) -> Result<Box<dyn Stream>, Broken> {
+    let RedisAddress {
+        host, port, tls, ..
+    } = address;
+    let stream = TcpStream::connect((host.as_str(), *port));
+    let stream = timeout(PATIENCE, stream)
+        .await
+        .map_err(|_| Broken::Silent)??;
+    stream.set_nodelay(true)?;
+    let Some(trust) = tls else {
+        return Ok(Box::new(stream));
+    };
+    // A Redis without TLS takes what we say for the beginning of a command, and waits for its end.
+    let stream = timeout(PATIENCE, trust.connect(host, stream)).await;
+    Ok(Box::new(stream.map_err(|_| Broken::SilentTls)??))
+}
