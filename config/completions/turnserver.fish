@@ -2,8 +2,8 @@
 complete -c turnserver -f
 complete -c turnserver -l listening-ip -s L -x -d 'Address to listen on; repeat it for several.'
 complete -c turnserver -l listening-port -s p -x -d 'Port for clients over UDP and TCP; 0 lets the system choose.'
-complete -c turnserver -l allowed-client-ip -x -d 'Clients that are served even if denied-client-ip says no; without that option, nobody else is: IP, IP-IP or CIDR; repeatable.'
-complete -c turnserver -l denied-client-ip -x -d 'Clients whose datagrams are dropped and whose connections are closed: IP, IP-IP or CIDR; repeatable.'
+complete -c turnserver -l allowed-client-ip -x -d 'Clients that are served even if denied-client-ip says no; where that says nothing, nobody else is: IP, IP-IP or CIDR for every listener, with @PORT or @ADDRESS:PORT behind it for those of that port or for that one (IPv6 in brackets); repeatable.'
+complete -c turnserver -l denied-client-ip -x -d 'Clients whose datagrams are dropped and whose connections are closed: IP, IP-IP or CIDR for every listener, with @PORT or @ADDRESS:PORT behind it for those of that port or for that one (IPv6 in brackets); repeatable.'
 complete -c turnserver -l no-udp -d 'Do not serve clients over UDP.'
 complete -c turnserver -l no-tcp -d 'Do not serve clients over TCP.'
 complete -c turnserver -l no-stun -d 'Do not answer Binding requests.'

@@ -263,6 +263,42 @@ fn clients_that_are_denied_are_not_served_any_more() {
 }
 
 #[test]
+fn a_list_of_one_listener_changes_and_the_other_goes_on() {
+    let other = free_port(V4).unwrap();
+    let second = format!("--aux-server=127.0.0.1:{other}");
+    let mut held = Reloadable::start("user=ann:one\n", &[&second]);
+    let at_other = SocketAddr::new(V4, other);
+    let mut here = held.try_out("ann", "one").unwrap();
+    let mut there = TurnClient::new(at_other, "ann", "one").unwrap();
+    assert!(matches!(
+        there.allocate(None).unwrap(),
+        Answer::Success { .. }
+    ));
+    let entry = format!("denied-client-ip=127.0.0.0/8@{}", held.port);
+    let said = held.reload(&format!("user=ann:one\n{entry}\n"));
+    assert!(said.contains("changed: denied-client-ip"), "{said}");
+    assert_eq!(here.refresh(600).unwrap(), Answer::Silence);
+    assert!(refreshes(&mut there));
+    // What is for no listener changes nothing, and says where it stands.
+    let said = held.reload("user=ann:one\ndenied-client-ip=127.0.0.0/8@1\n");
+    let line = held.head.lines().count() + 2;
+    let place = format!("{}:{line}: denied-client-ip=", held.file.display());
+    for part in [
+        "the old settings are kept",
+        &place,
+        &format!("127.0.0.1:{other}"),
+    ] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    assert_eq!(
+        held.client("ann", "one").allocate(None).unwrap(),
+        Answer::Silence
+    );
+    held.reload("user=ann:one\n");
+    held.try_out("ann", "one").unwrap();
+}
+
+#[test]
 fn a_file_that_cannot_be_used_changes_nothing_and_says_where() {
     let mut held = Reloadable::start("user=ann:one\nuser-quota=1\n", &[]);
     let line = held.head.lines().count() + 2;

@@ -3,12 +3,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::certificate::{Algorithm, Certificate};
 use e2e::process::run;
 use e2e::server::{Server, command, free_port};
-use e2e::uclient::{Peer, uclient};
+use e2e::uclient::{Peer, uclient, uclient_within};
 use rustix::process::Signal;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -29,6 +30,10 @@ struct Secure {
 
 fn secure(more_flags: &[&str]) -> Result<Secure> {
     let (plain, secure) = (free_port(V4)?, free_port(V4)?);
+    secure_on([plain, secure], more_flags)
+}
+
+fn secure_on([plain, secure]: [u16; 2], more_flags: &[&str]) -> Result<Secure> {
     let certificate = Certificate::make(Algorithm::Ecdsa, V4)?;
     let files = certificate.flags();
     let ports = [
@@ -195,5 +200,47 @@ fn an_rsa_certificate_ends_the_start_and_the_check_with_the_remedy() {
         for part in ["pkey", "dtls needs an ECDSA key", "leave dtls out"] {
             assert!(said.contains(part), "{part} is missing: {said}");
         }
+    }
+}
+
+/// A client at a second address of this machine, over all four transports and on both ports.
+#[test]
+fn whom_the_list_of_one_listener_keeps_out_comes_to_the_other() {
+    let [plain, secure] = [(); 2].map(|()| free_port(V4).unwrap());
+    let denied = format!("--denied-client-ip=127.0.0.2@127.0.0.1:{secure}");
+    let _held = secure_on([plain, secure], &["--no-tls=no", &denied]).unwrap();
+    for transport in [&[][..], &["-t"], &["-S"], &["-t", "-S"]] {
+        let from = |address: &'static str, port: u16| {
+            exchange(port, V4, &[&["-L", address], transport].concat())
+        };
+        from("127.0.0.2", plain).unwrap();
+        from("127.0.0.3", secure).unwrap();
+        let peer = Peer::start(None, V4).unwrap();
+        let (port, peer) = (secure.to_string(), peer.port.to_string());
+        let mut arguments = vec![
+            "-L",
+            "127.0.0.2",
+            "-p",
+            &port,
+            "-e",
+            "127.0.0.1",
+            "-r",
+            &peer,
+        ];
+        arguments.extend([
+            "-n",
+            "1",
+            "-m",
+            "1",
+            "-c",
+            "-u",
+            "guest",
+            "-w",
+            "guest-password",
+        ]);
+        arguments.extend(transport);
+        arguments.push("127.0.0.1");
+        let kept_out = uclient_within(None, &arguments, Duration::from_secs(3));
+        assert!(kept_out.is_err(), "{transport:?}: {kept_out:?}");
     }
 }

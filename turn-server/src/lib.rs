@@ -7,12 +7,14 @@
 pub mod addresses;
 mod certificates;
 pub mod check;
+mod client_lists;
 pub mod control;
 pub mod daemon;
 mod descriptors;
 mod discovery;
 mod drain;
 mod embed;
+mod endpoints;
 #[doc = include_str!("../EMBEDDING.md")]
 pub mod embedding {}
 pub mod background;

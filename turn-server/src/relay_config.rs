@@ -18,7 +18,9 @@ use turn_proto::{
     RelayAddresses, ReplyLimit, Reported, Shared,
 };
 
-use crate::{addresses, discovery, inherited::Inherited};
+use crate::{
+    addresses, client_lists::client_lists, discovery, endpoints::Endpoints, inherited::Inherited,
+};
 
 /// Channel numbers that may be bound: those of RFC 5766 §11. RFC 8656 §12 stops at 0x4FFF, but clients of the older RFC
 /// number from all of these, Debian's `turnutils_uclient` among them, and nothing here needs the rest.
@@ -43,6 +45,8 @@ pub struct Plan {
     pub dtls_endpoints: Vec<SocketAddr>,
     /// Where proxies connect.
     pub proxy_endpoints: Vec<SocketAddr>,
+    /// All of these that are opened, each once.
+    pub listeners: Vec<SocketAddr>,
 }
 
 /// Makes the plan of a relay.
@@ -50,7 +54,7 @@ pub struct Plan {
 /// `machine` are this machine's addresses, `control` the addresses that clients must not reach through the relay.
 ///
 /// # Errors
-/// When the system gives no random numbers.
+/// When a list of clients is for a listener that there is not, or the system gives no random numbers.
 pub fn plan(
     settings: &Settings,
     machine: &[IpAddr],
@@ -78,39 +82,26 @@ pub(crate) fn plan_with(
         Some(multiplex) => Shared::multiplexed(&relays.addresses, ports, quotas, multiplex),
         None => Shared::new(&relays.addresses, ports, quotas[0], quotas[1]),
     };
-    let (mut endpoints, discovery) = discovery::endpoints(settings, &listening);
-    for aux in &settings.listening.aux {
-        if !endpoints.contains(aux) {
-            endpoints.push(*aux);
-        }
-    }
-    let mut tls_endpoints = tls_endpoints(settings, &listening, &endpoints);
-    let mut dtls_endpoints = dtls_endpoints(settings, &listening, &endpoints);
-    let mut proxy_endpoints = proxy_endpoints(settings, &listening);
-    if inherited.has_clients() {
-        let there = inherited.endpoints();
-        (tls_endpoints, dtls_endpoints) = (there.tls, there.dtls);
-        proxy_endpoints = there.proxied;
-        endpoints = there.udp;
-        endpoints.extend(there.tcp);
-    }
+    let (endpoints, discovery) = Endpoints::of(settings, &listening, inherited);
     if settings.http.https {
         // Any of them leads to the control plane. (A port that the system chooses is not known yet; nobody serves on one.)
         control.extend(
-            [&endpoints, &tls_endpoints, &proxy_endpoints]
+            [&endpoints.plain, &endpoints.tls, &endpoints.proxied]
                 .into_iter()
                 .flatten(),
         );
     }
-    let relay = config(settings, relays, machine, control)?;
+    let mut relay = config(settings, relays, machine, control)?;
+    relay.guard.clients = client_lists(settings, &endpoints.open)?;
     Ok(Plan {
         relay: Arc::new(Config { discovery, ..relay }),
         shared,
-        tls_endpoints,
-        dtls_endpoints,
-        proxy_endpoints,
         listening,
-        endpoints,
+        endpoints: endpoints.plain,
+        tls_endpoints: endpoints.tls,
+        dtls_endpoints: endpoints.dtls,
+        proxy_endpoints: endpoints.proxied,
+        listeners: endpoints.open,
     })
 }
 
@@ -128,7 +119,7 @@ fn served(settings: &Settings, listening: &[IpAddr]) -> Vec<IpAddr> {
 /// Makes the state machines' settings anew for workers that run on a plan: what they have bound stays, and so do nonces.
 ///
 /// # Errors
-/// When the system gives no random numbers.
+/// As [`plan`].
 pub(crate) fn reconfigured(
     settings: &Settings,
     running: &Plan,
@@ -137,6 +128,7 @@ pub(crate) fn reconfigured(
     let old = &running.relay;
     let control = old.peers.control.clone();
     let mut relay = config(settings, old.relays.clone(), machine, control)?;
+    relay.guard.clients = client_lists(settings, &running.listeners)?;
     relay.nonce_key = old.nonce_key.clone();
     // The second port is open or not; who is behind a NAT may have changed.
     relay.discovery = discovery::pair(settings, &running.listening, &running.endpoints);
@@ -184,49 +176,6 @@ fn multiplex(settings: &Settings, relays: &[IpAddr]) -> anyhow::Result<Option<Mu
         workers,
         shared.max_peers,
     )))
-}
-
-/// The port behind a proxy on each address, where there is one.
-fn proxy_endpoints(settings: &Settings, listening: &[IpAddr]) -> Vec<SocketAddr> {
-    let port = settings.listening.proxy_port.into_iter();
-    port.flat_map(|port| listening.iter().map(move |ip| SocketAddr::new(*ip, port)))
-        .collect()
-}
-
-/// The port for TLS on each address. Where a plain listener is open already, TLS is told apart there.
-fn tls_endpoints(
-    settings: &Settings,
-    listening: &[IpAddr],
-    plain: &[SocketAddr],
-) -> Vec<SocketAddr> {
-    let Some(tls) = &settings.tls else {
-        return Vec::new();
-    };
-    secure_ports(tls, listening)
-        .filter(|at| !settings.listening.tcp || tls.port == 0 || !plain.contains(at))
-        .collect()
-}
-
-/// Where datagrams are listened to for DTLS: on the plain ports, if they are not open for plain clients already, and on the
-/// ports for TLS on each address.
-fn dtls_endpoints(
-    settings: &Settings,
-    listening: &[IpAddr],
-    plain: &[SocketAddr],
-) -> Vec<SocketAddr> {
-    let Some(dtls) = &settings.dtls else {
-        return Vec::new();
-    };
-    let secure = secure_ports(dtls, listening);
-    let secure = secure.filter(|at| dtls.port == 0 || !plain.contains(at));
-    let plain = plain.iter().copied().filter(|_| !settings.listening.udp);
-    plain.chain(secure).collect()
-}
-
-/// The ports for TLS and DTLS, on each address.
-fn secure_ports(tls: &settings::Tls, listening: &[IpAddr]) -> impl Iterator<Item = SocketAddr> {
-    let ports = [Some(tls.port), tls.alternate_port].into_iter().flatten();
-    ports.flat_map(|port| listening.iter().map(move |ip| SocketAddr::new(*ip, port)))
 }
 
 fn config(
@@ -316,7 +265,6 @@ fn limits(caps: &Caps) -> Limits {
 
 /// What keeps strangers and the greedy in check.
 fn guard(settings: &Settings) -> anyhow::Result<Guard> {
-    let clients = &settings.clients;
     let per_second = settings.quotas.unauth_replies_per_second.unwrap_or(0);
     let caps = (settings.caps.iter()).fold(Caps::default(), |caps, cap| {
         let holder = Holder::ALL.into_iter().find(|it| it.name() == cap.holder);
@@ -333,7 +281,8 @@ fn guard(settings: &Settings) -> anyhow::Result<Guard> {
             settings::CredentialExpiry::RefuseRefresh => CredentialExpiry::RefuseRefresh,
             settings::CredentialExpiry::EndSession => CredentialExpiry::EndSession,
         },
-        clients: ClientLists::new(&ranges(&clients.allowed), &ranges(&clients.denied)),
+        // They depend on the listeners.
+        clients: ClientLists::default(),
         replies: ReplyLimit::new(per_second, random_bytes()?).map(Arc::new),
     })
 }

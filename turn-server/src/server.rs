@@ -386,6 +386,7 @@ impl Builder {
             tls_endpoints: Vec::new(),
             dtls_endpoints: Vec::new(),
             proxy_endpoints: Vec::new(),
+            listeners: vec![self.listen],
         })
     }
 }

@@ -97,6 +97,19 @@ fn a_port_that_chrome_refuses() {
 }
 
 #[test]
+fn lists_of_clients_for_listeners_that_there_will_not_be() {
+    assert_says(
+        &[SECRET, "--denied-client-ip=10.0.0.1@444"],
+        &good(),
+        &[
+            "command line, --denied-client-ip: denied-client-ip=10.0.0.1@444 is for a listener that there is not",
+            "there are 127.0.0.1:3478",
+        ],
+    );
+    assert_silent(&[SECRET, "--denied-client-ip=10.0.0.1@3478"], &good());
+}
+
+#[test]
 fn an_external_address_that_is_missing_behind_a_nat() {
     assert_says(
         &[SECRET],

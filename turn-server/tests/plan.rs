@@ -98,3 +98,70 @@ fn servers_that_share_a_secret_share_the_key_of_their_nonces() {
     assert!(fresh(&[shared]));
     assert!(!fresh(&[]) && !fresh(&["--stateless-nonce-secret=another"]));
 }
+
+fn refused(flags: &[&str]) -> String {
+    let machine = MACHINE.map(|ip| ip.parse::<IpAddr>().unwrap());
+    match plan(&settings(flags), &machine, Vec::new()) {
+        Ok(_) => panic!("{flags:?} are fine"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn lists_of_clients_are_for_listeners_that_there_are() {
+    let client = |text: &str| text.parse::<IpAddr>().unwrap();
+    let plan = planned(&[
+        "-L192.0.2.1",
+        "-L2001:db8::1",
+        "--aux-server=192.0.2.1:443",
+        "--denied-client-ip=10.0.0.0/8@443",
+        "--allowed-client-ip=10.0.0.7@192.0.2.1:443",
+        "--denied-client-ip=10.9.0.0/16",
+    ]);
+    let lists = &plan.relay.guard.clients;
+    for (from, plain, further) in [
+        ("10.0.0.6", true, false),
+        ("10.0.0.7", true, true),
+        ("10.9.9.9", false, false),
+        ("11.0.0.0", true, true),
+    ] {
+        let admitted = |at: &str| lists.admits(client(from), at.parse().unwrap());
+        assert_eq!(admitted("192.0.2.1:3478"), plain, "{from}");
+        assert_eq!(admitted("192.0.2.1:443"), further, "{from}");
+    }
+}
+
+#[test]
+fn a_list_for_a_listener_that_there_is_not_is_no_start() {
+    let tls = ["--cert=/pem/c", "--pkey=/pem/k", "-L192.0.2.1"];
+    let known = |more: &[&str]| words(&planned(&[&tls[..], more].concat()).listeners);
+    assert_eq!(known(&[]), ["192.0.2.1:3478", "192.0.2.1:5349"]);
+    let entry = "--denied-client-ip=10.0.0.1@5348";
+    let said = refused(&[&tls[..], &[entry]].concat());
+    for part in [
+        "command line, --denied-client-ip: ",
+        "denied-client-ip=10.0.0.1@5348",
+        "there are 192.0.2.1:3478, 192.0.2.1:5349",
+        "Write 10.0.0.1@ADDRESS:PORT",
+    ] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    // What is configured and not opened is no listener either.
+    for (flags, entry) in [
+        (&[][..], "10.0.0.1@5349"),
+        (&["--tcp-proxy-port=81", "--no-udp"], "10.0.0.1@3478"),
+        (&[], "10.0.0.1@192.0.2.9:3478"),
+        (&["-p0"], "10.0.0.1@3478"),
+    ] {
+        let entry = format!("--allowed-client-ip={entry}");
+        refused(&[&["-L192.0.2.1", entry.as_str()], flags].concat());
+    }
+    for (flags, entry) in [
+        (&[][..], "::1@[2001:db8::1]:3478"),
+        (&["--tcp-proxy-port=81", "--no-udp"], "10.0.0.1@81"),
+        (&["--tcp-proxy-port=81"], "10.0.0.1@0.0.0.0:3478"),
+    ] {
+        let entry = format!("--allowed-client-ip={entry}");
+        planned(&[&[entry.as_str()], flags].concat());
+    }
+}

@@ -71,6 +71,7 @@ pub fn advice(settings: &Settings, machine: &Machine) -> Vec<String> {
     };
     network::ports(&mut said);
     network::external_address(machine, &mut said);
+    network::client_lists(machine, &mut said);
     network::receive_buffer(machine, &mut said);
     descriptors::port_range(machine, &mut said);
     descriptors::published_ports(machine, &mut said);

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Machine, Said};
-use crate::addresses;
+use crate::{addresses, client_lists, endpoints::Endpoints, inherited::Inherited};
 
 /// Ports below 1024 to which Chrome connects for TURN (`AllowedTurnPort` in WebRTC's `turn_port.cc`).
 const CHROME_ALLOWS: [u16; 3] = [53, 80, 443];
@@ -84,6 +84,16 @@ fn unreachable(ip: IpAddr) -> Option<&'static str> {
         IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("a link-local address"),
         _ => None,
     }
+}
+
+/// Names lists of clients that are for listeners that the start will not open.
+pub(super) fn client_lists(machine: &Machine, said: &mut Said<'_>) {
+    let settings = said.settings;
+    let listening = addresses::to_listen_on(&settings.listening, &machine.addresses);
+    // Those of a service manager are not here.
+    let (endpoints, _) = Endpoints::of(settings, &listening, &Inherited::default());
+    said.lines
+        .extend(client_lists::lost(settings, &endpoints.open));
 }
 
 /// Tells when the kernel gives less room than is asked for.

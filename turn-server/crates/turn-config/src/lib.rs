@@ -7,6 +7,7 @@
 //! Other programs bring a [`Registry`] of their own and use [`read_command_line`], [`read_file`] and [`Values`].
 #![forbid(unsafe_code)]
 
+mod client_range;
 mod command_line;
 mod credentials;
 mod diagnostics;
@@ -29,6 +30,7 @@ mod value;
 mod values;
 mod variables;
 
+pub use client_range::{ClientRange, Listeners};
 pub use command_line::read_command_line;
 pub use diagnostics::{Error, Problem, Report, Severity, Warning};
 pub use environment::Environment;

@@ -52,6 +52,8 @@ pub enum Kind {
     External,
     /// `IP`, `IP-IP` or CIDR.
     Range,
+    /// `RANGE`, `RANGE@PORT` or `RANGE@ADDRESS:PORT`.
+    Clients,
     /// `ADDRESS:PORT`.
     Endpoint,
     /// `ADDRESS`, `NAME`, or one of them with `:PORT`.

@@ -23,7 +23,8 @@ impl Relay {
     /// Ends a session whose client the lists keep out.
     fn purge_denied_client(&mut self, now: Now, key: Key) {
         let path = self.allocations.get(key).map(|allocation| allocation.path);
-        let Some(path) = path.filter(|path| !self.admits_client(path.client.ip())) else {
+        let Some(path) = path.filter(|path| !self.admits_client(path.client.ip(), path.server))
+        else {
             return;
         };
         self.end(now, key, EndReason::Denied);

@@ -69,7 +69,7 @@ mod timers;
 mod types;
 
 pub use caps::{CapCounters, Capped, Caps, Good, Holder};
-pub use client_lists::ClientLists;
+pub use client_lists::{ClientLists, Listeners};
 pub use config::{
     Access, Config, DefaultFamily, Lifetimes, Limits, RelayAddresses, RelayChoice, Reported,
 };

@@ -117,7 +117,7 @@ impl Relay {
 
     /// Takes a packet from a client: one datagram, or one whole frame of a stream.
     pub fn on_client(&mut self, now: Now, path: &Path, packet: &[u8]) -> Output<'_> {
-        if !self.admits_client(path.client.ip()) {
+        if !self.admits_client(path.client.ip(), path.server) {
             self.stats.dropped_denied_client += 1;
             return Output::Nothing;
         }
@@ -177,10 +177,10 @@ impl Relay {
         }
     }
 
-    /// Tells whether the operator's lists let a client in. Its packets are dropped otherwise; its connections need not be
-    /// accepted.
-    pub fn admits_client(&self, client: IpAddr) -> bool {
-        self.config.guard.clients.admits(client)
+    /// Tells whether the operator's lists let a client in at a listener. Its packets are dropped otherwise; its connections need
+    /// not be accepted.
+    pub fn admits_client(&self, client: IpAddr, listener: SocketAddr) -> bool {
+        self.config.guard.clients.admits(client, listener)
     }
 
     /// Counts a new connection of a client. The ticket is kept as long as the connection; `None` when there are too many.

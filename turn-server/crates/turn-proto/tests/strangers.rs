@@ -172,6 +172,6 @@ fn clients_on_the_deny_list_hear_nothing_and_lose_what_they_have() {
     assert!(
         !world
             .relay
-            .admits_client("::ffff:192.0.2.10".parse().unwrap())
+            .admits_client("::ffff:192.0.2.10".parse().unwrap(), bob.path.server)
     );
 }

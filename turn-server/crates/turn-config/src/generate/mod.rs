@@ -26,6 +26,7 @@ fn placeholder(spec: &OptionSpec) -> &'static str {
         Kind::Address => "ADDRESS",
         Kind::External => "PUBLIC[/PRIVATE]",
         Kind::Range => "RANGE",
+        Kind::Clients => "RANGE[@LISTENER]",
         Kind::Endpoint => "ADDRESS:PORT",
         Kind::Server => "SERVER[:PORT]",
         Kind::Account => "NAME:PASSWORD",

@@ -24,8 +24,9 @@ pub(super) static GROUP: Group = Group {
         .example("3478"),
         option(
             "allowed-client-ip",
-            Kind::Range,
-            "Clients that are served even if denied-client-ip says no; without that option, nobody else is: IP, IP-IP or CIDR; \
+            Kind::Clients,
+            "Clients that are served even if denied-client-ip says no; where that says nothing, nobody else is: IP, IP-IP or CIDR for \
+             every listener, with @PORT or @ADDRESS:PORT behind it for those of that port or for that one (IPv6 in brackets); \
              repeatable.",
         )
         .list()
@@ -35,8 +36,9 @@ pub(super) static GROUP: Group = Group {
             .reloads(),
         option(
             "denied-client-ip",
-            Kind::Range,
-            "Clients whose datagrams are dropped and whose connections are closed: IP, IP-IP or CIDR; repeatable.",
+            Kind::Clients,
+            "Clients whose datagrams are dropped and whose connections are closed: IP, IP-IP or CIDR for every listener, with @PORT or \
+             @ADDRESS:PORT behind it for those of that port or for that one (IPv6 in brackets); repeatable.",
         )
         .list()
         .unset("none")

@@ -130,7 +130,7 @@ impl Settings {
             quotas: Quotas::build(values, report),
             caps: caps::build(values, report),
             lifetimes: Lifetimes::build(values),
-            clients: Clients::build(values),
+            clients: Clients::build(values, report),
             wire: Wire::build(values),
             redirect: Redirect::build(values, report),
             logging: Logging::build(values, report),
@@ -161,6 +161,14 @@ impl Settings {
             .iter()
             .find(|effective| effective.option == option)
             .map_or(Origin::Default, |effective| effective.origin.clone())
+    }
+
+    /// Where this value of a list was given.
+    pub fn origin_of(&self, option: &str, value: &impl ToString) -> Origin {
+        let value = value.to_string();
+        let mut rows = self.effective.iter();
+        rows.find(|row| row.option == option && row.value == value)
+            .map_or(Origin::Default, |row| row.origin.clone())
     }
 
     /// What hurts, by the readers and by `advice`; then what somebody has set, with its origin; then the rest.

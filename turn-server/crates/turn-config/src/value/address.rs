@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Fault, Resolve};
+use crate::client_range::ClientRange;
 use crate::diagnostics::quote;
 use crate::ip_range::IpRange;
 use crate::settings::External;
@@ -87,6 +88,15 @@ pub(super) fn range(text: &str) -> Result<IpRange, Fault> {
         return Err(Fault::new("a range of addresses is missing", REMEDY));
     }
     IpRange::parse(text).map_err(|what| Fault::new(what, REMEDY))
+}
+
+pub(super) fn clients(text: &str) -> Result<ClientRange, Fault> {
+    const REMEDY: &str = "Write a range (IP, FIRST-LAST or NETWORK/PREFIX) alone for every listener, or with @PORT or @ADDRESS:PORT behind \
+                          it, for example 10.0.0.0/8@3478 or 10.0.0.0/8@[2001:db8::1]:3478.";
+    if text.trim().is_empty() {
+        return Err(Fault::new("a range of addresses is missing", REMEDY));
+    }
+    ClientRange::parse(text).map_err(|what| Fault::new(what, REMEDY))
 }
 
 /// A server as an operator names it: by address or by name.

@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(crate) use address::Named;
 pub(crate) use number::{is_default, truth};
 
+use crate::client_range::ClientRange;
 use crate::ip_range::IpRange;
 use crate::option::{Kind, OptionSpec};
 use crate::secret::Secret;
@@ -29,6 +30,7 @@ pub(crate) enum Value {
     Address(IpAddr),
     External(External),
     Range(IpRange),
+    Clients(ClientRange),
     Endpoint(SocketAddr),
     Server(Named),
     Account(User),
@@ -107,6 +109,7 @@ fn meaning(
         Kind::Address => Value::Address(address::address(text, resolve)?),
         Kind::External => Value::External(address::external(text, resolve)?),
         Kind::Range => Value::Range(address::range(text)?),
+        Kind::Clients => Value::Clients(address::clients(text)?),
         Kind::Endpoint => Value::Endpoint(address::endpoint(text, resolve)?),
         Kind::Server => Value::Server(address::server(text, resolve)?),
         Kind::Account => Value::Account(account::account(text)?),
@@ -194,6 +197,7 @@ impl fmt::Display for Value {
                 private: Some(private),
             }) => write!(f, "{public}/{private}"),
             Value::Range(range) => write!(f, "{range}"),
+            Value::Clients(clients) => write!(f, "{clients}"),
             Value::Endpoint(endpoint) => write!(f, "{endpoint}"),
             Value::Server(server) => write!(f, "{server}"),
             Value::Account(user) => write!(f, "{}:(hidden)", user.name),
@@ -231,6 +235,7 @@ from_value! {
     Address => IpAddr,
     External => External,
     Range => IpRange,
+    Clients => ClientRange,
     Endpoint => SocketAddr,
     Server => Named,
     Account => User,

@@ -237,12 +237,12 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
     (
         "allowed-client-ip",
         &["--allowed-client-ip=10.0.0.1"],
-        "Clients { allowed: [IpRange { first: 10.0.0.1, last: 10.0.0.1 }], denied: [] }",
+        "Clients { allowed: [ClientRange { range: IpRange { first: 10.0.0.1, last: 10.0.0.1 }, listeners: All }], denied: [] }",
     ),
     (
         "denied-client-ip",
-        &["--denied-client-ip=10.0.0.0/30"],
-        "Clients { allowed: [], denied: [IpRange { first: 10.0.0.0, last: 10.0.0.3 }] }",
+        &["--denied-client-ip=10.0.0.0/30@3478"],
+        "Clients { allowed: [], denied: [ClientRange { range: IpRange { first: 10.0.0.0, last: 10.0.0.3 }, listeners: OnPort(3478) }] }",
     ),
     (
         "unauth-reply-rate",

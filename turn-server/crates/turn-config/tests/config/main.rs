@@ -6,6 +6,7 @@ mod arbitrary;
 mod auth_files;
 mod bad_input;
 mod checks;
+mod client_lists;
 mod contradictions;
 mod credentials;
 mod deployments;

@@ -2,14 +2,14 @@
 
 use std::{
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     ops::ControlFlow::{self, Break, Continue},
     time::Duration,
 };
 
 use mio::{Interest, net::TcpStream};
 use socket2::SockRef;
-use turn_proto::{LinkId, Path, Transport};
+use turn_proto::{Path, Transport};
 
 use super::{Served, Worker};
 use crate::{
@@ -38,11 +38,7 @@ impl Worker {
             };
             let tried = acceptor.listener.accept();
             match self.accepted(tried) {
-                // Dropping it closes it: nothing is read first, and nothing is said.
-                Continue(Some((socket, from))) => match self.proxied(place, from.ip()) {
-                    Some(proxied) => self.admit(socket, proxied),
-                    None => self.sockets.counters.streams_denied += 1,
-                },
+                Continue(Some((socket, from))) => self.receive_client(place, socket, from.ip()),
                 Continue(None) => {}
                 Break(()) => {
                     return Served {
@@ -55,6 +51,18 @@ impl Worker {
         Served {
             packets: ACCEPT,
             more: true,
+        }
+    }
+
+    /// Admits a connection, or closes it: dropping does that, nothing is read first, and nothing is said.
+    fn receive_client(&mut self, place: u32, socket: TcpStream, from: IpAddr) {
+        // A client may be gone before it is admitted; then there is nothing to do.
+        let Ok(server) = socket.local_addr() else {
+            return;
+        };
+        match self.proxied(place, from, server) {
+            Some(proxied) => self.admit(socket, server, proxied),
+            None => self.sockets.counters.streams_denied += 1,
         }
     }
 
@@ -76,8 +84,9 @@ impl Worker {
     }
 
     /// Admits the client that a proxy has named as if it had come by itself; tells whether it may.
-    pub(super) fn admit_announced(&mut self, link: LinkId, client: IpAddr) -> bool {
-        if !self.relay.admits_client(client) {
+    pub(super) fn admit_announced(&mut self, path: &Path) -> bool {
+        let client = path.client.ip();
+        if !self.relay.admits_client(client, path.server) {
             self.sockets.counters.streams_denied += 1;
             return false;
         }
@@ -85,14 +94,14 @@ impl Worker {
             self.sockets.counters.streams_refused += 1;
             return false;
         };
-        if let Some(connection) = self.sockets.streams.at_mut(link) {
+        if let Some(connection) = self.sockets.streams.at_mut(path.link) {
             connection.ticket = Some(ticket);
         }
         true
     }
 
-    /// Tells whether a proxy's word comes first on a connection; `None` where its sender is not served.
-    fn proxied(&self, place: u32, from: IpAddr) -> Option<bool> {
+    /// Tells whether a proxy's word comes first on a connection to this address; `None` where its sender is not served.
+    fn proxied(&self, place: u32, from: IpAddr, server: SocketAddr) -> Option<bool> {
         let acceptor = self.sockets.acceptors.get(place as usize)?;
         let is_proxy = self
             .proxies
@@ -102,10 +111,10 @@ impl Worker {
             return (is_proxy || self.proxies.is_empty()).then_some(true);
         }
         // Whose connection a proxy brings is known later.
-        (is_proxy || self.relay.admits_client(from)).then_some(is_proxy)
+        (is_proxy || self.relay.admits_client(from, server)).then_some(is_proxy)
     }
 
-    fn admit(&mut self, mut socket: TcpStream, proxied: bool) {
+    fn admit(&mut self, mut socket: TcpStream, server: SocketAddr, proxied: bool) {
         if let Some(oldest) = self.sockets.streams.crowded(self.now.mono) {
             self.sockets.counters.streams_displaced += 1;
             self.lose_stream(oldest);
@@ -114,8 +123,8 @@ impl Worker {
             self.sockets.counters.streams_refused += 1;
             return;
         };
-        // A client may be gone before it is admitted; then there is nothing to do.
-        let (Ok(client), Ok(server)) = (socket.peer_addr(), socket.local_addr()) else {
+        // As above.
+        let Ok(client) = socket.peer_addr() else {
             return;
         };
         let mut ticket = None;

@@ -43,7 +43,7 @@ impl Worker {
         let slot = self.arena.slot_mut(index)?;
         let path = self.sockets.listeners.get(place as usize)?.path(slot.from);
         let traffic_class = slot.traffic_class;
-        if !self.relay.admits_client(path.client.ip()) {
+        if !self.relay.admits_client(path.client.ip(), path.server) {
             self.sockets.counters.streams_denied += 1;
             return None;
         }

@@ -117,13 +117,13 @@ impl Worker {
             return Some(before);
         }
         let open = connection.open();
-        let (stage, client) = (connection.stage(), connection.path().client);
+        let (stage, path) = (connection.stage(), connection.path());
         if let Err(error) = &open {
             self.refuse_stream(link, error);
             return None;
         }
         // Whose it is has come with this step.
-        if before == Stage::Preface && stage != before && !self.admit_announced(link, client.ip()) {
+        if before == Stage::Preface && stage != before && !self.admit_announced(&path) {
             self.lose_stream(link);
             return None;
         }
