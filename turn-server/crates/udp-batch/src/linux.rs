@@ -1,4 +1,8 @@
-//! The batched calls of Linux, `recvmmsg` and `sendmmsg`, with header arrays that are laid out once.
+//! The batched calls of Linux, `recvmmsg` and `sendmmsg`, with header arrays that are laid out once; and `sendto` for a packet
+//! that leaves alone.
+//!
+//! The system is called without the C library's functions of these names: there each call is a point where its thread may be
+//! cancelled, at the price of two atomic operations, and no thread of Rust ever is.
 //!
 //! Not in here: what to do about errors of a batch (`sender.rs`), and the slots' memory (`memory.rs`).
 #![allow(unsafe_code)]
@@ -13,7 +17,7 @@ use std::{
     ptr, slice,
 };
 
-use libc::{c_int, c_uint, iovec, mmsghdr};
+use libc::{c_int, c_long, c_uint, iovec, mmsghdr};
 use socket2::{Domain, Socket, Type};
 
 use crate::{Outgoing, arena::Received, control::Control, memory::Memory, name::Name};
@@ -112,21 +116,19 @@ impl Inbound {
             // SAFETY: every header leads to one address, one control buffer, one vector and one payload, each alive, of the stated
             // length and borrowed mutably through `self` and `_memory`; the kernel writes as many headers as the slice has.
             unsafe {
-                libc::recvmmsg(
+                libc::syscall(
+                    libc::SYS_recvmmsg,
                     socket.as_raw_fd(),
                     headers.as_mut_ptr(),
                     headers.len() as c_uint,
                     libc::MSG_DONTWAIT,
-                    ptr::null_mut(),
+                    ptr::null_mut::<libc::timespec>(),
                 )
             }
         })?;
-        for ((header, place), received) in headers
-            .iter_mut()
-            .zip(&self.places[first..])
-            .zip(received)
-            .take(count)
-        {
+        let (headers, received) = (&mut headers[..count], &mut received[..count]);
+        let places = &self.places[first..first + count];
+        for ((header, place), received) in headers.iter_mut().zip(places).zip(received) {
             let from = place.name.decode(header.msg_hdr.msg_namelen);
             // Other than IP can't be: the caller opened the socket. If it does, no one has this address.
             let from = from.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
@@ -192,20 +194,23 @@ impl Outbound {
         }
     }
 
-    /// Takes packets up to the capacity, with `trains` those that may leave as one behind one header; what it gives back
-    /// offers them to the kernel and must not outlive them.
+    /// Takes a packet and more up to the capacity, with `trains` those that may leave as one behind one header; what it gives
+    /// back offers them to the kernel and must not outlive them.
     pub(crate) fn fill<'a>(
         &mut self,
+        first: Outgoing<'a>,
         packets: &mut Peekable<impl Iterator<Item = Outgoing<'a>>>,
         trains: bool,
     ) -> Filled<'_, 'a> {
-        let mut count = 0;
+        let (mut count, mut next) = (0, Some(first));
         let mut vectors = self.vectors.as_mut_slice();
         for (header, place) in self.headers.iter_mut().zip(&mut self.places) {
             if vectors.is_empty() {
                 break;
             }
-            let Some(first) = packets.next() else { break };
+            let Some(first) = next.take().or_else(|| packets.next()) else {
+                break;
+            };
             let room = if trains {
                 vectors.len().min(LONGEST_TRAIN)
             } else {
@@ -311,11 +316,32 @@ fn send_headers(socket: BorrowedFd<'_>, headers: &mut [mmsghdr]) -> io::Result<u
         // scratch, and by vectors in the scratch to packets that `'a` keeps alive, as many as it says of each; the kernel only
         // reads them, and writes `msg_len` of as many headers as the slice has.
         unsafe {
-            libc::sendmmsg(
+            libc::syscall(
+                libc::SYS_sendmmsg,
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
                 headers.len() as c_uint,
                 libc::MSG_DONTWAIT,
+            )
+        }
+    })
+}
+
+/// Sends one packet of no traffic class. The system needs less for it than for a batch of one.
+pub(crate) fn send_one(socket: BorrowedFd<'_>, packet: &Outgoing<'_>) -> io::Result<usize> {
+    let mut name = Name::default();
+    let length = name.encode(packet.to);
+    retry_interrupted(|| {
+        // SAFETY: the kernel only reads, and of the bytes and the address, which are both borrowed here, as much as there is.
+        unsafe {
+            libc::syscall(
+                libc::SYS_sendto,
+                socket.as_raw_fd(),
+                packet.bytes.as_ptr(),
+                packet.bytes.len(),
+                libc::MSG_DONTWAIT,
+                &raw const name,
+                length,
             )
         }
     })
@@ -355,7 +381,7 @@ fn arrays(length: usize) -> (Vec<mmsghdr>, Vec<Place>, Vec<iovec>) {
     )
 }
 
-fn retry_interrupted(mut call: impl FnMut() -> c_int) -> io::Result<usize> {
+fn retry_interrupted(mut call: impl FnMut() -> c_long) -> io::Result<usize> {
     loop {
         if let Ok(count) = usize::try_from(call()) {
             return Ok(count);

@@ -129,8 +129,12 @@ fn send_batched<'a>(
     mut packets: Peekable<impl Iterator<Item = Outgoing<'a>>>,
 ) -> SendReport {
     let mut report = SendReport::default();
-    loop {
-        let mut batch = outbound.fill(&mut packets, !trains.refused);
+    while let Some(first) = packets.next() {
+        if first.traffic_class == 0 && packets.peek().is_none() {
+            report += tried_twice(|| linux::send_one(socket, &first));
+            return report;
+        }
+        let mut batch = outbound.fill(first, &mut packets, !trains.refused);
         let (mut done, mut refused) = (0, false);
         while done < batch.len() {
             // The call stops at the first header that fails, and names the failure only when that is the first of all.
@@ -160,10 +164,8 @@ fn send_batched<'a>(
                 }
             }
         }
-        if batch.len() == 0 {
-            return report;
-        }
     }
+    report
 }
 
 #[cfg(target_os = "linux")]
@@ -180,16 +182,7 @@ fn send_apart(
 ) -> SendReport {
     let mut report = SendReport::default();
     for packet in 0..batch.packets(header) {
-        // No error of an earlier packet is pending any more, except what the packet before has just met: it is tried again.
-        let sent = match batch.send_alone(socket, header, packet) {
-            Err(error) if !is_full(&error) => batch.send_alone(socket, header, packet),
-            first => first,
-        };
-        match sent {
-            Ok(1..) => report.sent += 1,
-            Err(error) if is_full(&error) => report.dropped_full += 1,
-            Ok(_) | Err(_) => report.failed += 1,
-        }
+        report += tried_twice(|| batch.send_alone(socket, header, packet));
     }
     report
 }
@@ -200,18 +193,27 @@ fn send_singly<'a>(
 ) -> SendReport {
     let mut report = SendReport::default();
     while let Some(packet) = packets.next() {
-        let sent = match plain::send(socket, &packet) {
-            Err(error) if !is_full(&error) => plain::send(socket, &packet),
-            first => first,
-        };
-        match sent {
-            Ok(_) => report.sent += 1,
-            Err(error) if is_full(&error) => {
-                report.dropped_full += 1 + packets.count();
-                return report;
-            }
-            Err(_) => report.failed += 1,
+        let one = tried_twice(|| plain::send(socket, &packet));
+        report += one;
+        if one.dropped_full > 0 {
+            report.dropped_full += packets.count();
+            return report;
         }
+    }
+    report
+}
+
+/// Sends one packet, once more where the first refusal may tell of an earlier packet.
+fn tried_twice(mut send: impl FnMut() -> io::Result<usize>) -> SendReport {
+    let sent = match send() {
+        Err(error) if !is_full(&error) => send(),
+        first => first,
+    };
+    let mut report = SendReport::default();
+    match sent {
+        Ok(_) => report.sent = 1,
+        Err(error) if is_full(&error) => report.dropped_full = 1,
+        Err(_) => report.failed = 1,
     }
     report
 }
