@@ -285,6 +285,12 @@ impl Relay {
         self.timers.next()
     }
 
+    /// Whether there is nothing to do: [`Relay::poll`] would give none.
+    #[inline]
+    pub fn wants_nothing(&self) -> bool {
+        self.actions.is_empty()
+    }
+
     /// The next thing to do, until there is none.
     pub fn poll(&mut self) -> Option<Action> {
         self.actions.pop_front()

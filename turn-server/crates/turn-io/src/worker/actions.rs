@@ -9,7 +9,16 @@ use crate::mailbox::Mail;
 
 impl Worker {
     /// Does what the state machine asks for, until it asks for nothing more. Called after every input.
+    #[inline]
     pub(super) fn serve_actions(&mut self) {
+        // Relaying asks for nothing, and is what is done most.
+        if self.relay.wants_nothing() && self.replies.is_empty() {
+            return;
+        }
+        self.serve_all_actions();
+    }
+
+    fn serve_all_actions(&mut self) {
         loop {
             while let Some(action) = self.relay.poll() {
                 self.serve_action(action);

@@ -34,6 +34,7 @@ impl Worker {
     }
 
     /// Serves a datagram in a slot that is of DTLS or of nothing.
+    #[inline(never)]
     pub(super) fn serve_dtls(
         &mut self,
         place: u32,
@@ -73,6 +74,7 @@ impl Worker {
     }
 
     /// Does what is due for associations by now.
+    #[inline(never)]
     pub(super) fn serve_association_timers(&mut self) {
         while let Some((link, woken)) = self.sockets.associations.wake(self.now) {
             let woken = woken.and_then(|()| self.sockets.drain(link, IpHeader::default()));

@@ -59,6 +59,7 @@ impl Worker {
         self.sockets.outbox.clear();
     }
 
+    #[inline(never)]
     fn flush_stream(&mut self, link: LinkId, chain: Chain) {
         let sockets = &mut self.sockets;
         let Some(connection) = sockets.streams.at_mut(link) else {

@@ -223,10 +223,14 @@ impl Worker {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.stopping {
-            self.wait(&mut events)?;
-            let last_turn = mem::replace(&mut self.now, self.clock.read());
+            let due_at = self.next_due();
+            self.wait(&mut events, due_at)?;
+            let now = self.clock.read_after(self.now);
+            let last_turn = mem::replace(&mut self.now, now);
             self.sockets.counters.turns += 1;
-            self.serve_timers();
+            if due_at.is_some_and(|at| at <= self.now.mono) {
+                self.serve_timers();
+            }
             for event in &events {
                 self.note(event);
             }
@@ -251,9 +255,8 @@ impl Worker {
         }
     }
 
-    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let timeout = self.timeout();
-        match self.poll.poll(events, timeout) {
+    fn wait(&mut self, events: &mut Events, due_at: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(events, self.timeout(due_at)) {
             // The last turn's events may still stand there, which is harmless: readiness is only ever tried.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             other => other,
@@ -261,10 +264,15 @@ impl Worker {
     }
 
     /// How long there is nothing to do but wait. What the last turn took is not taken off: timers are in seconds.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self, due_at: Option<Duration>) -> Option<Duration> {
         if self.sockets.ready_count() > 0 {
             return Some(Duration::ZERO);
         }
+        Some(due_at?.saturating_sub(self.now.mono))
+    }
+
+    /// When the first timer of all is due.
+    fn next_due(&self) -> Option<Duration> {
         let timers = [
             self.relay.poll_timeout(),
             self.sockets.streams.next_look(),
@@ -272,10 +280,10 @@ impl Worker {
             self.sockets.data.next_look(),
             self.accept_again,
         ];
-        let next = timers.into_iter().flatten().min()?;
-        Some(next.saturating_sub(self.now.mono))
+        earliest(timers)
     }
 
+    #[cold]
     fn serve_timers(&mut self) {
         let now = self.now.mono;
         if self.relay.poll_timeout().is_some_and(|at| at <= now) {
@@ -318,6 +326,9 @@ impl Worker {
     }
 
     /// Serves ready sources until all had their turn, or this one has lasted long enough; tells how many packets that were.
+    ///
+    /// All but datagrams are served in functions that stay functions (`inline(never)`, here and in `run` and `flush`): the room
+    /// that they need on the stack would be laid out by every turn.
     fn serve_ready(&mut self) -> usize {
         let mut packets = 0;
         for _ in 0..self.sockets.ready_count() {
@@ -333,7 +344,9 @@ impl Worker {
                 Source::PeerListener(relay) => self.serve_peer_listener(relay),
                 Source::Data(place, _) => self.serve_data(place),
             };
-            self.serve_passed();
+            if !self.passed.is_empty() {
+                self.serve_passed();
+            }
             if served.more {
                 self.sockets.enlist(source);
             }
@@ -346,6 +359,7 @@ impl Worker {
         packets
     }
 
+    #[inline(never)]
     fn serve_commands(&mut self) {
         let mut letters = 0;
         while let Ok(command) = self.commands.try_recv() {
@@ -441,6 +455,15 @@ impl Worker {
         }
         self.used_slots
     }
+}
+
+/// The first of several moments. A loop over plain values, which every turn of every worker goes through.
+fn earliest<const N: usize>(moments: [Option<Duration>; N]) -> Option<Duration> {
+    let mut first = Duration::MAX;
+    for moment in moments {
+        first = first.min(moment.unwrap_or(Duration::MAX));
+    }
+    (first < Duration::MAX).then_some(first)
 }
 
 /// What serving a source has come to.
