@@ -95,6 +95,7 @@ fn address(url: &str) -> Option<RedisAddress> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::tests::try_parse;
     use super::*;
 
     #[test]
@@ -143,6 +144,18 @@ mod tests {
             "redis://ho st",
         ] {
             assert!(address(url).is_none(), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_redis_is_of_no_use_without_it() {
+        for args in [
+            &["--node-name=n1"][..],
+            &["--redis-password-file=word"],
+            &["--redis-url=redis://u:p@host"],
+            &["--redis-url=redis://host", "--node-name="],
+        ] {
+            assert!(try_parse(args).is_err(), "{args:?}");
         }
     }
 }

@@ -161,3 +161,55 @@ impl Identity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::tests::settings;
+    use super::*;
+
+    #[test]
+    fn the_ways_to_know_users_are_read() {
+        let long = "0123456789abcdef0123456789abcdef";
+        let file = format!("--jwt-secret-file={long}");
+        let jwt = settings(&[
+            "--auth=jwt",
+            &file,
+            "--jwks-url=https://auth.example.org/jwks.json",
+            "--jwt-issuer=i",
+            "--jwt-audience=a",
+        ]);
+        let IdentitySettings::Tokens {
+            secrets,
+            keys,
+            expected,
+        } = jwt.identity
+        else {
+            panic!("no tokens")
+        };
+        assert_eq!(secrets.unwrap().1.len(), 2);
+        assert_eq!(
+            keys.unwrap().to_string(),
+            "https://auth.example.org:443/jwks.json"
+        );
+        assert_eq!(expected.issuer.as_deref(), Some("i"));
+        assert_eq!(expected.audience.as_deref(), Some("a"));
+        let callout = settings(&[
+            "--auth=callout",
+            "--auth-url=http://h/who",
+            "--auth-key-file=key",
+        ]);
+        let IdentitySettings::CallOut { url, key } = callout.identity else {
+            panic!("nobody is called")
+        };
+        assert_eq!(
+            (url.to_string().as_str(), key.is_some()),
+            ("http://h:80/who", true)
+        );
+        assert!(
+            !callout
+                .warnings
+                .iter()
+                .any(|warning| warning.text.contains("join-key-file"))
+        );
+    }
+}

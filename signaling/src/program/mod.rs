@@ -2,8 +2,10 @@
 //!
 //! In: options, settings, the life of the process. Not in: the service itself (the crate's root).
 
+mod doors;
 mod endpoint;
 mod fleet;
+mod ice;
 mod identity;
 mod monitor;
 mod options;
@@ -24,10 +26,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 use turn_config::{Environment, Severity};
 
 pub use endpoint::Endpoint;
+pub use ice::IceSettings;
 pub use identity::IdentitySettings;
 pub use options::SIGNALING;
 pub use records::{RecordSettings, StoreSettings};
-pub use settings::{IceSettings, Invocation, Settings, parse};
+pub use settings::{Invocation, Settings, parse};
 
 /// Does what the arguments (without the program's name) ask for. Exit codes: 0 end, 1 cannot start, 2 usage, 3 failed
 /// while running.

@@ -102,3 +102,42 @@ pub(super) fn call_log(settings: RecordSettings) -> anyhow::Result<Option<CallLo
     let store = store.map(|store| (store, settings.retention));
     Ok(Some(CallLog::start(store, webhook)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::settings::tests::settings;
+    use super::*;
+
+    #[test]
+    fn the_call_log_is_read() {
+        let records = settings(&[
+            "--call-log=calls.sqlite",
+            "--call-log-days=7",
+            "--call-log-key-file=key",
+            "--webhook-url=https://h/calls",
+            "--webhook-secret-file=secret",
+        ])
+        .records;
+        assert!(
+            matches!(records.store, Some(StoreSettings::Sqlite(file)) if file == Path::new("calls.sqlite"))
+        );
+        assert_eq!(
+            (records.retention.as_secs(), records.keys.len()),
+            (604_800, 2)
+        );
+        let (url, secrets) = records.webhook.unwrap();
+        assert_eq!(
+            (url.to_string().as_str(), secrets.len()),
+            ("https://h:443/calls", 2)
+        );
+        let records = settings(&["--call-log-postgres-file=postgres"]).records;
+        let Some(StoreSettings::Postgres(server, _)) = records.store else {
+            panic!("no server")
+        };
+        assert_eq!(server.expose(), "postgres");
+        let records = settings(&[]).records;
+        assert!(records.store.is_none() && records.webhook.is_none());
+    }
+}

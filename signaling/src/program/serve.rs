@@ -19,10 +19,11 @@ use tracing::{info, warn};
 use turn_auth::Secret;
 
 use super::endpoint::Endpoint;
+use super::ice::IceSettings;
 use super::identity::Identity;
 use super::monitor;
 use super::records::call_log;
-use super::settings::{IceSettings, Settings};
+use super::settings::Settings;
 use crate::hub::Limits;
 use crate::{Config, Gate, HistoryKeys, IceSource, Signaling, server};
 
