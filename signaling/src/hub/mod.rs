@@ -4,6 +4,7 @@
 //! clocks, random numbers, JSON messages. Time is a [`Duration`] since any fixed origin and arrives with each call; so all rules are tested in virtual time.
 
 mod call;
+mod call_begin;
 mod call_pair;
 mod call_signals;
 mod call_silence;
