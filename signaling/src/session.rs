@@ -1,30 +1,33 @@
 //! One connection, from its beginning to its end: a single task that reads, writes, paces and listens for silence.
 //!
-//! In: frames, time limits, close codes. Not in: what messages mean (`adapters`), what is allowed (`hub`).
+//! In: frames, time limits. Not in: who may come in (`entrance.rs`), how it ends (`closing.rs`), what messages mean (`adapters`), what
+//! is allowed (`hub`).
+
+mod closing;
+mod entrance;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use ice_api::{Host, IceConfig};
+use axum::extract::ws::{Message, WebSocket};
+use ice_api::IceConfig;
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
-use tokio_tungstenite::tungstenite;
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::{debug, warn};
 
-use crate::adapters::native::Native;
-use crate::adapters::peerjs::{Claim, PeerJs};
 use crate::adapters::socketio::engine::Line;
-use crate::adapters::socketio::{self, SocketIo};
-use crate::adapters::stream::Stream;
-use crate::adapters::{Adapter, Opening, Request, Unwelcome};
-use crate::hub::{
-    CloseReason, Command, ConnectionId, Departure, Event, Identity, Name, Pace, Refusal, UserId,
-};
+use crate::adapters::{Adapter, Request};
+use crate::hub::{CloseReason, ConnectionId, Departure, Event, Pace, Refusal, UserId};
 use crate::ice::Asker;
-use crate::identity::{Known, Unproven};
 use crate::outbox::Outbox;
 use crate::{Shared, chance, clock};
+
+pub(crate) use closing::LINGER;
+use closing::{
+    CLOSE_LIMIT, Ending, Farewell, Heard, STOPPING, Step, close, code_word, farewell, understand,
+};
+use entrance::{First, Introduced, introduce};
+pub(crate) use entrance::{Profile, Visitor};
 
 /// Keeps NAT bindings and proxies from forgetting us: their shortest usual limits are 30 s.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -32,70 +35,8 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// Pings in a row that may remain without any sign of life.
 const MAX_MISSED: u32 = 2;
 
-/// How long a client may refuse to take one message, and to answer a close.
+/// How long a client may refuse to take one message.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long a close frame may take to arrive where nothing more can be read: longer than a round trip around the world. What
-/// was refused is still unread, and letting go of it resets the connection, which would overtake the frame.
-pub(crate) const LINGER: Duration = Duration::from_millis(500);
-
-/// Which protocol a connection speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// Rooms and calls.
-    Native,
-    /// Sender and receivers.
-    Stream,
-    /// The first message tells.
-    FirstMessage,
-    /// Peers; everything is said at the upgrade.
-    PeerJs,
-    /// Socket.IO; the first packet introduces.
-    SocketIo,
-}
-
-/// What the upgrade said about its client.
-pub(crate) struct Visitor {
-    pub(crate) profile: Profile,
-    pub(crate) host: Option<Host>,
-    pub(crate) token: Option<String>,
-    pub(crate) key: Option<String>,
-    /// Has to show the run's key.
-    pub(crate) wants_key: bool,
-    /// The id that a peer asks for.
-    pub(crate) claim: Option<Claim>,
-}
-
-impl Visitor {
-    /// One of whom nothing else is known.
-    pub(crate) fn new(profile: Profile) -> Visitor {
-        Visitor {
-            profile,
-            host: None,
-            token: None,
-            key: None,
-            wants_key: true,
-            claim: None,
-        }
-    }
-}
-
-/// A close frame: a code (RFC 6455 §7.4, IANA's registry) and words.
-type Farewell = (u16, &'static str);
-
-const AUTHENTICATION_FAILED: Farewell = (close_code::POLICY, "Authentication failed");
-const AUTHENTICATION_UNAVAILABLE: Farewell = (close_code::AGAIN, "Authentication is not available");
-const NO_HELLO: Farewell = (close_code::POLICY, "No hello in time");
-const TOO_BIG: Farewell = (close_code::SIZE, "Message too big");
-const PROTOCOL_ERROR: Farewell = (close_code::PROTOCOL, "Protocol error");
-const STOPPING: Farewell = (close_code::AWAY, "The server stops");
-
-/// How a conversation ended, and the close frame that is still to be sent.
-struct Ending(Departure, Option<Farewell>);
-
-/// A conversation goes on, or has ended.
-type Step = Result<(), Ending>;
 
 /// What carries a conversation.
 pub(crate) enum Wire {
@@ -137,135 +78,6 @@ pub(crate) async fn run(mut socket: Wire, shared: Arc<Shared>, visitor: Visitor)
         }
         // A close of theirs is answered by reading on (RFC 6455 §5.5.1); where nothing comes any more, this ends at once.
         None => drop(timeout(CLOSE_LIMIT, socket.recv()).await),
-    }
-}
-
-/// Somebody who may come in.
-struct Introduced {
-    identity: Identity,
-    adapter: Box<dyn Adapter>,
-    first: First,
-}
-
-/// What is done first, once the client is greeted.
-enum First {
-    Nothing,
-    /// What the client said to introduce itself.
-    Said(Utf8Bytes),
-    /// What its upgrade asked for.
-    Asked(Command),
-}
-
-/// Learns who is there, from the upgrade if that said enough, else from the first message.
-async fn introduce(
-    socket: &mut Wire,
-    shared: &Shared,
-    visitor: &Visitor,
-) -> Result<Introduced, Ending> {
-    let complete = visitor.token.is_some() && (visitor.key.is_some() || !visitor.wants_key);
-    let first = match visitor.profile {
-        Profile::PeerJs => None,
-        Profile::Native | Profile::Stream if complete => None,
-        _ => match timeout(shared.board.limits().hello, first_message(socket)).await {
-            Ok(first) => Some(first?),
-            Err(_) => return Err(Ending(Departure::Lost, Some(NO_HELLO))),
-        },
-    };
-    let read = match visitor.profile {
-        Profile::SocketIo => socketio::opening,
-        _ => Opening::read,
-    };
-    let opening = first.as_ref().map(|text| read(text)).unwrap_or_default();
-    let mut adapter: Box<dyn Adapter> = match visitor.profile {
-        Profile::FirstMessage if opening.kind == "register" => Box::new(Stream::default()),
-        Profile::Native | Profile::FirstMessage => Box::new(Native),
-        Profile::Stream => Box::new(Stream::default()),
-        Profile::PeerJs => Box::new(PeerJs::default()),
-        Profile::SocketIo => Box::new(SocketIo::default()),
-    };
-    let identity = match identify(shared, visitor, &opening).await {
-        Ok(identity) => identity,
-        Err(unwelcome) => {
-            shared.metrics.unwelcome.count(unwelcome.word());
-            if let Some(text) = adapter.write_unwelcome(unwelcome) {
-                // Whoever does not take it is closed all the same.
-                let _ = timeout(WRITE_LIMIT, socket.send(Message::Text(text.into()))).await;
-            }
-            let farewell = match unwelcome {
-                Unwelcome::Unavailable => AUTHENTICATION_UNAVAILABLE,
-                _ => AUTHENTICATION_FAILED,
-            };
-            return Err(Ending(Departure::Closed, Some(farewell)));
-        }
-    };
-    // Where tokens prove something, an id is its user's; else it belongs to whoever has its token.
-    let owner = shared.identification.proves().then_some(&identity.user);
-    let asked = visitor
-        .claim
-        .as_ref()
-        .map(|claim| First::Asked(claim.command(owner)));
-    Ok(Introduced {
-        identity,
-        adapter,
-        first: asked.unwrap_or_else(|| first.map_or(First::Nothing, First::Said)),
-    })
-}
-
-/// Says who is there, if whoever it is may come in.
-async fn identify(
-    shared: &Shared,
-    visitor: &Visitor,
-    opening: &Opening,
-) -> Result<Identity, Unwelcome> {
-    let said_nothing = match visitor.profile {
-        Profile::PeerJs => visitor.claim.is_none(),
-        Profile::SocketIo => opening.kind != "connect",
-        _ => false,
-    };
-    if said_nothing {
-        return Err(Unwelcome::NoName);
-    }
-    let key = visitor.key.as_deref().or(opening.key.as_deref());
-    if visitor.wants_key && !shared.gate.is_key(key) {
-        return Err(Unwelcome::BadKey);
-    }
-    let proves = shared.identification.proves();
-    let token = match visitor.profile {
-        // There it is the proof of an id, and no name.
-        Profile::PeerJs if !proves => None,
-        _ => visitor.token.as_deref().or(opening.token.as_deref()),
-    };
-    let known = match token {
-        None if !proves => Known {
-            user: chance::guest().ok_or(Unwelcome::NoName)?,
-            name: None,
-        },
-        token => match shared.identification.user_of(token).await {
-            Ok(known) => known,
-            Err(Unproven::Unavailable) => return Err(Unwelcome::Unavailable),
-            Err(Unproven::Wrong) if proves => return Err(Unwelcome::BadToken),
-            Err(Unproven::Wrong) => return Err(Unwelcome::NoName),
-        },
-    };
-    let said = match visitor.profile {
-        Profile::SocketIo => opening.name.as_deref().and_then(Name::parse),
-        // Theirs belong to rooms.
-        _ => None,
-    };
-    Ok(Identity {
-        user: UserId(known.user),
-        // Peers cannot be called by their users' names.
-        listed: token.is_some() && visitor.profile != Profile::PeerJs,
-        name: known.name.or(said),
-    })
-}
-
-async fn first_message(socket: &mut Wire) -> Result<Utf8Bytes, Ending> {
-    loop {
-        match understand(socket.recv().await)? {
-            Heard::Text(text) => return Ok(text),
-            Heard::SignOfLife => {}
-        }
     }
 }
 
@@ -479,95 +291,4 @@ fn heartbeat() -> Interval {
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // An error means that the switchboard is gone, which is a stop as well.
     let _ = stopping.wait_for(|stopping| *stopping).await;
-}
-
-enum Heard {
-    Text(Utf8Bytes),
-    SignOfLife,
-}
-
-/// Sorts what came from the socket.
-fn understand(frame: Option<Result<Message, axum::Error>>) -> Result<Heard, Ending> {
-    match frame {
-        Some(Ok(Message::Text(text))) => Ok(Heard::Text(text)),
-        // Some libraries send text as binary frames.
-        Some(Ok(Message::Binary(bytes))) => match Utf8Bytes::try_from(bytes) {
-            Ok(text) => Ok(Heard::Text(text)),
-            Err(_) => Err(Ending(Departure::Lost, Some(PROTOCOL_ERROR))),
-        },
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Heard::SignOfLife),
-        Some(Ok(Message::Close(frame))) => Err(Ending(departure(frame.as_ref()), None)),
-        Some(Err(error)) => Err(Ending(Departure::Lost, complaint(error))),
-        None => Err(Ending(Departure::Lost, None)),
-    }
-}
-
-/// What browsers send when a page goes away or closes is leaving; what programs make up is not.
-fn departure(frame: Option<&CloseFrame>) -> Departure {
-    match frame.map(|frame| frame.code) {
-        None | Some(close_code::NORMAL | close_code::AWAY | close_code::STATUS) => {
-            Departure::Closed
-        }
-        Some(_) => Departure::Lost,
-    }
-}
-
-/// The close frame for what tungstenite refuses to read; none if the connection is simply gone.
-fn complaint(error: axum::Error) -> Option<Farewell> {
-    match error.into_inner().downcast_ref::<tungstenite::Error>()? {
-        tungstenite::Error::Capacity(_) => Some(TOO_BIG),
-        tungstenite::Error::Protocol(
-            tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-        ) => None,
-        tungstenite::Error::Protocol(_) => Some(PROTOCOL_ERROR),
-        tungstenite::Error::Utf8(_) => Some((close_code::INVALID, "Text is not UTF-8")),
-        _ => None,
-    }
-}
-
-fn farewell(reason: CloseReason) -> Farewell {
-    match reason {
-        CloseReason::Bye => (close_code::NORMAL, ""),
-        CloseReason::Resumed => (4001, "Resumed on another connection"),
-        CloseReason::Refused => (close_code::POLICY, "Refused"),
-        CloseReason::Full => (close_code::AGAIN, "Too many connections"),
-        CloseReason::TooSlow => (close_code::AGAIN, "Too slow"),
-        CloseReason::Elsewhere => (close_code::RESTART, "The server ends soon: connect again"),
-    }
-}
-
-/// A close code as a label.
-fn code_word(code: u16) -> &'static str {
-    match code {
-        close_code::NORMAL => "1000",
-        close_code::AWAY => "1001",
-        close_code::PROTOCOL => "1002",
-        close_code::INVALID => "1007",
-        close_code::POLICY => "1008",
-        close_code::SIZE => "1009",
-        close_code::RESTART => "1012",
-        close_code::AGAIN => "1013",
-        _ => "other",
-    }
-}
-
-/// Says why, and waits a little for the other side's close frame, so that ours arrives before the connection is reset. Behind
-/// what could not be read, nothing is read any more, so that the wait is for a time.
-async fn close(socket: &mut Wire, (code, reason): Farewell) {
-    let frame = CloseFrame {
-        code,
-        reason: reason.into(),
-    };
-    let _ = timeout(CLOSE_LIMIT, async {
-        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            loop {
-                match socket.recv().await {
-                    Some(Ok(Message::Close(_))) => return,
-                    Some(Ok(_)) => {}
-                    Some(Err(_)) | None => return sleep(LINGER).await,
-                }
-            }
-        }
-    })
-    .await;
 }
