@@ -242,6 +242,7 @@ fn dtls(text: &mut Text, stats: &Stats) {
         "reason",
         [
             ("refused", io.dtls_refused),
+            ("displaced", io.dtls_displaced),
             ("no_handshake", io.dtls_unopened),
             ("no_allocation", io.dtls_idle),
         ],

@@ -75,7 +75,7 @@ pub struct Config {
     pub max_streams: usize,
     /// TCP connections without an allocation that one worker holds at most; for one more, the oldest is closed.
     pub max_strangers: usize,
-    /// DTLS associations that one worker holds at most; more are not begun.
+    /// DTLS associations that one worker holds at most; for one more, the oldest without an allocation is closed.
     pub max_associations: usize,
     /// Connections with peers that one worker holds at most (RFC 6062), each with a client's connection besides; more fail.
     pub max_peer_connections: usize,

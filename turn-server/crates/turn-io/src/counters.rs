@@ -109,6 +109,8 @@ counters! {
     dtls_associations,
     /// Clients with a good cookie that were sent away because there were too many, or because nothing is common.
     dtls_refused,
+    /// DTLS associations without an allocation closed because there were too many, to make room for another.
+    dtls_displaced,
     /// DTLS associations that ended before they could carry a message.
     dtls_unopened,
     /// DTLS associations closed because they had no allocation for too long.

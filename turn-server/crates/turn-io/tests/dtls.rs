@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{net::UdpSocket, time::Duration};
+use std::{io::ErrorKind, net::UdpSocket, time::Duration};
 
 use support::{
     Client, DtlsLink, Got, IDENTITY, Identity, LOOPBACKS, Link, Server, Setup,
@@ -259,9 +259,11 @@ fn there_are_limits_in_all_and_for_one_network() {
     let refuses_the_second = |setup: Setup| {
         let server = Server::with(setup);
         let mut first = client(&server);
-        first.binding();
+        first.allocate();
         assert!(begin(&server).is_err());
-        assert_eq!(server.workers.stats().io.dtls_refused, 1);
+        let io = server.workers.stats().io;
+        assert_eq!((io.dtls_refused, io.dtls_displaced), (1, 0));
+        first.release();
         let close = first.dtls().engine.close();
         first.dtls().socket.send(&close).unwrap();
         server.wait_for("room", |_| begin(&server).is_ok());
@@ -277,6 +279,82 @@ fn there_are_limits_in_all_and_for_one_network() {
         ..Setup::secure_datagrams()
     };
     refuses_the_second(of_a_network);
+}
+
+#[test]
+fn who_holds_silent_associations_keeps_nobody_out_and_ends_no_session() {
+    let mut setup = Setup::secure_datagrams();
+    setup.config.max_associations = 3;
+    let server = Server::with(setup);
+    let mut holder = client(&server);
+    holder.allocate();
+    let mut silent: Vec<_> = (0..2).map(|_| client(&server)).collect();
+    for round in 1..=5 {
+        // In the order in which they came, and each is told.
+        silent.push(client(&server));
+        let ended = silent.remove(0).receive_bytes().unwrap_err();
+        assert_eq!(ended.kind(), ErrorKind::UnexpectedEof);
+        let io = server.workers.stats().io;
+        assert_eq!((io.dtls_displaced, io.dtls_associations), (round, 3));
+    }
+    let last = silent.last_mut().unwrap();
+    assert_eq!(last.binding(), last.local());
+    holder.release();
+    assert_eq!(server.workers.stats().io.dtls_refused, 0);
+}
+
+#[test]
+fn handshakes_that_never_end_make_room_as_well() {
+    let mut setup = Setup::secure_datagrams();
+    setup.config.max_associations = 2;
+    let server = Server::with(setup);
+    let begun: Vec<_> = (0..4).map(|_| begin_handshake(&server)).collect();
+    let io = server.workers.stats().io;
+    assert_eq!((io.dtls_displaced, io.dtls_associations), (2, 2));
+    client(&server).allocate();
+    drop(begun);
+}
+
+/// A client that has returned its cookie, and does nothing more.
+fn begin_handshake(server: &Server) -> UdpSocket {
+    let socket = socket(server.address(Transport::Dtls, ON));
+    let mut engine = Engine::new(AES, &IDENTITY.material);
+    socket.send(&engine.steps().datagrams[0]).unwrap();
+    let with_cookie = engine.take(&receive_from(&socket).unwrap()).datagrams;
+    socket.send(&with_cookie[0]).unwrap();
+    receive_from(&socket).unwrap();
+    socket
+}
+
+/// Of two networks, one has as many as it may; what it tries besides takes nobody's place.
+#[test]
+fn who_may_have_no_more_makes_nobody_make_room() {
+    let mut setup = Setup::secure_datagrams();
+    setup.config.max_associations = 2;
+    setup.config.max_handshakes = 1;
+    setup.adjust = |rules| {
+        let caps = Caps::default();
+        rules.guard.caps = caps.with(Holder::Network, Good::Connections, 1);
+    };
+    let server = Server::with(setup);
+    // By IPv6, so of another network.
+    let mut far = server.client(Transport::Dtls, LOOPBACKS[1]);
+    far.binding();
+    let near = begin_handshake(&server);
+    for _ in 0..3 {
+        let socket = socket(server.address(Transport::Dtls, ON));
+        let mut engine = Engine::new(AES, &IDENTITY.material);
+        socket.send(&engine.steps().datagrams[0]).unwrap();
+        let with_cookie = engine.take(&receive_from(&socket).unwrap()).datagrams;
+        socket.send(&with_cookie[0]).unwrap();
+    }
+    let stats = server.wait_for("the refusals", |stats| stats.io.dtls_refused == 3);
+    assert_eq!(
+        (stats.io.dtls_displaced, stats.io.dtls_associations),
+        (0, 2)
+    );
+    far.binding();
+    drop(near);
 }
 
 /// A certificate that an authority has signed for a client, and the authority's.

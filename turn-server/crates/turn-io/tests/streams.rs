@@ -326,6 +326,29 @@ fn who_holds_silent_connections_keeps_nobody_out_and_ends_no_session() {
     }
 }
 
+/// Of two networks, one has as many as it may; what it tries besides takes nobody's place.
+#[test]
+fn who_may_have_no_more_makes_nobody_make_room() {
+    let mut setup = Setup::default();
+    setup.config.max_strangers = 2;
+    setup.adjust = |rules| {
+        rules.guard.caps = Caps::default().with(Holder::Network, Good::Connections, 1);
+    };
+    let server = Server::with(setup);
+    // By IPv6, so of another network.
+    let mut far = server.client(Transport::Tcp, LOOPBACKS[1]);
+    far.binding();
+    let mut near = client(&server);
+    near.binding();
+    for _ in 0..3 {
+        client(&server).tcp().wait_for_end();
+    }
+    far.binding();
+    near.binding();
+    let io = server.workers.stats().io;
+    assert_eq!((io.streams_refused, io.streams_displaced), (3, 0));
+}
+
 #[test]
 fn many_connections_at_once_are_all_served() {
     let server = Server::new();

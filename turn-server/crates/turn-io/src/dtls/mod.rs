@@ -31,4 +31,4 @@ pub(crate) use association::{Broken, Polled, Stage, Ticket};
 pub(crate) use cookie::Cookies;
 pub(crate) use records::is_dtls;
 pub use settings::Dtls;
-pub(crate) use table::{Associations, Refused, Routed};
+pub(crate) use table::{Associations, Begun, Refused, Routed};

@@ -15,7 +15,7 @@ use proptest::{collection::vec, prelude::*};
 use turn_proto::{LinkId, Now, Path, Transport};
 
 use super::{
-    Associations, Cookies, Dtls, Polled, Refused, Routed, Ticket, provider::provider,
+    Associations, Begun, Cookies, Dtls, Polled, Refused, Routed, Ticket, provider::provider,
     records::Finish,
 };
 use crate::{Config, TlsMaterial};
@@ -106,7 +106,10 @@ impl Scene {
                     .table
                     .begin(self.now, (&self.path, 0), datagram, ticket)
                 {
-                    Ok(link) => link,
+                    Ok(Begun { link, displaced }) => {
+                        displaced.and_then(|oldest| self.table.remove(oldest));
+                        link
+                    }
                     Err(Refused::Full | Refused::Unfit(_)) => return,
                 }
             }

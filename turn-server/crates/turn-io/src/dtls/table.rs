@@ -70,10 +70,18 @@ pub(crate) enum Routed {
     Stray,
 }
 
+/// An association that has begun.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) link: LinkId,
+    /// The one that is to be closed in its place.
+    pub(crate) displaced: Option<LinkId>,
+}
+
 /// Why there is no association for a client whose cookie was good.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// There are as many as there may be.
+    /// There are as many as there may be, and all have an allocation; or the client's network has as many as it may.
     Full,
     /// Client and server have nothing in common; this is the answer.
     Unfit([u8; REFUSAL]),
@@ -180,7 +188,7 @@ impl Associations {
         (path, place): (&Path, u32),
         datagram: &[u8],
         ticket: impl FnOnce() -> Option<Ticket>,
-    ) -> Result<LinkId, Refused> {
+    ) -> Result<Begun, Refused> {
         let record = Record::first(datagram);
         let hello = record.and_then(|record| Hello::read(&record));
         let (Some(hello), Some(settings)) = (hello, self.settings.clone()) else {
@@ -197,12 +205,7 @@ impl Associations {
         if let Some(earlier) = self.clients.get(&key).and_then(|pair| pair.opening) {
             self.remove(earlier);
         }
-        if self.handshakes >= self.max_handshakes {
-            self.give_up_oldest();
-        }
-        if self.associations.len() >= self.limit {
-            return Err(Refused::Full);
-        }
+        // Before anybody makes room: whose network has as many as it may takes no one's place.
         let ticket = ticket().ok_or(Refused::Full)?;
         let path = Path {
             transport: Transport::Dtls,
@@ -219,12 +222,30 @@ impl Associations {
         )
         .map_err(|Broken| unfit(Alert::HandshakeFailure))?;
         association.ticket = Some(ticket);
+        let displaced = self.crowded(now.mono)?;
+        if self.handshakes >= self.max_handshakes {
+            self.give_up_oldest();
+        }
         self.handshakes += 1;
         self.clients.entry(key).or_default().opening = Some(path.link);
         self.idle.watch(now.mono, path.link);
         self.openings.watch(now.mono, path.link);
         self.associations.insert(path.link, association);
-        Ok(path.link)
+        Ok(Begun {
+            link: path.link,
+            displaced,
+        })
+    }
+
+    /// Names the association that makes room for one more, if there are too many: the oldest without an allocation. Whoever means
+    /// to have one has it within some round trips, and whoever only holds a place keeps nobody out.
+    fn crowded(&mut self, now: Duration) -> Result<Option<LinkId>, Refused> {
+        if self.associations.len() < self.limit {
+            return Ok(None);
+        }
+        let associations = &self.associations;
+        let oldest = (self.idle).oldest(now, |link| found(associations.get(&link)));
+        oldest.map(Some).ok_or(Refused::Full)
     }
 
     /// Takes a datagram of the client.
@@ -325,12 +346,7 @@ impl Associations {
     /// An association that has had no allocation for too long.
     pub(crate) fn overdue(&mut self, now: Duration) -> Option<LinkId> {
         let associations = &self.associations;
-        self.idle
-            .overdue(now, |link| match associations.get(&link) {
-                Some(association) if association.allocated => Found::Allocated,
-                Some(_) => Found::Stranger,
-                None => Found::Gone,
-            })
+        (self.idle).overdue(now, |link| found(associations.get(&link)))
     }
 
     /// Forgets the handshake that has been under way for longest: whoever means it is done within some round trips, and whoever
@@ -352,5 +368,13 @@ impl Associations {
                 return link;
             }
         }
+    }
+}
+
+fn found(association: Option<&Association>) -> Found {
+    match association {
+        Some(association) if association.allocated => Found::Allocated,
+        Some(_) => Found::Stranger,
+        None => Found::Gone,
     }
 }

@@ -116,6 +116,20 @@ impl Worker {
     }
 
     fn admit(&mut self, mut socket: TcpStream, server: SocketAddr, proxied: bool) {
+        // As above.
+        let Ok(client) = socket.peer_addr() else {
+            return;
+        };
+        let mut ticket = None;
+        // Before anybody makes room: whose network has as many as it may takes no one's place. (Whose connection a proxy brings
+        // is known later, and is counted then.)
+        if !proxied {
+            ticket = self.relay.admit_connection(client.ip());
+            if ticket.is_none() {
+                self.sockets.counters.streams_refused += 1;
+                return;
+            }
+        }
         if let Some(oldest) = self.sockets.streams.crowded(self.now.mono) {
             self.sockets.counters.streams_displaced += 1;
             self.lose_stream(oldest);
@@ -124,19 +138,6 @@ impl Worker {
             self.sockets.counters.streams_refused += 1;
             return;
         };
-        // As above.
-        let Ok(client) = socket.peer_addr() else {
-            return;
-        };
-        let mut ticket = None;
-        // Whose connection a proxy brings is known later, and it takes its place then.
-        if !proxied {
-            ticket = self.relay.admit_connection(client.ip());
-            if ticket.is_none() {
-                self.sockets.counters.streams_refused += 1;
-                return;
-            }
-        }
         tune(&socket);
         let (token, interest) = (
             Source::Stream(link).token(),

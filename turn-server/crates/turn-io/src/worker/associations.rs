@@ -7,7 +7,7 @@ use turn_proto::{LinkId, Path};
 
 use super::{Worker, sockets::Sockets};
 use crate::{
-    dtls::{Broken, Polled, Refused, Routed, Stage, Ticket, is_dtls},
+    dtls::{Begun, Broken, Polled, Refused, Routed, Stage, Ticket, is_dtls},
     outbox::{Exit, IpHeader},
 };
 
@@ -140,7 +140,13 @@ impl Worker {
         let ticket = || Some(Box::new(relay.admit_connection(path.client.ip())?) as Ticket);
         self.handshakes_begun += 1;
         match associations.begin(self.now, (path, place), datagram, ticket) {
-            Ok(link) => Some(link),
+            Ok(Begun { link, displaced }) => {
+                if let Some(oldest) = displaced {
+                    self.sockets.counters.dtls_displaced += 1;
+                    self.lose_association(oldest);
+                }
+                Some(link)
+            }
             Err(refused) => {
                 self.sockets.counters.dtls_refused += 1;
                 if let Refused::Unfit(answer) = refused {
