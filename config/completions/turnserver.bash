@@ -5,7 +5,7 @@ _turnserver() {
   if [[ $word == = ]]; then word=; elif [[ $flag == = ]]; then flag=${COMP_WORDS[COMP_CWORD-2]}; fi
   COMPREPLY=()
   case $flag in
-    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--syslog-socket|--config-file|-c|--pidfile|--control-socket|--cert|--pkey|--key-copies|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
+    --oauth-keys-file|--static-auth-secret-file|--static-users-file|--http-api-key-file|--log-file|-l|--syslog-socket|--config-file|-c|--pidfile|--control-socket|--prometheus-cert|--prometheus-key|--cert|--pkey|--key-copies|--CA-file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$word")); return ;;
     --allocation-default-address-family|-A) COMPREPLY=($(compgen -W 'ipv4 ipv6 keep' -- "$word")); return ;;
     --log-format) COMPREPLY=($(compgen -W '4.17 4.6 4.5 json' -- "$word")); return ;;
     --log-privacy) COMPREPLY=($(compgen -W 'full truncated hashed none' -- "$word")); return ;;
@@ -126,6 +126,9 @@ _turnserver() {
     --prometheus-address=
     --prometheus-path=
     --prometheus-username-labels
+    --prometheus-tls
+    --prometheus-cert=
+    --prometheus-key=
     --quickstart
     --check-config
     --latency-budget=

@@ -10,6 +10,8 @@ if [ ! -e "$base" ]; then
   include=systemd,systemd-sysv,dbus,iproute2,init-system-helpers,adduser,nftables,procps
   # From where this machine has its own packages.
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk '$2 == "bookworm" { print $1; exit }')
+  # It becomes the root folder, which services that are not root have to enter.
+  chmod 755 "$work"
   debootstrap --variant=minbase --include="$include" bookworm "$work" "$mirror"
   cp /etc/resolv.conf "$work/etc/"
   chroot "$work" apt-get update

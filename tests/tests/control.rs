@@ -7,9 +7,10 @@
 )]
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use e2e::process::{Process, scratch_file, until};
 use e2e::server::{Server, free_port, turnctl_command};
 use e2e::turn_client::{Answer, TurnClient};
 use e2e::uclient::Peer;
+use rustix::process::Signal;
 use serde_json::Value;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -158,6 +160,62 @@ fn traffic_is_counted_by_user_on_request() {
 }
 
 /// A server that has nothing left ends at once, and who asked for it is told all the same.
+/// What curl gets by HTTPS, if it believes who is there.
+fn fetched(port: u16, path: &str, authority: &Path) -> Option<String> {
+    let mut curl = Command::new("curl");
+    curl.args(["-sf", "--max-time", "20", "--cacert"]);
+    curl.arg(authority);
+    let output = curl.arg(format!("https://127.0.0.1:{port}{path}")).output();
+    let output = output.unwrap();
+    (output.status.success()).then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+/// `prometheus-tls`, with a certificate of its own: clients of this server are not served over TLS at all.
+#[test]
+fn metrics_go_over_tls_and_a_renewed_certificate_is_shown() {
+    let port = free_port(HERE).unwrap();
+    let [first, second] = [(); 2].map(|()| Certificate::make(Algorithm::Ecdsa, HERE).unwrap());
+    let place = scratch_file("metrics.pem").unwrap();
+    let key = scratch_file("metrics.key").unwrap();
+    let put = |made: &Certificate| {
+        fs::copy(&made.key, &key).unwrap();
+        fs::copy(&made.certificate, &place).unwrap();
+    };
+    put(&first);
+    let flags = [
+        format!("--prometheus-port={port}"),
+        format!("--prometheus-cert={}", place.display()),
+        format!("--prometheus-key={}", key.display()),
+    ];
+    let mut more = vec!["--prometheus", "--prometheus-tls", "--no-tls"];
+    more.push("--prometheus-address=127.0.0.1");
+    more.extend(flags.iter().map(String::as_str));
+    let mut fixture = Fixture::start(&more);
+    let page = fetched(port, "/metrics", &first.certificate).unwrap();
+    assert!(page.contains("turn_total_allocations"), "{page}");
+    let ready = fetched(port, "/readyz", &first.certificate);
+    assert_eq!(ready.as_deref(), Some("ready\n"));
+    // In the clear, and by who believes somebody else, nothing is to be had.
+    assert_eq!(fetched(port, "/metrics", &second.certificate), None);
+    let mut plain = Command::new("curl");
+    let plain = plain.args(["-s", &format!("http://127.0.0.1:{port}/metrics")]);
+    assert!(!plain.output().unwrap().status.success());
+
+    put(&second);
+    fixture.server.signal(Signal::HUP).unwrap();
+    fixture
+        .server
+        .wait_for_output("TLS certificates are renewed")
+        .unwrap();
+    assert!(fetched(port, "/metrics", &second.certificate).is_some());
+    assert_eq!(fetched(port, "/metrics", &first.certificate), None);
+    // What cannot be used changes nothing.
+    fs::write(&key, "no key").unwrap();
+    fixture.server.signal(Signal::HUP).unwrap();
+    fixture.server.wait_for_output("prometheus-key: ").unwrap();
+    assert!(fetched(port, "/metrics", &second.certificate).is_some());
+}
+
 #[test]
 fn the_drain_of_an_idle_server_is_answered() {
     for _ in 0..5 {

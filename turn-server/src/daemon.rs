@@ -34,6 +34,7 @@ use crate::{
     quickstart,
     relay_config::{self, Plan},
     reload::{Reader, Reload},
+    secure_listener::Certificate,
     session_log::SessionLog,
     signals::Signals,
     sites::{Listeners, Sites},
@@ -121,15 +122,16 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     let settings = settings;
     let guests = listeners.guest_hook();
     let (sessions, events) = SessionLog::start(&settings)?;
-    let (server, failures) = start_workers(&settings, &plan, &inherited, guests, events).map_err(
-        |error| match mode {
-            // A flag alone would end quickstart.
-            Mode::Quickstart => {
-                error.context("quickstart: turnserver --quickstart takes flags beside it")
-            }
-            Mode::Configured => error,
-        },
-    )?;
+    let mut secured = certificates::load(&settings)?;
+    let certificate = secured.metrics.take().as_ref().map(Certificate::new);
+    let started = start_workers(&settings, &plan, &inherited, (guests, events), secured);
+    let (server, failures) = started.map_err(|error| match mode {
+        // A flag alone would end quickstart.
+        Mode::Quickstart => {
+            error.context("quickstart: turnserver --quickstart takes flags beside it")
+        }
+        Mode::Configured => error,
+    })?;
     let server = Arc::new(server);
     let (realm, users) = (settings.auth.realm.clone(), sessions.users());
     let drain = Drain::new(server.shared_arc(), &settings.process);
@@ -153,7 +155,10 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
                 made,
                 ports,
                 (&server, &drain),
-                MetricsPage::new(&realm).by_user(users.clone()),
+                (
+                    MetricsPage::new(&realm).by_user(users.clone()),
+                    certificate.as_ref(),
+                ),
             )?,
             signals,
             Renewal::new(&settings),
@@ -175,6 +180,7 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     let reload = Reload {
         reader,
         api: sites.api.take(),
+        metrics_certificate: certificate,
         running: settings,
         plan,
         server,
@@ -244,8 +250,8 @@ fn start_workers(
     settings: &Settings,
     plan: &Plan,
     inherited: &Inherited,
-    guests: Option<GuestHook>,
-    events: mpsc::SyncSender<Event>,
+    (guests, events): (Option<GuestHook>, mpsc::SyncSender<Event>),
+    Secured { tls, dtls, .. }: Secured,
 ) -> anyhow::Result<(Server, Failures)> {
     let (failed, failures) = async_mpsc::unbounded_channel();
     let workers = relay_config::workers(settings);
@@ -254,7 +260,6 @@ fn start_workers(
     };
     // As in coturn: behind a proxy, nobody comes past it.
     let proxied = !plan.proxy_endpoints.is_empty();
-    let Secured { tls, dtls } = certificates::load(settings)?;
     let tuning = relay_config::tuning(settings);
     let device = |option, name| find_device(settings, option, name);
     let io = turn_io::Config {

@@ -30,6 +30,7 @@ mod privileges;
 mod quickstart;
 pub mod relay_config;
 mod reload;
+mod secure_listener;
 mod secure_stream;
 mod serve;
 mod server;

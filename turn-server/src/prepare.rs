@@ -43,7 +43,7 @@ pub fn for_user(name: &str, settings: &Settings) -> anyhow::Result<String> {
         let given = give_log(path, user).with_context(|| format!("log-file: {}", path.display()));
         note(given.map(|()| format!("{} is {name}'s", path.display())));
     }
-    if let Some(tls) = settings.tls.as_ref().or(settings.dtls.as_ref()) {
+    for tls in certificates::file_sets(settings) {
         for path in certificates::originals(tls) {
             let copy = certificates::copy_of(path, &tls.copies);
             let copied = copy_for(path, &copy, &tls.copies, user)

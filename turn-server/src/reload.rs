@@ -19,6 +19,7 @@ use crate::{
     http::Api,
     logging::{self, Log},
     relay_config::{self, Plan},
+    secure_listener::Certificate,
     session_log::SessionLog,
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Reload {
     pub(crate) server: Arc<Server>,
     pub(crate) drain: Arc<Drain>,
     pub(crate) api: Option<Api>,
+    /// Of metrics over TLS.
+    pub(crate) metrics_certificate: Option<Certificate>,
     pub(crate) log: Log,
     pub(crate) sessions: Arc<SessionLog>,
 }
@@ -114,7 +117,7 @@ impl Reload {
         let proxies = relay_config::ranges(&settings.listening.proxies);
         self.server.trust_proxies(&proxies);
         if !secured.is_nothing() {
-            secured.serve(&self.server);
+            secured.serve(&self.server, self.metrics_certificate.as_ref());
         }
         if let Some((held, made)) = self.api.as_ref().zip(api) {
             held.replace(&made);

@@ -76,7 +76,9 @@ impl Started {
                     Some(order) = orders.recv() => obey(order, &mut reload, &mut renewal),
                     () = reload.drain.is_over() => break Ok(()),
                     () = finder.changed() => reload.adopt(finder.found()),
-                    () = renewal.changed() => renewal.renew(&reload.server),
+                    () = renewal.changed() => {
+                        renewal.renew(&reload.server, reload.metrics_certificate.as_ref());
+                    }
                     Some(failure) = failures.recv() => break Err(anyhow::anyhow!("{failure}")),
                     Some(ended) = tasks.join_next() => {
                         break Err(anyhow::anyhow!("an HTTP server has ended: {ended:?}"));

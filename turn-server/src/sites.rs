@@ -25,6 +25,7 @@ use crate::{
     metrics_page::MetricsPage,
     quickstart,
     quickstart::Made,
+    secure_listener::{self, Certificate, Shown},
 };
 
 /// Listeners of the control plane, bound and not yet served.
@@ -49,6 +50,8 @@ struct Doors {
     routes: Router,
     listeners: Vec<TcpListener>,
     https: Option<Guests>,
+    /// What the listeners' clients are shown, if they speak TLS.
+    shown: Option<Shown>,
 }
 
 impl Sites {
@@ -62,10 +65,14 @@ impl Sites {
             // One cap for all doors of the same routes: what one is full of, the others are.
             let site = Site::new(doors.routes, descriptors::http_connections(), stop.clone());
             for listener in doors.listeners {
-                let site = site.clone();
+                let (site, shown) = (site.clone(), doors.shown.clone());
                 tasks.spawn(async move {
                     let listener = tokio::net::TcpListener::from_std(listener)?;
-                    site.listen(listener).await
+                    match shown {
+                        Some(shown) => secure_listener::serve(listener, shown, site).await,
+                        None => site.listen(listener).await?,
+                    }
+                    Ok(())
                 });
             }
             if let Some(guests) = doors.https {
@@ -156,7 +163,7 @@ impl Listeners {
         made: Option<Made>,
         ports: RelayPorts,
         (server, drain): (&Arc<Server>, &Arc<Drain>),
-        page: MetricsPage,
+        (page, certificate): (MetricsPage, Option<&Certificate>),
     ) -> anyhow::Result<Sites> {
         let (mut sites, mut signaling, mut api) = (Vec::new(), None, None);
         if !self.http.is_empty() || self.https.is_some() {
@@ -167,6 +174,7 @@ impl Listeners {
                 routes,
                 listeners: self.http,
                 https: self.https.map(|(_, guests)| guests),
+                shown: None,
             });
             signaling = service;
         }
@@ -176,6 +184,7 @@ impl Listeners {
                 routes,
                 listeners: self.metrics,
                 https: None,
+                shown: certificate.map(Certificate::shown),
             });
         }
         Ok(Sites {

@@ -355,6 +355,24 @@ fn a_certificate_whose_days_are_over_or_nearly_or_to_come() {
         let key = folder.write("k.pem", &made.key);
         let flags = [SECRET, &format!("--cert={cert}"), &format!("--pkey={key}")];
         assert_says(&flags, &good(), &["cert: ", says]);
+        // That of the metrics, if it is another one.
+        let own = [
+            "--prometheus",
+            "--prometheus-tls",
+            &format!("--prometheus-cert={cert}"),
+            &format!("--prometheus-key={key}"),
+        ];
+        let flags = [&[SECRET][..], &own].concat();
+        assert_says(&flags, &good(), &["prometheus-cert: ", says]);
+        // DTLS alone shows it as well.
+        let flags = [
+            SECRET,
+            "--no-tls",
+            "--dtls",
+            &format!("--cert={cert}"),
+            &format!("--pkey={key}"),
+        ];
+        assert_says(&flags, &good(), &["cert: ", says]);
     }
 }
 

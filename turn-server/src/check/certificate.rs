@@ -1,10 +1,11 @@
-//! The certificate as clients will see it: its chain and its days.
+//! The certificates as clients and Prometheus will see them: their chains and their days.
 
 use std::{fs, path::Path};
 
 use x509_parser::{certificate::X509Certificate, pem::Pem, prelude::FromDer};
 
 use super::{Machine, Said};
+use crate::certificates;
 
 /// A certificate of Let's Encrypt is renewed when 30 of its 90 days are left; at half of that, renewal has failed for weeks.
 const SOON: i64 = 14 * DAY;
@@ -13,10 +14,18 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// Names a chain that is not there, and days that are over. What cannot be read at all ends the start, which says so.
 pub(super) fn check(machine: &Machine, said: &mut Said<'_>) {
-    let Some(tls) = &said.settings.tls else {
-        return;
-    };
-    let Ok(bytes) = fs::read(&tls.certificate) else {
+    let settings = said.settings;
+    if let Some(tls) = settings.tls.as_ref().or(settings.dtls.as_ref()) {
+        one(&tls.certificate, "cert", machine, said);
+    }
+    let of_metrics = certificates::of_metrics(settings);
+    if let Some(own) = of_metrics.filter(|named| named.options[0] != "cert") {
+        one(&own.tls.certificate, own.options[0], machine, said);
+    }
+}
+
+fn one(file: &Path, option: &str, machine: &Machine, said: &mut Said<'_>) {
+    let Ok(bytes) = fs::read(file) else {
         return;
     };
     let chain: Vec<Vec<u8>> = Pem::iter_from_buffer(&bytes)
@@ -30,11 +39,10 @@ pub(super) fn check(machine: &Machine, said: &mut Said<'_>) {
     else {
         return;
     };
-    let file = tls.certificate.clone();
     if chain.len() == 1 && first.issuer() != first.subject() {
-        said.of("cert", missing_chain(&file, &first.issuer().to_string()));
+        said.of(option, missing_chain(file, &first.issuer().to_string()));
     }
-    days(&first, &file, machine, said);
+    days(&first, (option, file), machine, said);
 }
 
 fn missing_chain(file: &Path, issuer: &str) -> String {
@@ -50,23 +58,28 @@ fn missing_chain(file: &Path, issuer: &str) -> String {
     )
 }
 
-fn days(first: &X509Certificate<'_>, file: &Path, machine: &Machine, said: &mut Said<'_>) {
+fn days(
+    first: &X509Certificate<'_>,
+    (option, file): (&str, &Path),
+    machine: &Machine,
+    said: &mut Said<'_>,
+) {
     let now = i64::try_from(machine.now.as_secs()).unwrap_or(i64::MAX);
     let begins = first.validity().not_before.timestamp();
     let ends = first.validity().not_after.timestamp();
     let file = file.display();
     if now > ends {
         let days = (now - ends) / DAY;
-        said.of("cert", format!("{file} expired {days} days ago; renew it"));
+        said.of(option, format!("{file} expired {days} days ago; renew it"));
     } else if now < begins {
         said.of(
-            "cert",
+            option,
             format!("{file} is not valid yet; look at the clock of this machine"),
         );
     } else if ends - now < SOON {
         let days = (ends - now) / DAY;
         said.of(
-            "cert",
+            option,
             format!("{file} expires in {days} days; look why it has not been renewed"),
         );
     }

@@ -2,8 +2,6 @@
 
 use crate::option::{Group, Kind, flag, option, port};
 
-const NO_TLS: &str = "metrics are not served over TLS yet";
-
 pub(super) static GROUP: Group = Group {
     title: "Metrics",
     options: &[
@@ -29,21 +27,26 @@ pub(super) static GROUP: Group = Group {
             "prometheus-username-labels",
             "Count traffic of realms by user as well, when a session ends: a series for each of the first 10,000 users.",
         ),
-        flag("prometheus-tls", "Serve metrics over TLS.").not_yet(NO_TLS),
+        flag(
+            "prometheus-tls",
+            "Serve the metrics over TLS: with prometheus-cert and prometheus-key, else with cert and pkey.",
+        ),
         option(
             "prometheus-cert",
             Kind::Path,
-            "PEM file with the certificate for metrics.",
+            "PEM file with the certificate for the metrics and its chain.",
         )
-        .example("/etc/turnserver/metrics.pem")
-        .not_yet(NO_TLS),
+        .reloads()
+        .unset("cert")
+        .example("/etc/turnserver/metrics.pem"),
         option(
             "prometheus-key",
             Kind::Path,
-            "PEM file with the private key for metrics.",
+            "PEM file with the private key for the metrics; its password, if it has one, is pkey-pwd.",
         )
-        .example("/etc/turnserver/metrics.key")
-        .not_yet(NO_TLS),
+        .reloads()
+        .unset("pkey")
+        .example("/etc/turnserver/metrics.key"),
         option(
             "prometheus-ip",
             Kind::Text,

@@ -54,7 +54,7 @@ pub(super) static GROUP: Group = Group {
             .example("prime256v1")
             .reloads(),
         flag("raw-public-keys", "Offer raw public keys (RFC 7250).")
-            .not_yet("clients are shown the certificate and no bare key"),
+            .no_effect("clients are shown the certificate: with bare keys on offer, none that wants a certificate could be served"),
         flag("tlsv1", "Offer TLS 1.0.").no_effect(OLD_TLS),
         flag("tlsv1_1", "Offer TLS 1.1.").no_effect(OLD_TLS),
         flag("no-tlsv1_2", "Offer nothing below TLS 1.3; dtls needs 1.2.")

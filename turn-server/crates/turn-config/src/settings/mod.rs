@@ -135,7 +135,7 @@ impl Settings {
             redirect: Redirect::build(values, report),
             logging: Logging::build(values, report),
             process: Process::build(values),
-            metrics: Metrics::build(values, report),
+            metrics: Metrics::build(values, profile, environment, report),
             http: Http::build(values, &auth, tls.is_some(), profile, environment, report),
             tls,
             dtls,

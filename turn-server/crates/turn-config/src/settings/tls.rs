@@ -82,10 +82,7 @@ impl Tls {
         let served = Tls {
             port: values.port("tls-listening-port").unwrap_or_default(),
             alternate_port: alternate_port(values, report),
-            copies: values
-                .text("key-copies")
-                .map(PathBuf::from)
-                .unwrap_or_default(),
+            copies: copies(values),
             certificate,
             key,
             key_password: values.secret("pkey-pwd"),
@@ -104,6 +101,66 @@ impl Tls {
         let tls = streams.then(|| served.clone());
         (tls, datagrams.then_some(served))
     }
+
+    /// For the metrics (`prometheus-tls`), whether clients are served over TLS or not.
+    pub(super) fn of_metrics(
+        values: &Values,
+        profile: Profile,
+        environment: &Environment<'_>,
+        report: &mut Report,
+    ) -> Option<Tls> {
+        let files = match METRICS.map(|option| values.text(option)) {
+            [Some(certificate), Some(key)] => {
+                [certificate, key].map(|name| located(&name, environment))
+            }
+            [None, None] => {
+                let [Some(certificate), Some(key)] = found(values, profile, environment) else {
+                    report.problem(
+                        values.origin("prometheus-tls"),
+                        "prometheus-tls is given, and there is no certificate",
+                        "Add prometheus-cert=FILE and prometheus-key=FILE, or cert=FILE and pkey=FILE, or remove prometheus-tls.",
+                    );
+                    return None;
+                };
+                [certificate, key]
+            }
+            [given, _] => {
+                let [here, absent] = match given {
+                    Some(_) => METRICS,
+                    None => [METRICS[1], METRICS[0]],
+                };
+                report.problem(
+                    values.origin(here),
+                    format!("{here} is given and {absent} is not"),
+                    format!("Add {absent}=FILE, or remove {here}."),
+                );
+                return None;
+            }
+        };
+        let [certificate, key] = files;
+        Some(Tls {
+            port: values.port("prometheus-port").unwrap_or_default(),
+            certificate,
+            key,
+            key_password: values.secret("pkey-pwd"),
+            copies: copies(values),
+            client_authorities: None,
+            ciphers: None,
+            groups: None,
+            tls12: true,
+            alternate_port: None,
+        })
+    }
+}
+
+/// Certificate and key of the metrics.
+const METRICS: [&str; 2] = ["prometheus-cert", "prometheus-key"];
+
+fn copies(values: &Values) -> PathBuf {
+    values
+        .text("key-copies")
+        .map(PathBuf::from)
+        .unwrap_or_default()
 }
 
 /// The second port. Nothing is asked there that cannot be asked on the first, so its absence is no mistake.
@@ -144,15 +201,7 @@ fn files(
     environment: &Environment<'_>,
     report: &mut Report,
 ) -> Option<[PathBuf; 2]> {
-    let found = DEFAULTS.map(|(option, default)| match values.text(option) {
-        Some(name) => Some(located(&name, environment)),
-        // Quickstart is to be the same wherever it is started.
-        None if profile == Profile::Quickstart => None,
-        None => match find(default, environment) {
-            Found::File(path, _) | Found::Unreadable(path, _) => Some(path),
-            Found::Nothing => None,
-        },
-    });
+    let found = found(values, profile, environment);
     let refused = values.is_refused("cert") || values.is_refused("pkey");
     match found {
         [Some(certificate), Some(key)] => return Some([certificate, key]),
@@ -171,6 +220,19 @@ fn files(
         [Some(_), None] | [None, Some(_)] => {}
     }
     None
+}
+
+/// Certificate and key as they are named, or where coturn looks for those that are not.
+fn found(values: &Values, profile: Profile, environment: &Environment<'_>) -> [Option<PathBuf>; 2] {
+    DEFAULTS.map(|(option, default)| match values.text(option) {
+        Some(name) => Some(located(&name, environment)),
+        // Quickstart is to be the same wherever it is started.
+        None if profile == Profile::Quickstart => None,
+        None => match find(default, environment) {
+            Found::File(path, _) | Found::Unreadable(path, _) => Some(path),
+            Found::Nothing => None,
+        },
+    })
 }
 
 /// A name as it is, or the file that it means where configuration files are searched. What is not there stays as it was

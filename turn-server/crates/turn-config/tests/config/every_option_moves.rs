@@ -488,7 +488,7 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
     (
         "prometheus",
         &["--prometheus"],
-        "Metrics { address: None, port: 9641, path: \"/metrics\", by_user: false }",
+        "Metrics { address: None, port: 9641, path: \"/metrics\", by_user: false, tls: None }",
     ),
     (
         "prometheus-port",
@@ -499,6 +499,36 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         "prometheus-address",
         &["--prometheus", "--prometheus-address=::1"],
         "Metrics { address: Some(::1)",
+    ),
+    (
+        "prometheus-tls",
+        &[
+            "--prometheus",
+            "--cert=/c.pem",
+            "--pkey=/k.pem",
+            "--prometheus-tls",
+        ],
+        "tls: Some(Tls { port: 9641, certificate: \"/c.pem\", key: \"/k.pem\"",
+    ),
+    (
+        "prometheus-cert",
+        &[
+            "--prometheus",
+            "--prometheus-tls",
+            "--prometheus-cert=/m.pem",
+            "--prometheus-key=/n.pem",
+        ],
+        "tls: Some(Tls { port: 9641, certificate: \"/m.pem\"",
+    ),
+    (
+        "prometheus-key",
+        &[
+            "--prometheus",
+            "--prometheus-tls",
+            "--prometheus-cert=/m.pem",
+            "--prometheus-key=/n2.pem",
+        ],
+        "key: \"/n2.pem\"",
     ),
     (
         "prometheus-path",

@@ -16,13 +16,23 @@ fn from_to(old: &str, new: &str) -> (Settings, Result<Reread, Error>) {
 #[test]
 fn every_option_counts_at_once_or_keeps_its_value_as_its_declaration_says() {
     let files = ["--cert=/old-c.pem", "--pkey=/old-k.pem"];
+    let of_metrics = [
+        "--prometheus",
+        "--prometheus-tls",
+        "--prometheus-cert=/old-c.pem",
+        "--prometheus-key=/old-k.pem",
+    ];
     for (long, more, expected) in CASES {
         let spec = TURNSERVER.find(long).unwrap();
         // A server with TLS, where the case is about TLS.
         let tls = more.iter().any(|flag| flag.starts_with("--cert="));
+        let metrics = more
+            .iter()
+            .any(|flag| flag.starts_with("--prometheus-cert="));
         let base: Vec<&str> = BASE
             .into_iter()
             .chain(files.into_iter().filter(|_| tls))
+            .chain(of_metrics.into_iter().filter(|_| metrics))
             .collect();
         let running = run(&base);
         let args: Vec<&str> = base.iter().chain(*more).copied().collect();

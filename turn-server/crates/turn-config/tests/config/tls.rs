@@ -119,3 +119,50 @@ fn tls_alone_is_a_way_to_reach_the_server() {
         Ok(Invocation::Run(_))
     ));
 }
+
+/// Metrics over TLS need a certificate, of their own or that of clients; of one half alone nobody is served in the clear.
+#[test]
+fn metrics_over_tls_need_certificate_and_key() {
+    let base = ["-n", "-z", "--prometheus", "--prometheus-tls"];
+    for (more, says) in [
+        (
+            &[][..],
+            "prometheus-tls is given, and there is no certificate",
+        ),
+        (
+            &["--prometheus-cert=/m.pem"],
+            "prometheus-cert is given and prometheus-key is not",
+        ),
+        (
+            &["--prometheus-key=/n.pem", "--cert=/c.pem", "--pkey=/k.pem"],
+            "prometheus-key is given and prometheus-cert is not",
+        ),
+    ] {
+        let Err(error) = run_with_files(&[&base[..], more].concat(), &[]) else {
+            panic!("{more:?} was accepted")
+        };
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    // Clients need not be served over TLS for that.
+    let flags = ["--no-tls", "--cert=/c.pem", "--pkey=/k.pem"];
+    let Ok(Invocation::Run(settings)) = run_with_files(&[&base[..], &flags].concat(), &[]) else {
+        panic!("refused")
+    };
+    assert_eq!(settings.tls, None);
+    let metrics = settings.metrics.and_then(|metrics| metrics.tls).unwrap();
+    assert_eq!(metrics.certificate, std::path::Path::new("/c.pem"));
+}
+
+#[test]
+fn what_is_for_metrics_over_tls_has_no_effect_without() {
+    for (flags, needed) in [
+        (&["--prometheus-tls"][..], "prometheus"),
+        (&["--prometheus", "--prometheus-cert=/m"], "prometheus-tls"),
+    ] {
+        let flags = [&["-n", "-z"][..], flags].concat();
+        let Ok(Invocation::Run(settings)) = run_with_files(&flags, &[]) else {
+            panic!("refused")
+        };
+        super::support::assert_warns(&settings, &[&format!("has no effect without {needed}")]);
+    }
+}

@@ -195,6 +195,11 @@ impl Tls {
         };
         Ok(Self(Arc::new(config)))
     }
+
+    /// The settings in rustls' words, for connections that others than workers accept.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// The cryptography that is left of ours by what the operator chooses.
