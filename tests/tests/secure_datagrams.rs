@@ -81,16 +81,29 @@ fn openssl(at: SocketAddr, certificate: &Certificate, more: &[&str]) -> Result<S
     run(client.args(more))
 }
 
-#[test]
-fn uclient_over_dtls_v4_and_v6_by_channels_and_by_indications_on_both_ports() {
+/// Through the ports for DTLS and for everything else, in both families.
+fn everywhere(flags: &[&str]) {
     let secure = secure(&[]).unwrap();
     for address in [V4, V6] {
         for port in [secure.secure, secure.plain] {
-            exchange(port, address, &["-S"]).unwrap();
-            exchange(port, address, &["-S", "-s"]).unwrap();
-            exchange(port, address, &[]).unwrap();
+            exchange(port, address, flags).unwrap();
         }
     }
+}
+
+#[test]
+fn uclient_over_dtls_v4_and_v6_by_channels_on_both_ports() {
+    everywhere(&["-S"]);
+}
+
+#[test]
+fn uclient_over_dtls_v4_and_v6_by_indications_on_both_ports() {
+    everywhere(&["-S", "-s"]);
+}
+
+#[test]
+fn uclient_without_dtls_is_served_on_both_ports_as_well() {
+    everywhere(&[]);
 }
 
 #[test]
