@@ -3,9 +3,12 @@
 //! `TURNSERVER=/path` takes another binary, for instance Debian's coturn, to see whether a test judges the relay or itself.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -16,6 +19,9 @@ use crate::process::{Process, scratch_file, target_folder};
 
 /// The line that scripts wait for, and the last one that coturn before 4.7 prints in its place.
 const READY: [&str; 2] = ["Total auth threads:", "IO method (auth thread):"];
+/// Where servers listen: below the ports that the kernel gives to clients, so that none of those takes one in the meantime.
+const SERVER_PORTS: Range<u16> = 12_000..32_000;
+const PORTS_OF_A_PROGRAM: u32 = 64;
 const START: Duration = Duration::from_secs(20);
 
 /// A running `turnserver`.
@@ -177,16 +183,29 @@ pub fn signaling_command() -> Result<Command> {
     Ok(Command::new(program("SIGNALING", "signaling")?))
 }
 
-/// Finds a port that is free for UDP and TCP on `address` right now.
+/// Finds a port that is free for UDP and TCP on `address` right now, and in IPv6 as well; no two calls find the same one.
 ///
 /// # Errors
 /// When the address is not of this machine.
 pub fn free_port(address: IpAddr) -> Result<u16> {
-    for _ in 0..32 {
-        let udp = UdpSocket::bind((address, 0))
-            .with_context(|| format!("{address} is no address of this machine"))?;
-        let port = udp.local_addr()?.port();
-        if TcpListener::bind(SocketAddr::new(address, port)).is_ok() {
+    static CALLS: AtomicU16 = AtomicU16::new(0);
+    // Test programs that run side by side begin at places of their own.
+    let first = std::process::id().wrapping_mul(PORTS_OF_A_PROGRAM);
+    for _ in 0..PORTS_OF_A_PROGRAM {
+        let call = u32::from(CALLS.fetch_add(1, Ordering::Relaxed));
+        let among = u32::from(SERVER_PORTS.end - SERVER_PORTS.start);
+        let port = SERVER_PORTS.start + u16::try_from(first.wrapping_add(call) % among)?;
+        let here = SocketAddr::new(address, port);
+        let taken = |tried: io::Result<()>| match tried {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(true),
+            tried => tried.map(|()| false),
+        };
+        let both = |at: SocketAddr| UdpSocket::bind(at).and(TcpListener::bind(at)).map(drop);
+        if taken(both(here)).with_context(|| format!("{address} is no address of this machine"))? {
+            continue;
+        }
+        // A machine without IPv6 has nobody there.
+        if !taken(both((Ipv6Addr::UNSPECIFIED, port).into())).unwrap_or(false) {
             return Ok(port);
         }
     }

@@ -6,10 +6,11 @@ use std::net::{IpAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::netns::Namespace;
 use crate::process::Process;
+use crate::server::free_port;
 
 /// What a run of the client moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,28 @@ pub fn uclient_within(
         .with_context(|| format!("turnutils_uclient {arguments:?} printed no totals:\n{output}"))
 }
 
+/// Lets two clients send ten messages each to an echoing peer, all at `address`, through the server on `port` there.
+///
+/// `flags` say who they are and how they talk.
+///
+/// # Errors
+/// As [`uclient`], and when a message does not come back.
+pub fn exchange(address: IpAddr, port: u16, flags: &[&str]) -> Result<()> {
+    let peer = Peer::start(None, address)?;
+    let (host, port, peer_port) = (address.to_string(), port.to_string(), peer.port.to_string());
+    let mut arguments = vec!["-n", "10", "-m", "2", "-c", "-p", &port, "-e", &host];
+    arguments.extend(["-r", &peer_port]);
+    arguments.extend(flags);
+    arguments.extend(address.is_ipv6().then_some("-x"));
+    arguments.push(&host);
+    let totals = uclient(None, &arguments)?;
+    ensure!(
+        totals.all_returned(),
+        "turnutils_uclient {arguments:?}: {totals:?}"
+    );
+    Ok(())
+}
+
 /// An echo server on UDP, `turnutils_peer`.
 #[derive(Debug)]
 pub struct Peer {
@@ -71,7 +94,7 @@ impl Peer {
     /// # Errors
     /// When it is not installed or does not listen within ten seconds.
     pub fn start(space: Option<&Namespace>, address: IpAddr) -> Result<Self> {
-        let find_port = move || Ok(UdpSocket::bind((address, 0))?.local_addr()?.port());
+        let find_port = move || free_port(address);
         let port: u16 = space.map_or_else(find_port, |space| space.inside(find_port))?;
         let mut command = tool(space, "turnutils_peer");
         command.args(["-v", "-L", &address.to_string(), "-p", &port.to_string()]);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use e2e::process::{run, scratch_file, target_folder, tests_folder};
 use e2e::server::{Server, free_port};
-use e2e::uclient::{Peer, uclient};
+use e2e::uclient::{Peer, exchange, uclient};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use turn::client::{Client, ClientConfig};
@@ -89,29 +89,17 @@ fn channels_and_indications(
     credential: Credential,
 ) -> Result<()> {
     let (_server, port) = server(transport, credential)?;
-    let peer = Peer::start(None, address)?;
-    let (host, port, peer_port) = (address.to_string(), port.to_string(), peer.port.to_string());
+    let over: &[&str] = if transport == Transport::Tcp {
+        &["-t"]
+    } else {
+        &[]
+    };
     for method in [[].as_slice(), &["-s"]] {
-        let mut arguments = vec![
-            "-p", &port, "-e", &host, "-r", &peer_port, "-n", "10", "-m", "2", "-c",
-        ];
-        arguments.extend(if transport == Transport::Tcp {
-            ["-t"].as_slice()
-        } else {
-            &[]
-        });
-        arguments.extend(if address.is_ipv6() {
-            ["-x"].as_slice()
-        } else {
-            &[]
-        });
-        arguments.extend(credential.uclient_flags().iter().chain(method));
-        arguments.push(&host);
-        let totals = uclient(None, &arguments)?;
-        ensure!(
-            totals.all_returned(),
-            "turnutils_uclient {arguments:?}: {totals:?}"
-        );
+        exchange(
+            address,
+            port,
+            &[over, credential.uclient_flags(), method].concat(),
+        )?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use e2e::certificate::{Algorithm, Certificate};
 use e2e::http::curl;
 use e2e::process::{Process, scratch_file, until};
 use e2e::server::{Server, free_port};
-use e2e::uclient::{Peer, uclient};
+use e2e::uclient;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// Where clients come from, so that they can be told from the proxy.
@@ -76,20 +76,10 @@ fn server(more_flags: &[&str]) -> (Server, Certificate) {
     (Server::start(None, &flags).unwrap(), certificate)
 }
 
-/// Two clients at [`CLIENT`] send ten messages each to an echoing peer; all must come back.
+/// Two clients at [`CLIENT`] exchange messages with a peer; all must come back.
 fn exchange(port: u16, more_flags: &[&str]) {
-    let peer = Peer::start(None, V4).unwrap();
-    let (port, peer_port) = (port.to_string(), peer.port.to_string());
-    let mut arguments = vec!["-L", CLIENT, "-p", &port, "-e", "127.0.0.1"];
-    arguments.extend(["-r", &peer_port, "-n", "10", "-m", "2", "-c"]);
-    arguments.extend(["-u", "guest", "-w", "guest-password"]);
-    arguments.extend(more_flags);
-    arguments.push("127.0.0.1");
-    let totals = uclient(None, &arguments).unwrap();
-    assert!(
-        totals.all_returned(),
-        "turnutils_uclient {arguments:?}: {totals:?}"
-    );
+    let flags = ["-L", CLIENT, "-u", "guest", "-w", "guest-password"];
+    uclient::exchange(V4, port, &[&flags, more_flags].concat()).unwrap();
 }
 
 /// How many sessions have begun, over what, and that all of them are the client's and none the proxy's.

@@ -5,15 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use e2e::certificate::{Algorithm, Certificate};
 use e2e::process::run;
 use e2e::server::{Server, command, free_port};
-use e2e::uclient::{Peer, uclient, uclient_within};
+use e2e::uclient::{self, Peer, uclient_within};
 use rustix::process::Signal;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+/// The user, as uclient is told.
+const GUEST: [&str; 4] = ["-u", "guest", "-w", "guest-password"];
 const SUITES: [&str; 3] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -53,25 +55,6 @@ fn secure_on([plain, secure]: [u16; 2], more_flags: &[&str]) -> Result<Secure> {
     })
 }
 
-/// Two clients send ten messages each to an echoing peer; all must come back.
-fn exchange(port: u16, address: IpAddr, more_flags: &[&str]) -> Result<()> {
-    let peer = Peer::start(None, address)?;
-    let (host, port, peer_port) = (address.to_string(), port.to_string(), peer.port.to_string());
-    let mut arguments: Vec<&str> = "-n 10 -m 2 -c -u guest -w guest-password"
-        .split(' ')
-        .collect();
-    arguments.extend(["-p", &port, "-e", &host, "-r", &peer_port]);
-    arguments.extend(more_flags);
-    arguments.extend(address.is_ipv6().then_some("-x"));
-    arguments.push(&host);
-    let totals = uclient(None, &arguments)?;
-    ensure!(
-        totals.all_returned(),
-        "turnutils_uclient {arguments:?}: {totals:?}"
-    );
-    Ok(())
-}
-
 /// What `openssl s_client` says of a handshake; it fails when there is none.
 fn openssl(at: SocketAddr, certificate: &Certificate, more: &[&str]) -> Result<String> {
     let mut client = Command::new("openssl");
@@ -79,6 +62,11 @@ fn openssl(at: SocketAddr, certificate: &Certificate, more: &[&str]) -> Result<S
     client.args(["-verify_return_error", "-verify_ip", "127.0.0.1", "-CAfile"]);
     client.arg(&certificate.certificate);
     run(client.args(more))
+}
+
+/// The one user exchanges messages with a peer; all must come back.
+fn exchange(port: u16, address: IpAddr, flags: &[&str]) -> Result<()> {
+    uclient::exchange(address, port, &[&GUEST, flags].concat())
 }
 
 /// Through the ports for DTLS and for everything else, in both families.
@@ -230,27 +218,9 @@ fn whom_the_list_of_one_listener_keeps_out_comes_to_the_other() {
         from("127.0.0.3", secure).unwrap();
         let peer = Peer::start(None, V4).unwrap();
         let (port, peer) = (secure.to_string(), peer.port.to_string());
-        let mut arguments = vec![
-            "-L",
-            "127.0.0.2",
-            "-p",
-            &port,
-            "-e",
-            "127.0.0.1",
-            "-r",
-            &peer,
-        ];
-        arguments.extend([
-            "-n",
-            "1",
-            "-m",
-            "1",
-            "-c",
-            "-u",
-            "guest",
-            "-w",
-            "guest-password",
-        ]);
+        let mut arguments = vec!["-L", "127.0.0.2", "-p", &port, "-e", "127.0.0.1"];
+        arguments.extend(["-r", &peer, "-n", "1", "-m", "1", "-c"]);
+        arguments.extend(GUEST);
         arguments.extend(transport);
         arguments.push("127.0.0.1");
         let kept_out = uclient_within(None, &arguments, Duration::from_secs(3));

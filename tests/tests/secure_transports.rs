@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use e2e::certificate::{Algorithm, Certificate};
 use e2e::process::{run, until};
 use e2e::server::{Server, command, free_port};
-use e2e::uclient::{Peer, uclient};
+use e2e::uclient;
 use rustix::process::Signal;
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -56,31 +56,10 @@ fn secure(algorithm: Algorithm, more_flags: &[&str]) -> Result<Secure> {
     })
 }
 
-/// Two clients send ten messages each to an echoing peer; all must come back.
-fn exchange(port: u16, address: IpAddr, more_flags: &[&str]) -> Result<()> {
-    let peer = Peer::start(None, address)?;
-    let (host, port, peer_port) = (address.to_string(), port.to_string(), peer.port.to_string());
-    let mut arguments = vec!["-p", &port, "-e", &host, "-r", &peer_port];
-    arguments.extend([
-        "-n",
-        "10",
-        "-m",
-        "2",
-        "-c",
-        "-u",
-        "guest",
-        "-w",
-        "guest-password",
-    ]);
-    arguments.extend(more_flags);
-    arguments.extend(address.is_ipv6().then_some("-x"));
-    arguments.push(&host);
-    let totals = uclient(None, &arguments)?;
-    ensure!(
-        totals.all_returned(),
-        "turnutils_uclient {arguments:?}: {totals:?}"
-    );
-    Ok(())
+/// The one user exchanges messages with a peer; all must come back.
+fn exchange(port: u16, address: IpAddr, flags: &[&str]) -> Result<()> {
+    let guest: &[&str] = &["-u", "guest", "-w", "guest-password"];
+    uclient::exchange(address, port, &[guest, flags].concat())
 }
 
 #[test]
