@@ -10,10 +10,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
-use crate::calllog::CallLog;
+use crate::calllog::{CallLog, RecordId, millis};
 use crate::clock::Clock;
 use crate::fleet::desk::Desk;
 use crate::fleet::entry::{Deed, Entry, NodeId};
@@ -33,6 +33,9 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long the log may take to pass on that a deadline has come, before it is told again.
 const TICK: Duration = Duration::from_millis(20);
+
+/// Calls that the others are told of at once.
+const RECORDS: usize = 256;
 
 /// The hub of one process, or its part of a fleet's; cheap to clone.
 #[derive(Clone)]
@@ -55,6 +58,8 @@ struct State {
     outboxes: HashMap<ConnectionId, Arc<Outbox>>,
     alarm: Option<Duration>,
     call_log: Option<CallLog>,
+    /// Where the call log says what is recorded, in a fleet.
+    recorded: Option<mpsc::UnboundedSender<RecordId>>,
     metrics: Arc<Metrics>,
     /// How far the hub's time is ahead of the clock's.
     ahead: Duration,
@@ -72,11 +77,8 @@ impl Switchboard {
         fleet: Option<Fleet>,
     ) -> Switchboard {
         let clock = Clock::start();
-        // Nodes agree on a time. A process of its own needs none but its clock's.
-        let ahead = match &fleet {
-            Some(_) => Duration::from_secs(clock::unix_time()).saturating_sub(clock.now()),
-            None => Duration::ZERO,
-        };
+        // Nodes agree on a time, and calls are told apart by when they began, also from those of before a restart.
+        let ahead = Duration::from_secs(clock::unix_time()).saturating_sub(clock.now());
         // What one process can bear is counted here; the hub holds what all of them have.
         let of_all = Limits {
             connections: usize::MAX,
@@ -86,11 +88,13 @@ impl Switchboard {
             name: fleet.as_ref().map(|fleet| fleet.node.clone()),
             life: chance::connection_id().0,
         };
+        let (recorded, records) = fleet.is_some().then(mpsc::unbounded_channel).unzip();
         let state = State {
             desk: Desk::new(me, of_all, clock.now() + ahead),
             outboxes: HashMap::new(),
             alarm: None,
             call_log,
+            recorded,
             metrics,
             ahead,
             read_at: Duration::ZERO,
@@ -108,6 +112,9 @@ impl Switchboard {
             Arc::clone(&inner.earlier),
             inner.clock,
         ));
+        if let Some(records) = records {
+            tokio::spawn(tell_recorded(Arc::downgrade(&inner), records));
+        }
         if let Some(Fleet { redis, .. }) = fleet {
             tokio::spawn(link::run(redis, Post::new(Arc::downgrade(&inner))));
         }
@@ -310,12 +317,36 @@ impl State {
                 })
                 .collect();
         }
-        for report in self.desk.take_reports() {
-            self.metrics.calls_ended.count(outcome(report.outcome));
+        self.record(now);
+    }
+
+    fn record(&mut self, now: Duration) {
+        for ended in self.desk.take_ended() {
+            let outcome = outcome(ended.report.outcome);
+            self.metrics.calls_ended.count(outcome);
+            let behind = match self.recorded {
+                // The fleet's time is Redis's Unix time, for all of them.
+                Some(_) => 0,
+                // The machine's clock may have been set since we started.
+                None => clock::unix_millis().saturating_sub(millis(now)),
+            };
             if let Some(log) = &self.call_log {
-                log.record(now, report);
+                log.record(ended, behind, self.recorded.as_ref());
             }
         }
+        if self.call_log.is_none() {
+            self.desk.forget_ended();
+        }
+    }
+}
+
+/// Tells the others which calls they need not remember any more, many at once.
+async fn tell_recorded(inner: Weak<Inner>, mut records: mpsc::UnboundedReceiver<RecordId>) {
+    let mut ids = Vec::new();
+    while records.recv_many(&mut ids, RECORDS).await > 0 {
+        let Some(inner) = inner.upgrade() else { return };
+        let ids = std::mem::take(&mut ids);
+        inner.desk(|desk, now| ((), desk.recorded(now, ids)));
     }
 }
 

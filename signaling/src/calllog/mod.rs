@@ -1,13 +1,14 @@
 //! The call log: what is kept of calls that are over, and who is told of them.
 //!
 //! In: queues between the hub, which never waits, and databases and webhooks, which may be slow or away. Not in: SQL
-//! (`sqlite.rs`, `postgres.rs`), HTTP (`http.rs`, `webhook.rs`).
+//! (`sql.rs`, `sqlite.rs`, `postgres.rs`), HTTP (`http.rs`, `webhook.rs`).
 //!
 //! What finds a queue full is dropped and counted: a call is worth more than its record.
 
 mod entry;
 pub(crate) mod http;
 mod postgres;
+mod sql;
 mod sqlite;
 mod webhook;
 
@@ -22,9 +23,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::clock::unix_millis;
-use crate::hub::CallReport;
-
 pub use entry::{Called, Entry};
+pub(crate) use entry::{Ended, RecordId, millis};
 pub use postgres::PostgresLog;
 pub use sqlite::SqliteLog;
 pub use webhook::Webhook;
@@ -128,13 +128,33 @@ pub struct CallLog(Arc<Inner>);
 struct Inner {
     store: Option<(Arc<Store>, mpsc::Sender<Task>)>,
     /// `None` comes last.
-    webhook: Option<mpsc::Sender<Option<Entry>>>,
+    webhook: Option<mpsc::Sender<Option<Ticket>>>,
     counts: Arc<Counts>,
     writers: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// Something to be kept and told.
+#[derive(Clone)]
+struct Ticket {
+    entry: Entry,
+    receipt: Option<Arc<Receipt>>,
+}
+
+/// Says that an entry was kept and told, or given up, when the last who has to do with it drops it.
+struct Receipt {
+    id: RecordId,
+    to: mpsc::UnboundedSender<RecordId>,
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        // Whoever wanted to know may be gone.
+        let _ = self.to.send(self.id);
+    }
+}
+
 enum Task {
-    Write(Box<Entry>),
+    Write(Box<Ticket>),
     /// Done in its turn, so that nothing of the user waits to be written behind it.
     Erase(String, oneshot::Sender<Result<u64, StoreError>>),
     /// Nothing comes behind it.
@@ -170,13 +190,31 @@ impl CallLog {
         }))
     }
 
-    /// Keeps what is told of a call, which the hub tells at `now`. Never waits.
-    pub(crate) fn record(&self, now: Duration, report: CallReport) {
-        self.add(Entry::new(report, now, unix_millis()));
+    /// Keeps a call that is over, of a hub whose time is behind the Unix time by so many milliseconds, and says so in `to`
+    /// when nothing is left to do about it. Never waits.
+    pub(crate) fn record(
+        &self,
+        ended: Ended,
+        behind: i64,
+        to: Option<&mpsc::UnboundedSender<RecordId>>,
+    ) {
+        let receipt = to.map(|to| Receipt {
+            id: ended.id,
+            to: to.clone(),
+        });
+        self.issue(Ticket {
+            entry: Entry::new(ended, behind),
+            receipt: receipt.map(Arc::new),
+        });
     }
 
     /// Keeps an entry. Never waits.
     pub fn add(&self, entry: Entry) {
+        let receipt = None;
+        self.issue(Ticket { entry, receipt });
+    }
+
+    fn issue(&self, ticket: Ticket) {
         let Inner {
             store,
             webhook,
@@ -184,12 +222,12 @@ impl CallLog {
             ..
         } = &*self.0;
         if let Some(webhook) = webhook
-            && webhook.try_send(Some(entry.clone())).is_err()
+            && webhook.try_send(Some(ticket.clone())).is_err()
         {
             counts.untold.fetch_add(1, Ordering::Relaxed);
         }
         if let Some((_, tasks)) = store
-            && tasks.try_send(Task::Write(Box::new(entry))).is_err()
+            && tasks.try_send(Task::Write(Box::new(ticket))).is_err()
         {
             counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -291,9 +329,14 @@ impl Writer {
     /// Does tasks in their order, as many entries at a time as stand together.
     async fn work(&self, batch: &mut Vec<Task>) -> ControlFlow<()> {
         let (mut entries, mut then) = (Vec::new(), ControlFlow::Continue(()));
+        // Dropped when all is written.
+        let mut receipts = Vec::new();
         for task in batch.drain(..) {
             match task {
-                Task::Write(entry) => entries.push(*entry),
+                Task::Write(ticket) => {
+                    receipts.push(ticket.receipt);
+                    entries.push(ticket.entry);
+                }
                 Task::Erase(user, answer) => {
                     self.write(&std::mem::take(&mut entries)).await;
                     // Whoever asked may have given up.

@@ -1,6 +1,6 @@
 //! The call log in PostgreSQL, as the older call service has it.
 //!
-//! In: its schema and statements, and the one connection: made when it is needed, and again after it broke.
+//! In: its tables, and the one connection: made when it is needed, and again after it broke.
 
 use std::error::Error as _;
 use std::future::Future;
@@ -15,7 +15,8 @@ use tokio_postgres::{Client, Config, Error, Row};
 use tracing::debug;
 use turn_auth::Secret;
 
-use super::{Called, Entry, Query, StoreError};
+use super::entry::Columns;
+use super::{Called, Entry, Query, StoreError, sql};
 use crate::trust::Trust;
 
 const SCHEMA: &str = "
@@ -104,12 +105,8 @@ impl PostgresLog {
     pub(super) async fn insert(&self, entries: &[Entry]) -> Result<(), StoreError> {
         self.with(async |client| {
             let transaction = client.transaction().await?;
-            let call = transaction
-                .prepare("INSERT INTO calls VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING")
-                .await?;
-            let recipient = transaction
-                .prepare("INSERT INTO call_recipients VALUES ($1, $2, $3, $4)")
-                .await?;
+            let call = transaction.prepare(sql::INSERT_CALL).await?;
+            let recipient = transaction.prepare(sql::INSERT_RECIPIENT).await?;
             for entry in entries {
                 let new = transaction
                     .execute(
@@ -127,7 +124,11 @@ impl PostgresLog {
                         ],
                     )
                     .await?;
-                let recipients = if new == 0 { &[] } else { entry.recipients.as_slice() };
+                let recipients = if new == 0 {
+                    &[]
+                } else {
+                    entry.recipients.as_slice()
+                };
                 for (position, called) in (0_i32..).zip(recipients) {
                     let values = (&entry.id, position, &called.user_id, &called.answer);
                     transaction
@@ -144,20 +145,13 @@ impl PostgresLog {
         self.with(async |client| {
             let limit = i64::from(query.limit);
             let rows = client
-                .query(
-                    "SELECT id, call_id, initiator_id, call_type, started_at, answered_at, ended_at, outcome, ended_by
-                     FROM calls WHERE ($1::bigint IS NULL OR ended_at < $1) AND ($2::text IS NULL OR initiator_id = $2 OR id IN
-                     (SELECT call FROM call_recipients WHERE user_id = $2)) ORDER BY ended_at DESC, id LIMIT $3",
-                    &[&query.before, &query.user, &limit],
-                )
+                .query(sql::HISTORY, &[&query.before, &query.user, &limit])
                 .await?;
-            let mut entries = rows.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+            let mut entries = rows.iter().map(Entry::of).collect::<Result<Vec<_>, _>>()?;
             for entry in &mut entries {
-                let called = "SELECT user_id, answer FROM call_recipients WHERE call = $1 ORDER BY position";
-                for row in client.query(called, &[&entry.id]).await? {
-                    let (user_id, answer) = (row.try_get(0)?, row.try_get(1)?);
-                    entry.recipients.push(Called { user_id, answer });
-                }
+                let called = client.query(sql::RECIPIENTS, &[&entry.id]).await?;
+                let called = called.iter().map(Called::of);
+                entry.recipients = called.collect::<Result<_, _>>()?;
             }
             Ok(entries)
         })
@@ -167,26 +161,11 @@ impl PostgresLog {
     pub(super) async fn erase(&self, user: String) -> Result<u64, StoreError> {
         self.with(async |client| {
             let transaction = client.transaction().await?;
-            let found = transaction
-                .query_one(
-                    "SELECT count(*) FROM calls WHERE initiator_id = $1 OR ended_by = $1 OR id IN
-                     (SELECT call FROM call_recipients WHERE user_id = $1)",
-                    &[&user],
-                )
-                .await?;
-            for statement in [
-                "DELETE FROM call_recipients WHERE user_id = $1",
-                "UPDATE calls SET initiator_id = NULL WHERE initiator_id = $1",
-                "UPDATE calls SET ended_by = NULL WHERE ended_by = $1",
-            ] {
+            let found = transaction.query_one(sql::COUNT_OF_USER, &[&user]).await?;
+            for statement in sql::ERASE_USER {
                 transaction.execute(statement, &[&user]).await?;
             }
-            transaction
-                .execute(
-                    "DELETE FROM calls WHERE initiator_id IS NULL AND id NOT IN (SELECT call FROM call_recipients)",
-                    &[],
-                )
-                .await?;
+            transaction.execute(sql::ERASE_NOBODYS, &[]).await?;
             transaction.commit().await?;
             Ok(u64::try_from(found.try_get::<_, i64>(0)?).unwrap_or(0))
         })
@@ -194,27 +173,29 @@ impl PostgresLog {
     }
 
     pub(super) async fn expire(&self, before: i64) -> Result<u64, StoreError> {
-        self.with(async |client| {
-            let statement = "DELETE FROM calls WHERE ended_at < $1";
-            client.execute(statement, &[&before]).await
-        })
-        .await
+        self.with(async |client| client.execute(sql::EXPIRE, &[&before]).await)
+            .await
     }
 }
 
-fn entry(row: &Row) -> Result<Entry, Error> {
-    Ok(Entry {
-        id: row.try_get(0)?,
-        call_id: row.try_get(1)?,
-        initiator_id: row.try_get(2)?,
-        call_type: row.try_get(3)?,
-        started_at: row.try_get(4)?,
-        answered_at: row.try_get(5)?,
-        ended_at: row.try_get(6)?,
-        outcome: row.try_get(7)?,
-        ended_by: row.try_get(8)?,
-        recipients: Vec::new(),
-    })
+impl Columns for Row {
+    type Error = Error;
+
+    fn text(&self, column: usize) -> Result<String, Error> {
+        self.try_get(column)
+    }
+
+    fn maybe_text(&self, column: usize) -> Result<Option<String>, Error> {
+        self.try_get(column)
+    }
+
+    fn number(&self, column: usize) -> Result<i64, Error> {
+        self.try_get(column)
+    }
+
+    fn maybe_number(&self, column: usize) -> Result<Option<i64>, Error> {
+        self.try_get(column)
+    }
 }
 
 /// What is behind an error of the client library.

@@ -1,6 +1,6 @@
 //! The call log in a file: SQLite, compiled in.
 //!
-//! In: its schema and statements. SQLite waits for the disk, so it is asked on threads that may wait.
+//! In: its tables, and asking. SQLite waits for the disk, so it is asked on threads that may wait.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::task::spawn_blocking;
 
-use super::{Called, Entry, Query, StoreError};
+use super::entry::Columns;
+use super::{Called, Entry, Query, StoreError, sql};
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS calls (
@@ -72,18 +73,13 @@ impl SqliteLog {
 
     pub(super) async fn history(&self, query: Query) -> Result<Vec<Entry>, StoreError> {
         self.with(move |connection| {
-            let mut statement = connection.prepare(
-                "SELECT id, call_id, initiator_id, call_type, started_at, answered_at, ended_at, outcome, ended_by
-                 FROM calls WHERE (?1 IS NULL OR ended_at < ?1) AND (?2 IS NULL OR initiator_id = ?2 OR id IN
-                 (SELECT call FROM call_recipients WHERE user_id = ?2)) ORDER BY ended_at DESC, id LIMIT ?3",
-            )?;
+            let mut statement = connection.prepare(sql::HISTORY)?;
             let asked = params![query.before, query.user, query.limit];
-            let mut entries = statement.query_map(asked, entry)?.collect::<Result<Vec<_>, _>>()?;
-            let mut statement = connection.prepare(
-                "SELECT user_id, answer FROM call_recipients WHERE call = ?1 ORDER BY position",
-            )?;
+            let entries = statement.query_map(asked, |row| Entry::of(row))?;
+            let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+            let mut statement = connection.prepare(sql::RECIPIENTS)?;
             for entry in &mut entries {
-                let called = statement.query_map([&entry.id], called)?;
+                let called = statement.query_map([&entry.id], |row| Called::of(row))?;
                 entry.recipients = called.collect::<Result<_, _>>()?;
             }
             Ok(entries)
@@ -95,24 +91,12 @@ impl SqliteLog {
         self.with(move |connection| {
             let transaction = connection.transaction()?;
             let found = transaction
-                .query_row(
-                    "SELECT count(*) FROM calls WHERE initiator_id = ?1 OR ended_by = ?1 OR id IN
-                     (SELECT call FROM call_recipients WHERE user_id = ?1)",
-                    [&user],
-                    |row| row.get::<_, u32>(0),
-                )
+                .query_row(sql::COUNT_OF_USER, [&user], |row| row.get::<_, u32>(0))
                 .optional()?;
-            for statement in [
-                "DELETE FROM call_recipients WHERE user_id = ?1",
-                "UPDATE calls SET initiator_id = NULL WHERE initiator_id = ?1",
-                "UPDATE calls SET ended_by = NULL WHERE ended_by = ?1",
-            ] {
+            for statement in sql::ERASE_USER {
                 transaction.execute(statement, [&user])?;
             }
-            transaction.execute(
-                "DELETE FROM calls WHERE initiator_id IS NULL AND id NOT IN (SELECT call FROM call_recipients)",
-                [],
-            )?;
+            transaction.execute(sql::ERASE_NOBODYS, [])?;
             transaction.commit()?;
             // What was written and not yet brought into the file proper would show the name on.
             connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
@@ -122,58 +106,49 @@ impl SqliteLog {
     }
 
     pub(super) async fn expire(&self, before: i64) -> Result<u64, StoreError> {
-        let done = self.with(move |connection| {
-            connection.execute("DELETE FROM calls WHERE ended_at < ?1", [before])
-        });
+        let done = self.with(move |connection| connection.execute(sql::EXPIRE, [before]));
         Ok(u64::try_from(done.await?).unwrap_or(u64::MAX))
     }
 }
 
 fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
-    let new = connection
-        .prepare(
-            "INSERT INTO calls VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            entry.id,
-            entry.call_id,
-            entry.initiator_id,
-            entry.call_type,
-            entry.started_at,
-            entry.answered_at,
-            entry.ended_at,
-            entry.outcome,
-            entry.ended_by
-        ])?;
+    let new = connection.prepare(sql::INSERT_CALL)?.execute(params![
+        entry.id,
+        entry.call_id,
+        entry.initiator_id,
+        entry.call_type,
+        entry.started_at,
+        entry.answered_at,
+        entry.ended_at,
+        entry.outcome,
+        entry.ended_by
+    ])?;
     if new == 0 {
         return Ok(());
     }
-    let mut statement =
-        connection.prepare("INSERT INTO call_recipients VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement = connection.prepare(sql::INSERT_RECIPIENT)?;
     for (position, called) in (0_i64..).zip(&entry.recipients) {
         statement.execute(params![entry.id, position, called.user_id, called.answer])?;
     }
     Ok(())
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
-        id: row.get(0)?,
-        call_id: row.get(1)?,
-        initiator_id: row.get(2)?,
-        call_type: row.get(3)?,
-        started_at: row.get(4)?,
-        answered_at: row.get(5)?,
-        ended_at: row.get(6)?,
-        outcome: row.get(7)?,
-        ended_by: row.get(8)?,
-        recipients: Vec::new(),
-    })
-}
+impl Columns for Row<'_> {
+    type Error = rusqlite::Error;
 
-fn called(row: &Row<'_>) -> rusqlite::Result<Called> {
-    Ok(Called {
-        user_id: row.get(0)?,
-        answer: row.get(1)?,
-    })
+    fn text(&self, column: usize) -> rusqlite::Result<String> {
+        self.get(column)
+    }
+
+    fn maybe_text(&self, column: usize) -> rusqlite::Result<Option<String>> {
+        self.get(column)
+    }
+
+    fn number(&self, column: usize) -> rusqlite::Result<i64> {
+        self.get(column)
+    }
+
+    fn maybe_number(&self, column: usize) -> rusqlite::Result<Option<i64>> {
+        self.get(column)
+    }
 }

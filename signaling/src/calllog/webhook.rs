@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use tracing::warn;
 use turn_auth::Secret;
 
-use super::{Counts, Entry};
+use super::{Counts, Entry, Ticket};
 use crate::clock::unix_time;
 use crate::web::{Bounds, WebUrl, exchange};
 
@@ -79,9 +79,13 @@ impl Webhook {
         self
     }
 
-    pub(super) async fn run(self, mut entries: mpsc::Receiver<Option<Entry>>, counts: Arc<Counts>) {
-        while let Some(Some(entry)) = entries.recv().await {
-            let counter = match self.tell(&entry).await {
+    pub(super) async fn run(
+        self,
+        mut tickets: mpsc::Receiver<Option<Ticket>>,
+        counts: Arc<Counts>,
+    ) {
+        while let Some(Some(ticket)) = tickets.recv().await {
+            let counter = match self.tell(&ticket.entry).await {
                 true => &counts.told,
                 false => &counts.untold,
             };

@@ -9,13 +9,14 @@
 //!     └──────────────────────────────┴──────────────────── go_alone ────────────┘
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::LogId;
 use super::entry::{Deed, Entry, NodeId};
 use super::replica::{Read, Replica};
-use crate::hub::{CallReport, Hub, Limits, Outbound};
+use crate::calllog::{Ended, RecordId};
+use crate::hub::{Hub, Limits, Outbound};
 
 /// Bytes of an entry, with its number.
 pub(crate) type Written = (u64, Vec<u8>);
@@ -40,6 +41,10 @@ pub(crate) struct Desk {
     founds: bool,
     /// Who asked for the state, as of what was read last.
     asking: Vec<(NodeId, Vec<u8>)>,
+    /// Calls that this node has begun to record, and that are not read yet to be recorded.
+    recording: BTreeSet<RecordId>,
+    /// How many had ended when it took all that there were.
+    taken: Option<u64>,
 }
 
 impl Desk {
@@ -57,6 +62,8 @@ impl Desk {
             comes_in_with: None,
             founds: false,
             asking: Vec::new(),
+            recording: BTreeSet::new(),
+            taken: None,
         }
     }
 
@@ -113,13 +120,38 @@ impl Desk {
                 || !self.asking.is_empty())
     }
 
-    /// Calls that are over and that this node is to record: all nodes see them end, and the first of them records.
-    pub(crate) fn take_reports(&mut self) -> Vec<CallReport> {
-        let reports = self.replica.take_reports();
-        let first = self.replica.arrived().next();
-        match !self.logging || first == Some(&self.me) {
-            true => reports,
-            false => Vec::new(),
+    /// Calls that are over and that this node is to record from now on.
+    ///
+    /// All nodes see them end, and the first of them records. The others remember them until it says that it did: when it is
+    /// gone before, the next one is the first. What both may have recorded has the same id, and is there once.
+    pub(crate) fn take_ended(&mut self) -> Vec<Ended> {
+        if !self.logging {
+            return self.replica.take_unrecorded();
+        }
+        if self.replica.arrived().next() != Some(&self.me) {
+            self.taken = None;
+            return Vec::new();
+        }
+        if self.taken.replace(self.replica.ended()) == Some(self.replica.ended()) {
+            return Vec::new();
+        }
+        let new = |ended: &&Ended| !self.recording.contains(&ended.id);
+        let new: Vec<Ended> = self.replica.unrecorded().filter(new).cloned().collect();
+        self.recording.extend(new.iter().map(|ended| ended.id));
+        new
+    }
+
+    /// Forgets them, because nothing is recorded here.
+    pub(crate) fn forget_ended(&mut self) {
+        self.replica.take_unrecorded();
+    }
+
+    /// These are recorded, or given up.
+    pub(crate) fn recorded(&mut self, now: Duration, ids: Vec<RecordId>) -> Outbound {
+        // Alone, there is nobody to tell.
+        match self.logging {
+            true => self.happens(now, Deed::Recorded(ids)),
+            false => Outbound::new(),
         }
     }
 
@@ -212,6 +244,11 @@ impl Desk {
         if self.founds {
             return (Read::Done, Outbound::new());
         }
+        for deed in &entry.deeds {
+            if let Deed::Recorded(ids) = deed {
+                self.recording.retain(|id| !ids.contains(id));
+            }
+        }
         let (read, out) = self.replica.read(at.time(), entry, &self.me);
         if read == Read::Asked
             && let Ok(state) = postcard::to_stdvec(&(at, &self.replica))
@@ -247,6 +284,8 @@ impl Desk {
         self.comes_in_with = None;
         self.founds = false;
         self.asking.clear();
+        self.recording.clear();
+        self.taken = None;
         self.replica.alone(now, &self.me, deeds)
     }
 }

@@ -4,10 +4,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calllog::RecordId;
 use crate::hub::{Command, ConnectionId, Departure, Holdings, Identity, Name};
 
 /// Part of the log's name in Redis: nodes that write differently, or follow other rules in the hub, do not meet.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// A node, in one of its lives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub(crate) enum Deed {
     Arrive(Holdings),
     /// What the node has is the state from here on: nobody answered it.
     Found,
+    /// Nobody has to record these calls any more.
+    Recorded(Vec<RecordId>),
     /// The node ends in good order.
     Leave,
 }

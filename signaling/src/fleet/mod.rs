@@ -26,6 +26,8 @@
 //! * **Redis back.** Whoever comes back takes a snapshot like any newcomer and then writes what its connections hold, in one
 //!   entry that everybody merges (`hub/merge.rs`). If nobody has the state, because all were alone or Redis came back empty,
 //!   one of them declares its own to be everybody's; of two, the later one in the log.
+//! * **Records.** All see a call end and remember that; the first of them records it (`calllog`) and writes that it did, so that they
+//!   forget it. When it dies before, the next one records it. A record's name follows from the call, so that one is there once.
 //! * **Exactly once.** Entries are numbered by their writer. One that may or may not have arrived is written again, and read once.
 //!
 //! # What it costs

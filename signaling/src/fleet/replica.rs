@@ -1,17 +1,22 @@
 //! The hub that all nodes have, and which node has which connection.
 //!
-//! In: what reading the log does to it; plain data, with the log's time. Not in: writing, Redis, outboxes.
+//! In: what reading the log does to it, and which calls are over and not recorded yet; plain data, with the log's time. Not in:
+//! writing, Redis, outboxes, who records (`desk.rs`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Deed, Entry, NodeId};
-use crate::hub::{CallReport, ConnectionId, Departure, Holdings, Hub, Limits, Outbound};
+use crate::calllog::{Ended, RecordId};
+use crate::hub::{ConnectionId, Departure, Holdings, Hub, Limits, Outbound};
 
 /// How long nothing was read from a node that has lost its connections: a beat a second, three of which may be late.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
+
+/// Calls that are over and wait to be recorded: as many as wait for a database before some are dropped.
+const MOST_UNRECORDED: usize = 4_096;
 
 /// The state that all nodes agree on.
 #[derive(Serialize, Deserialize)]
@@ -19,6 +24,10 @@ pub(crate) struct Replica {
     hub: Hub,
     nodes: BTreeMap<NodeId, Node>,
     now: Duration,
+    /// The first to end first.
+    unrecorded: VecDeque<Ended>,
+    /// Calls that have ended, ever.
+    ended: u64,
 }
 
 /// What is known of a node.
@@ -50,16 +59,46 @@ impl Replica {
     /// An empty one of a node that is alone.
     pub(crate) fn new(limits: Limits, now: Duration) -> Replica {
         let hub = Hub::new(limits);
-        let nodes = BTreeMap::new();
-        Replica { hub, nodes, now }
+        Replica {
+            hub,
+            nodes: BTreeMap::new(),
+            now,
+            unrecorded: VecDeque::new(),
+            ended: 0,
+        }
     }
 
     pub(crate) fn hub(&self) -> &Hub {
         &self.hub
     }
 
-    pub(crate) fn take_reports(&mut self) -> Vec<CallReport> {
-        self.hub.take_reports()
+    /// Calls that are over and not recorded, as far as is known.
+    pub(crate) fn unrecorded(&self) -> impl Iterator<Item = &Ended> {
+        self.unrecorded.iter()
+    }
+
+    /// Counts calls that have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended
+    }
+
+    /// Takes them out, for one who need not agree with others about them.
+    pub(crate) fn take_unrecorded(&mut self) -> Vec<Ended> {
+        self.unrecorded.drain(..).collect()
+    }
+
+    /// Notes which calls have ended by now.
+    fn note_ended(&mut self) {
+        let (reports, now) = (self.hub.take_reports(), self.now);
+        self.ended += u64::try_from(reports.len()).unwrap_or(0);
+        let ended = reports.into_iter().map(|report| Ended::new(report, now));
+        self.unrecorded.extend(ended);
+        let excess = self.unrecorded.len().saturating_sub(MOST_UNRECORDED);
+        self.unrecorded.drain(..excess);
+    }
+
+    fn recorded(&mut self, ids: &[RecordId]) {
+        self.unrecorded.retain(|ended| !ids.contains(&ended.id));
     }
 
     /// The latest time it knows of.
@@ -97,7 +136,9 @@ impl Replica {
     /// Does what is due at a time, as a node alone does it.
     pub(crate) fn on_timeout(&mut self, at: Duration) -> Outbound {
         self.now = self.now.max(at);
-        self.hub.on_timeout(self.now)
+        let out = self.hub.on_timeout(self.now);
+        self.note_ended();
+        out
     }
 
     /// Does deeds of its own, as a node alone does them.
@@ -107,11 +148,18 @@ impl Replica {
         for deed in deeds {
             out.append(&mut self.deed(own, deed));
         }
+        self.note_ended();
         out
     }
 
     /// Reads an entry that was written at a time, as node `own`.
     pub(crate) fn read(&mut self, at: Duration, entry: Entry, own: &NodeId) -> (Read, Outbound) {
+        let done = self.do_read(at, entry, own);
+        self.note_ended();
+        done
+    }
+
+    fn do_read(&mut self, at: Duration, entry: Entry, own: &NodeId) -> (Read, Outbound) {
         self.now = self.now.max(at);
         let mut out = self.bury_silent();
         out.append(&mut self.hub.on_timeout(self.now));
@@ -192,6 +240,10 @@ impl Replica {
             }
             Deed::Arrive(holdings) => self.arrive(node, holdings),
             Deed::Leave => self.bury(node),
+            Deed::Recorded(ids) => {
+                self.recorded(&ids);
+                Outbound::new()
+            }
             Deed::Handle(..) | Deed::Disconnect(..) | Deed::Beat | Deed::Ask | Deed::Found => {
                 Outbound::new()
             }

@@ -6,6 +6,7 @@ use super::LogId;
 use super::desk::Desk;
 use super::entry::{Deed, Entry, NodeId};
 use super::replica::Read;
+use crate::calllog::RecordId;
 use crate::hub::{
     CallId, CallType, Command, ConnectionId, Departure, Event, Identity, Join, Limits, MemberId,
     Name, Outbound, Payload, ResumeKey, Role, RoomId, RoomKind, Seat, SignalKind, UserId,
@@ -250,6 +251,20 @@ impl Lab {
     fn is_in_call(&self, node: usize) -> bool {
         let record = self.nodes[node].desk.hub().call_record(&CallId(name("c")));
         record.is_some_and(|record| record.participants.len() == 2)
+    }
+
+    /// The calls that a node has to record, and the names that they have in the log.
+    fn records(&mut self, node: usize) -> Vec<RecordId> {
+        let ended = self.nodes[node].desk.take_ended();
+        ended.into_iter().map(|ended| ended.id).collect()
+    }
+
+    /// A node says that it has recorded calls.
+    fn recorded(&mut self, node: usize, ids: Vec<RecordId>) {
+        let node = &mut self.nodes[node];
+        let out = node.desk.recorded(self.now, ids);
+        tell(&mut node.told, out);
+        self.settle();
     }
 
     /// What a connection was told by its node.
@@ -549,4 +564,69 @@ fn a_node_that_ends_in_good_order_is_missed_at_once() {
     lab.settle();
     assert_eq!(lab.take(1, 2), ["away 1"]);
     assert_eq!(lab.nodes[1].desk.nodes(), 1);
+}
+
+#[test]
+fn a_call_that_is_over_is_recorded_by_the_first_alone() {
+    let mut lab = Lab::of(3);
+    lab.call();
+    lab.command(1, 2, Command::CallEnd(CallId(name("c"))));
+    let ids = lab.records(0);
+    assert_eq!(ids.len(), 1);
+    assert!((0..3).all(|node| lab.records(node).is_empty()));
+    lab.recorded(0, ids);
+    lab.nodes[0].alive = false;
+    lab.wait(Duration::from_secs(6));
+    assert!(lab.records(1).is_empty(), "it is recorded");
+}
+
+#[test]
+fn what_the_first_did_not_record_before_its_death_the_next_does_under_the_same_name() {
+    let mut lab = Lab::of(3);
+    lab.call();
+    lab.command(1, 2, Command::CallEnd(CallId(name("c"))));
+    let ids = lab.records(0);
+    lab.nodes[0].alive = false;
+    assert!(lab.records(1).is_empty());
+    lab.wait(Duration::from_secs(6));
+    assert_eq!(lab.records(1), ids);
+    assert!(lab.records(1).is_empty() && lab.records(2).is_empty());
+    // One that came later knows as well.
+    let newcomer = lab.start("n9");
+    lab.come_in(newcomer);
+    for node in [1, 2] {
+        lab.nodes[node].alive = false;
+    }
+    lab.wait(Duration::from_secs(6));
+    assert_eq!(lab.records(newcomer), ids);
+}
+
+#[test]
+fn a_call_that_ends_on_both_sides_of_a_cut_has_one_name() {
+    let mut lab = Lab::of(2);
+    lab.call();
+    lab.cut(1);
+    lab.command(1, 2, Command::CallEnd(CallId(name("c"))));
+    let alone = lab.records(1);
+    lab.wait(Duration::from_secs(30));
+    assert_eq!((lab.records(0), alone.len()), (alone, 1));
+    lab.come_in(1);
+    assert!(lab.records(0).is_empty() && lab.records(1).is_empty());
+}
+
+#[test]
+fn calls_of_one_name_are_told_apart_even_at_once() {
+    let mut lab = Lab::of(2);
+    lab.call();
+    lab.command(0, 1, Command::CallEnd(CallId(name("c"))));
+    let initiate = Command::CallInitiate {
+        call: CallId(name("c")),
+        recipients: vec![user("bob")],
+        call_type: CallType::Video,
+    };
+    lab.command(0, 1, initiate);
+    lab.command(0, 1, Command::CallEnd(CallId(name("c"))));
+    let ids = lab.records(0);
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
 }

@@ -19,6 +19,8 @@ pub(super) struct Call {
     pub(super) parties: Vec<Party>,
     pub(super) pairs: Vec<Pair>,
     pub(super) created_at: Duration,
+    /// Which of those that began it is.
+    pub(super) serial: u64,
     pub(super) memory: Memory,
 }
 
@@ -52,7 +54,7 @@ impl Party {
 }
 
 impl Call {
-    pub(super) fn new(initiator: &UserId, from: ConnectionId, now: Duration) -> Call {
+    pub(super) fn new(initiator: &UserId, from: ConnectionId, now: Duration, serial: u64) -> Call {
         let caller = Party {
             seat: Some(from),
             ..Party::new(initiator, PartyState::Caller)
@@ -63,6 +65,7 @@ impl Call {
             parties: vec![caller],
             pairs: Vec::new(),
             created_at: now,
+            serial,
             memory: Memory::default(),
         }
     }

@@ -99,7 +99,9 @@ impl Hub {
             return Ok(());
         };
         entry.calls.insert(id.clone());
-        self.calls.insert(id.clone(), Call::new(user, from, now));
+        self.calls_begun += 1;
+        let call = Call::new(user, from, now, self.calls_begun);
+        self.calls.insert(id.clone(), call);
         self.timers
             .set(Deadline::Ring(id.clone()), now + self.limits.ring);
         Ok(())

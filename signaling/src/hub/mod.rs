@@ -100,6 +100,7 @@ pub struct Hub {
     users: HashMap<UserId, User>,
     rooms: HashMap<RoomId, Room>,
     calls: HashMap<CallId, Call>,
+    calls_begun: u64,
     presence: Presence,
     peers: Peers,
     timers: Timers<Deadline>,
@@ -155,6 +156,7 @@ impl Hub {
             presence: Presence::default(),
             peers: Peers::default(),
             timers: Timers::new(),
+            calls_begun: 0,
             reports: Vec::new(),
         }
     }

@@ -13,7 +13,7 @@ use super::{CallId, CallType, EndReason, Hub, UserId};
 const MOST_RECIPIENTS: usize = 64;
 
 /// A call that is over. Those that only an offer announced, and nobody took, are none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallReport {
     /// Its name.
     pub call: CallId,
@@ -25,6 +25,8 @@ pub struct CallReport {
     pub recipients: Vec<Recipient>,
     /// When it began, in the hub's time.
     pub created_at: Duration,
+    /// Which of all calls of the hub it is: a name may be used again at once.
+    pub serial: u64,
     /// When the first recipient accepted.
     pub answered_at: Option<Duration>,
     /// How it ended.
@@ -57,7 +59,7 @@ pub enum Answer {
 }
 
 /// How a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Somebody hung up.
@@ -139,6 +141,7 @@ impl Hub {
             call_type: call.call_type,
             recipients: call.memory.recipients,
             created_at: call.created_at,
+            serial: call.serial,
             answered_at: call.memory.answered_at,
             outcome,
             ended_by: ended_by.filter(|_| by_somebody),

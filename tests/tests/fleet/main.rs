@@ -13,6 +13,7 @@
 )]
 
 mod crowd;
+mod records;
 mod redis;
 mod secure;
 mod site;

@@ -23,6 +23,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Site {
     pub(crate) redis: Redis,
     nodes: Vec<Node>,
+    /// What all nodes are started with besides.
+    flags: Vec<String>,
 }
 
 struct Node {
@@ -34,9 +36,15 @@ struct Node {
 impl Site {
     /// Starts nodes around a Redis, which have found each other when this returns.
     pub(crate) async fn start(redis: Redis, nodes: usize) -> Result<Site> {
+        Site::with(redis, nodes, Vec::new()).await
+    }
+
+    /// Starts them with flags of one's own.
+    pub(crate) async fn with(redis: Redis, nodes: usize, flags: Vec<String>) -> Result<Site> {
         let mut site = Site {
             redis,
             nodes: Vec::new(),
+            flags,
         };
         for _ in 0..nodes {
             let line = Line::to(site.redis.address()).await?;
@@ -70,7 +78,8 @@ impl Site {
         command
             .arg(format!("--listen={}", node.address))
             .args(self.redis.flags(node.line.address))
-            .arg(format!("--node-name=node-{index}"));
+            .arg(format!("--node-name=node-{index}"))
+            .args(&self.flags);
         let mut process = Process::start(&mut command, &format!("signaling-{index}"))?;
         process.wait_for_output(&[&expected], PATIENCE)?;
         node.process = Some(process);

@@ -11,6 +11,7 @@ fn report(lab: &mut Lab) -> String {
         call_type,
         recipients,
         created_at,
+        serial,
         answered_at,
         outcome,
         ended_by,
@@ -19,7 +20,7 @@ fn report(lab: &mut Lab) -> String {
         .iter()
         .map(|recipient| format!("{}:{:?}", recipient.user.0.as_str(), recipient.answer))
         .collect();
-    assert_eq!(created_at, Duration::from_secs(1_000));
+    assert_eq!((created_at, serial), (Duration::from_secs(1_000), 1));
     format!(
         "{} {} {call_type:?} {} {:?} {outcome:?} {}",
         call.0.as_str(),
