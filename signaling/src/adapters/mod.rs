@@ -134,9 +134,15 @@ pub(crate) fn fields<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal
     serde_json::from_str(text).map_err(|_| Refusal::InvalidMessage)
 }
 
+/// Bytes that most messages need at most: of those that are told a lot, candidates are the longest. The room is given back as soon as
+/// the message is sent.
+const USUAL: usize = 1_024;
+
 /// Writes a message. Ours always can be: they have string keys and nothing that fails.
 pub(crate) fn json(message: &impl serde::Serialize) -> Option<String> {
-    serde_json::to_string(message).ok()
+    let mut text = Vec::with_capacity(USUAL);
+    serde_json::to_writer(&mut text, message).ok()?;
+    String::from_utf8(text).ok()
 }
 
 #[cfg(test)]
