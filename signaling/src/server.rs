@@ -42,10 +42,10 @@ const BUFFER: usize = 16 * 1024;
 /// How long no connection is accepted after the system refused to give one.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections that a server has by default at most.
-const MOST_CONNECTIONS: usize = 10_000;
+/// Connections that a server has by default at most: as many as the hub takes.
+const MOST_CONNECTIONS: usize = 20_000;
 
-/// Returns how many connections this process can afford: 10,000, but at most a quarter of its descriptors.
+/// Returns how many connections this process can afford: 20,000, but at most a quarter of its descriptors.
 pub fn affordable_connections() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     // No limit is the largest one.
