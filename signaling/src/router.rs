@@ -21,8 +21,9 @@ use crate::identity::{SUBPROTOCOL, token_in};
 use crate::session::{Profile, Visitor, Wire};
 use crate::{Shared, calllog, pages, session};
 
-/// What one connection may read ahead: the default of 128 KiB is most of the memory of an idle connection.
-const READ_BUFFER: usize = 4_096;
+/// What one connection may read ahead, and holds while it is idle (the default is 128 KiB). An ordinary candidate fits; a longer message
+/// takes a system call per so many bytes.
+const READ_BUFFER: usize = 1_024;
 
 /// One message of the largest size and its close frame. With nothing buffered beyond that, slowness shows at once.
 const MAX_WRITE_BUFFER: usize = 256 * 1024;
@@ -174,7 +175,11 @@ where
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(largest)
         .max_frame_size(largest)
-        .on_upgrade(serve)
+        // In a task of its own, which has room for the connection and nothing of its upgrade.
+        .on_upgrade(|socket| {
+            tokio::spawn(serve(socket));
+            std::future::ready(())
+        })
 }
 
 /// The host with which the client found us.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
-use ice_api::IceConfig;
+use ice_api::{Host, IceConfig};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::{debug, warn};
@@ -64,20 +64,21 @@ impl Wire {
     }
 }
 
-/// Serves one connection until it ends.
+/// Serves one connection until it ends. What happens once in its life is boxed, so that it does not take room while the connection
+/// is idle, which is what most are most of the time.
 pub(crate) async fn run(mut socket: Wire, shared: Arc<Shared>, visitor: Visitor) {
     let stopping = shared.board.stopping();
-    let farewell = match introduce(&mut socket, &shared, &visitor).await {
-        Ok(introduced) => converse(&mut socket, &shared, &visitor, introduced, stopping).await,
+    let farewell = match Box::pin(introduce(&mut socket, &shared, visitor)).await {
+        Ok(introduced) => converse(&mut socket, &shared, introduced, stopping).await,
         Err(Ending(_, farewell)) => farewell,
     };
     match farewell {
         Some(farewell) => {
             shared.metrics.closes.count(code_word(farewell.0));
-            close(&mut socket, farewell).await;
+            Box::pin(close(&mut socket, farewell)).await;
         }
         // A close of theirs is answered by reading on (RFC 6455 §5.5.1); where nothing comes any more, this ends at once.
-        None => drop(timeout(CLOSE_LIMIT, socket.recv()).await),
+        None => drop(Box::pin(timeout(CLOSE_LIMIT, socket.recv())).await),
     }
 }
 
@@ -85,12 +86,12 @@ pub(crate) async fn run(mut socket: Wire, shared: Arc<Shared>, visitor: Visitor)
 async fn converse(
     socket: &mut Wire,
     shared: &Shared,
-    visitor: &Visitor,
     introduced: Introduced,
     mut stopping: watch::Receiver<bool>,
 ) -> Option<Farewell> {
     let Introduced {
         identity,
+        host,
         adapter,
         first,
     } = introduced;
@@ -103,14 +104,14 @@ async fn converse(
     let mut session = Session {
         socket,
         shared,
-        visitor,
+        host,
         id,
         user,
         adapter,
         outbox,
         pace,
     };
-    let ended = match session.begin(first).await {
+    let ended = match Box::pin(session.begin(first)).await {
         Ok(()) => session.listen(&mut stopping).await,
         Err(ending) => ending,
     };
@@ -123,7 +124,7 @@ async fn converse(
 struct Session<'a> {
     socket: &'a mut Wire,
     shared: &'a Shared,
-    visitor: &'a Visitor,
+    host: Option<Host>,
     id: ConnectionId,
     user: UserId,
     adapter: Box<dyn Adapter>,
@@ -153,9 +154,16 @@ impl Session<'_> {
         loop {
             let now = self.shared.board.now();
             let paused = (resume_at > now).then_some(resume_at);
-            let step = tokio::select! {
-                event = self.outbox.next() => self.tell(event).await,
-                frame = self.socket.recv(), if paused.is_none() => {
+            let woken = tokio::select! {
+                event = self.outbox.next() => Woken::Told(event),
+                frame = self.socket.recv(), if paused.is_none() => Woken::Heard(frame),
+                () = pause(self.shared, paused), if paused.is_some() => continue,
+                _ = heartbeat.tick() => Woken::Beat,
+                () = stopped(stopping) => Woken::Stopped,
+            };
+            let step = match woken {
+                Woken::Told(event) => self.tell(event).await,
+                Woken::Heard(frame) => {
                     missed = 0;
                     // Whatever comes counts, pings as well: they are answered.
                     resume_at = now + self.pace.take(now);
@@ -165,12 +173,12 @@ impl Session<'_> {
                         Err(ending) => Err(ending),
                     }
                 }
-                () = self.shared.board.sleep_until(paused.unwrap_or_default()), if paused.is_some() => Ok(()),
-                _ = heartbeat.tick() => {
+                Woken::Beat if missed >= MAX_MISSED => Err(Ending(Departure::Lost, None)),
+                Woken::Beat => {
                     missed += 1;
-                    if missed > MAX_MISSED { Err(Ending(Departure::Lost, None)) } else { self.send(Message::Ping(Default::default())).await }
+                    self.send(Message::Ping(Default::default())).await
                 }
-                () = stopped(stopping) => Err(Ending(Departure::Lost, Some(STOPPING))),
+                Woken::Stopped => Err(Ending(Departure::Lost, Some(STOPPING))),
             };
             if let Err(ending) = step {
                 return ending;
@@ -181,44 +189,57 @@ impl Session<'_> {
     /// Does what a message asks for.
     async fn hear(&mut self, text: &str) -> Step {
         self.shared.metrics.messages.count();
-        match self.adapter.read(text) {
-            Ok(Request::Hub(command)) => self.shared.board.handle(self.id, command),
-            Ok(Request::Hello) => {}
-            Ok(Request::Ping) => {
-                let pong = self.adapter.write_pong();
-                self.send_text(pong).await?;
+        let answer = match self.adapter.read(text) {
+            Ok(Request::Hub(command)) => {
+                self.shared.board.handle(self.id, command);
+                None
             }
+            Ok(Request::Hello) => None,
+            Ok(Request::Ping) => self.adapter.write_pong(),
             Ok(Request::IceServers) => match self.ice().await {
-                Some(ice) => {
-                    let answer = self.adapter.write_ice(&ice);
-                    self.send_text(answer).await?;
-                }
-                None => self.tell(Event::Refused(Refusal::IceUnavailable)).await?,
+                Some(ice) => self.adapter.write_ice(&ice),
+                None => self.write(&Event::Refused(Refusal::IceUnavailable)),
             },
-            Err(refusal) => self.tell(Event::Refused(refusal)).await?,
+            Err(refusal) => self.write(&Event::Refused(refusal)),
+        };
+        self.send_text(answer).await?;
+        match self.adapter.write_ack() {
+            Some(ack) => self.send_text(Some(ack)).await,
+            None => Ok(()),
         }
-        let ack = self.adapter.write_ack();
-        self.send_text(ack).await
     }
 
-    /// Writes an event to the client.
+    /// Tells the client of an event.
     async fn tell(&mut self, event: Event) -> Step {
+        match event {
+            Event::Closed(_) | Event::PeerBacklog(_) | Event::Joined(_) => {
+                Box::pin(self.tell_at_length(event)).await
+            }
+            event => {
+                let text = self.write(&event);
+                self.send_text(text).await
+            }
+        }
+    }
+
+    /// Tells what comes seldom, and takes more than one message.
+    async fn tell_at_length(&mut self, event: Event) -> Step {
         match event {
             Event::Closed(reason) => {
                 if reason != CloseReason::TooSlow {
-                    let text = self.adapter.write(&event, None);
+                    let text = self.write(&event);
                     self.send_text(text).await?;
                 }
                 Err(Ending(Departure::Closed, Some(farewell(reason))))
             }
             Event::PeerBacklog(messages) => {
                 for message in messages {
-                    let text = self.adapter.write(&Event::Peer(message), None);
+                    let text = self.write(&Event::Peer(message));
                     self.send_text(text).await?;
                 }
                 Ok(())
             }
-            Event::Joined(_) => {
+            event => {
                 let ice = self.ice().await;
                 let text = self.adapter.write(&event, ice.as_ref());
                 self.send_text(text).await?;
@@ -230,19 +251,19 @@ impl Session<'_> {
                 }
                 Ok(())
             }
-            event => {
-                if let Event::Refused(refusal) = &event {
-                    self.shared.metrics.refusals.count(refusal.code());
-                }
-                let text = self.adapter.write(&event, None);
-                self.send_text(text).await
-            }
         }
+    }
+
+    fn write(&mut self, event: &Event) -> Option<String> {
+        if let Event::Refused(refusal) = event {
+            self.shared.metrics.refusals.count(refusal.code());
+        }
+        self.adapter.write(event, None)
     }
 
     async fn ice(&mut self) -> Option<IceConfig> {
         let asker = Asker {
-            host: self.visitor.host.as_ref(),
+            host: self.host.as_ref(),
             user: self.user.0.as_str(),
             now_unix: clock::unix_time(),
         };
@@ -277,6 +298,22 @@ impl Session<'_> {
                 Some(farewell(CloseReason::TooSlow)),
             )),
         }
+    }
+}
+
+/// What ended a wait.
+enum Woken {
+    Told(Event),
+    Heard(Option<Result<Message, axum::Error>>),
+    Beat,
+    Stopped,
+}
+
+/// Waits until more may be read.
+async fn pause(shared: &Shared, until: Option<Duration>) {
+    if let Some(until) = until {
+        // It happens to those who hurry, and so has no room in those who do not.
+        Box::pin(shared.board.sleep_until(until)).await;
     }
 }
 

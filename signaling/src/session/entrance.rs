@@ -63,6 +63,8 @@ impl Visitor {
 /// Somebody who may come in.
 pub(super) struct Introduced {
     pub(super) identity: Identity,
+    /// The host with which the client found us.
+    pub(super) host: Option<Host>,
     pub(super) adapter: Box<dyn Adapter>,
     pub(super) first: First,
 }
@@ -80,7 +82,7 @@ pub(super) enum First {
 pub(super) async fn introduce(
     socket: &mut Wire,
     shared: &Shared,
-    visitor: &Visitor,
+    visitor: Visitor,
 ) -> Result<Introduced, Ending> {
     let complete = visitor.token.is_some() && (visitor.key.is_some() || !visitor.wants_key);
     let first = match visitor.profile {
@@ -103,7 +105,7 @@ pub(super) async fn introduce(
         Profile::PeerJs => Box::new(PeerJs::default()),
         Profile::SocketIo => Box::new(SocketIo::default()),
     };
-    let identity = match identify(shared, visitor, &opening).await {
+    let identity = match identify(shared, &visitor, &opening).await {
         Ok(identity) => identity,
         Err(unwelcome) => {
             shared.metrics.unwelcome.count(unwelcome.word());
@@ -126,6 +128,7 @@ pub(super) async fn introduce(
         .map(|claim| First::Asked(claim.command(owner)));
     Ok(Introduced {
         identity,
+        host: visitor.host,
         adapter,
         first: asked.unwrap_or_else(|| first.map_or(First::Nothing, First::Said)),
     })

@@ -30,6 +30,9 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// What came from a client; `None` when there is nothing more to come.
 type Frame = Option<Result<Message, axum::Error>>;
 
+/// The same on its way to the session. A channel has room for 32 of what it carries, however few may be in it; so it carries little.
+type Parcel = Box<Frame>;
+
 /// All conversations of a process, by their ids.
 #[derive(Clone, Default)]
 pub(crate) struct Engines(Arc<Mutex<HashMap<String, Arc<Link>>>>);
@@ -70,14 +73,14 @@ impl Engines {
 
 /// The session's end of a conversation.
 pub(crate) struct Line {
-    incoming: mpsc::Receiver<Frame>,
+    incoming: mpsc::Receiver<Parcel>,
     link: Arc<Link>,
     engines: Engines,
 }
 
 impl Line {
     pub(crate) async fn recv(&mut self) -> Frame {
-        self.incoming.recv().await.flatten()
+        self.incoming.recv().await.and_then(|parcel| *parcel)
     }
 
     /// Hands a message over; waits while too much waits to be fetched.
@@ -104,7 +107,7 @@ pub(crate) struct Link {
     state: Mutex<State>,
     filled: Notify,
     drained: Notify,
-    incoming: mpsc::Sender<Frame>,
+    incoming: mpsc::Sender<Parcel>,
     /// Held by the request that brings packets: two at once would have no order.
     posting: tokio::sync::Mutex<()>,
 }
@@ -199,7 +202,7 @@ impl Link {
                 }
                 if !body.is_empty() {
                     if state.ended {
-                        let _ = self.incoming.try_send(None);
+                        let _ = self.incoming.try_send(Box::new(None));
                     }
                     self.drained.notify_one();
                     return Some(body);
@@ -221,7 +224,12 @@ impl Link {
             return false;
         }
         for packet in body.split(SEPARATOR) {
-            if self.incoming.send(Some(read(packet))).await.is_err() {
+            if self
+                .incoming
+                .send(Box::new(Some(read(packet))))
+                .await
+                .is_err()
+            {
                 return false;
             }
         }
@@ -232,14 +240,12 @@ impl Link {
     pub(super) async fn carry(&self, mut socket: WebSocket, first: Option<String>) {
         if let Some(first) = first {
             self.change(|state| state.carrier = Carrier::Socket);
-            if send(&mut socket, Message::Text(first.into()))
-                .await
-                .is_err()
-            {
-                let _ = self.incoming.send(None).await;
+            let sent = Box::pin(send(&mut socket, Message::Text(first.into())));
+            if sent.await.is_err() {
+                let _ = self.incoming.send(Box::new(None)).await;
                 return;
             }
-        } else if !matches!(timeout(LIMIT, self.take_over(&mut socket)).await, Ok(true)) {
+        } else if !self.moved(&mut socket).await {
             // The client goes on polling.
             self.change(|state| {
                 if state.carrier == Carrier::Upgrading {
@@ -249,6 +255,12 @@ impl Link {
             return;
         }
         self.pump(&mut socket).await;
+    }
+
+    /// Says whether the client has moved to a WebSocket in time. Boxed: the task outlives it by far.
+    async fn moved(&self, socket: &mut WebSocket) -> bool {
+        let moving = Box::pin(timeout(LIMIT, self.take_over(socket)));
+        matches!(moving.await, Ok(true))
     }
 
     /// Answers the probe of a WebSocket and waits until the client has stopped polling.
@@ -294,7 +306,7 @@ impl Link {
                         other => other,
                     });
                     if let Some(place) = place.take() {
-                        place.send(frame);
+                        place.send(Box::new(frame));
                     }
                     if over {
                         return;
@@ -304,26 +316,14 @@ impl Link {
                     Ok(packet) => {
                         if send(socket, Message::Text(packet.into())).await.is_err() {
                             drop(place.take());
-                            let _ = self.incoming.send(None).await;
+                            let _ = self.incoming.send(Box::new(None)).await;
                             return;
                         }
                     }
                     Err(farewell) => {
-                        let _ = send(socket, Message::Close(farewell)).await;
-                        let unread = async {
-                            loop {
-                                match socket.recv().await {
-                                    Some(Ok(Message::Close(_))) => return false,
-                                    Some(Ok(_)) => {}
-                                    Some(Err(_)) | None => return true,
-                                }
-                            }
-                        };
-                        if let Ok(true) = timeout(LIMIT, unread).await {
-                            sleep(LINGER).await;
-                        }
+                        Box::pin(take_leave(socket, farewell)).await;
                         drop(place.take());
-                        let _ = self.incoming.try_send(None);
+                        let _ = self.incoming.try_send(Box::new(None));
                         return;
                     }
                 },
@@ -370,6 +370,23 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), ()> {
     match timeout(LIMIT, socket.send(message)).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(()),
+    }
+}
+
+/// Sends the close frame and waits for theirs. What was refused is still unread where nothing more can be read (see [`LINGER`]).
+async fn take_leave(socket: &mut WebSocket, farewell: Option<CloseFrame>) {
+    let _ = send(socket, Message::Close(farewell)).await;
+    let unread = async {
+        loop {
+            match socket.recv().await {
+                Some(Ok(Message::Close(_))) => return false,
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return true,
+            }
+        }
+    };
+    if let Ok(true) = timeout(LIMIT, unread).await {
+        sleep(LINGER).await;
     }
 }
 
