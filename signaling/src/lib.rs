@@ -18,6 +18,7 @@ mod identity;
 mod metrics;
 mod outbox;
 mod pages;
+mod places;
 pub mod program;
 mod router;
 pub mod server;

@@ -2,8 +2,9 @@
 //!
 //! In: accepting, counting and ending connections. Not in: what is served (`router.rs`, or `turnserver`'s own routes). A
 //! connection is a descriptor, and whoever holds enough of them idle takes the place of everybody else: so they are counted
-//! until they are closed, WebSockets too, and have to say what they want in time.
+//! until they are closed, WebSockets too, have to say what they want in time, and make room when there are too many.
 
+use std::convert::Infallible;
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,10 +23,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
+
+use crate::places::{Place, Places};
 
 /// How long the head of a request may take, counted from the connection's beginning or the end of the request before.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
@@ -56,7 +59,7 @@ pub fn affordable_connections() -> usize {
 }
 
 /// Serves `routes`, which can ask for `ConnectInfo<SocketAddr>`, until `stop` says so and the requests under way are answered.
-/// A connection above `max_connections` is closed at once.
+/// A connection above `max_connections` takes the place of one that asks for nothing.
 ///
 /// # Errors
 /// When the listener does not know its own address. What goes wrong with a single connection is survived.
@@ -76,7 +79,7 @@ pub async fn serve(
 pub struct Site {
     routes: Router,
     max_connections: usize,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     stop: watch::Receiver<bool>,
 }
 
@@ -86,7 +89,7 @@ impl Site {
         Site {
             routes,
             max_connections,
-            places: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            places: Places::new(max_connections),
             stop,
         }
     }
@@ -111,7 +114,7 @@ impl Site {
                     // A message is wanted at once, not when the last one has been acknowledged. It fails where the client is
                     // gone already, which reading tells as well.
                     let _ = stream.set_nodelay(true);
-                    match self.place() {
+                    match self.places.give() {
                         Some(place) => {
                             connections.spawn(self.converse(place, stream, Some(peer)));
                         }
@@ -153,7 +156,7 @@ impl Site {
                 stopped(&mut stop).await;
                 break;
             };
-            let Some(place) = self.place() else {
+            let Some(place) = self.places.give() else {
                 debug!("a connection is turned away: there are {}", self.full());
                 continue;
             };
@@ -168,25 +171,22 @@ impl Site {
         while connections.join_next().await.is_some() {}
     }
 
-    fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
-    }
-
     fn full(&self) -> String {
-        format!("{} connections", self.max_connections)
+        format!("{} connections, all of WebSockets", self.max_connections)
     }
 
     fn converse<S: Stream>(
         &self,
-        place: OwnedSemaphorePermit,
+        place: Arc<Place>,
         stream: S,
         peer: Option<SocketAddr>,
     ) -> impl Future<Output = ()> + Send + 'static + use<S> {
-        let counted = Counted {
-            stream,
-            _place: place,
-        };
-        converse(counted, peer, self.routes.clone(), self.stop.clone())
+        converse(
+            (stream, place),
+            peer,
+            self.routes.clone(),
+            self.stop.clone(),
+        )
     }
 }
 
@@ -210,21 +210,32 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 /// Answers the requests of one connection, until one of them makes it a WebSocket.
 async fn converse<S: Stream>(
-    stream: Counted<S>,
+    (stream, place): (S, Arc<Place>),
     peer: Option<SocketAddr>,
     routes: Router,
     mut stop: watch::Receiver<bool>,
 ) {
+    let stream = Counted {
+        stream,
+        _place: Arc::clone(&place),
+    };
     let routes = TowerToHyperService::new(routes);
+    let held = Arc::clone(&place);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        held.is_busy(true);
+        let held = Arc::clone(&held);
         if let Some(peer) = peer {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
         let answer = timeout(REQUEST_LIMIT, routes.call(request));
         async move {
-            answer
-                .await
-                .unwrap_or_else(|_| Ok(StatusCode::REQUEST_TIMEOUT.into_response()))
+            let late = |_| Ok(StatusCode::REQUEST_TIMEOUT.into_response());
+            let answer = answer.await.unwrap_or_else(late)?;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                held.keep();
+            }
+            held.is_busy(false);
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()
@@ -237,6 +248,9 @@ async fn converse<S: Stream>(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = place.is_lost() => {
+            return debug!("a connection makes room for another: it has asked for nothing for longest");
+        }
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -253,7 +267,7 @@ async fn converse<S: Stream>(
 /// A connection and its place among all, which is free again when the descriptor is, even if a WebSocket took it over.
 struct Counted<S> {
     stream: S,
-    _place: OwnedSemaphorePermit,
+    _place: Arc<Place>,
 }
 
 impl<S: Stream> AsyncRead for Counted<S> {

@@ -149,7 +149,7 @@ impl fmt::Display for DrainState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{sync::Arc, time::Duration};
 
     use turn_config::settings;
@@ -157,7 +157,7 @@ mod tests {
 
     use super::Drain;
 
-    fn drain(least: u32, timeout: Option<Duration>) -> (Arc<Shared>, Arc<Drain>) {
+    pub(crate) fn drain(least: u32, timeout: Option<Duration>) -> (Arc<Shared>, Arc<Drain>) {
         let shared = Shared::new(&[], 50_000..=50_009, 0, 0);
         let process = settings::Process {
             daemon: false,

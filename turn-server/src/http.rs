@@ -9,6 +9,7 @@ use axum::{
     routing::get,
 };
 use ice_api::{Admission, ApiState, Endpoint, Host, Issuer, Origins};
+use tokio::sync::Mutex;
 use turn_auth::Secret;
 use turn_config::settings::Settings;
 
@@ -154,9 +155,13 @@ pub(crate) fn metrics_routes(
     drain: &Arc<Drain>,
 ) -> Router {
     let page = Arc::new(page);
+    let turn = Arc::new(Mutex::new(()));
     let show = move || {
         let (page, server) = (Arc::clone(&page), Arc::clone(&server));
+        let turn = Arc::clone(&turn);
         async move {
+            // Of a thousand that ask at once, all but one wait here, and not each on a thread of its own.
+            let _turn = turn.lock().await;
             // The workers answer between two packets; that wait must not hold up the runtime.
             let text =
                 tokio::task::spawn_blocking(move || page.render(&server.stats(), server.shared()))
@@ -178,4 +183,53 @@ pub(crate) fn metrics_routes(
     }
     // coturn answers so, and load balancers ask for it.
     routes.route("/", get(|| async { "ok" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, sync::Arc, time::Duration};
+
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+        sync::watch,
+        task::JoinSet,
+    };
+
+    use super::metrics_routes;
+    use crate::{Server, drain::tests::drain, metrics_page::MetricsPage};
+
+    fn threads() -> usize {
+        fs::read_dir("/proc/self/task").unwrap().count()
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_asks_for_metrics_is_served_one_by_one() {
+        const CROWD: usize = 300;
+        let server = Arc::new(Server::builder().user("ann", "secret").start().unwrap());
+        let (_, drain) = drain(0, None);
+        let routes = metrics_routes("/metrics", MetricsPage::new("r"), server, &drain);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        tokio::spawn(signaling::server::serve(listener, routes, CROWD, stopping));
+        let before = threads();
+        let mut crowd = JoinSet::new();
+        for _ in 0..CROWD {
+            crowd.spawn(async move {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                let request = b"GET /metrics HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+                stream.write_all(request).await.unwrap();
+                let mut page = String::new();
+                stream.read_to_string(&mut page).await.unwrap();
+                page
+            });
+        }
+        let all = tokio::time::timeout(Duration::from_secs(120), crowd.join_all());
+        let pages = all.await.unwrap();
+        assert!(pages.iter().all(|page| page.starts_with("HTTP/1.1 200")));
+        // Threads for blocking work stay for some seconds. (Other tests have threads of their own meanwhile.)
+        let grown = threads().saturating_sub(before);
+        assert!(grown < CROWD / 3, "{grown} threads");
+    }
 }

@@ -37,6 +37,7 @@ mod server;
 mod session_log;
 mod signals;
 mod sites;
+mod trusted_path;
 mod watchdog;
 
 pub use daemon::Fatal;

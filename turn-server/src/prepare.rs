@@ -16,7 +16,7 @@ use anyhow::{Context as _, ensure};
 use rustix::fs::OFlags;
 use turn_config::settings::{LogTarget, Settings};
 
-use crate::certificates;
+use crate::{certificates, trusted_path::follow};
 
 /// A user of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +72,15 @@ fn give_log(path: &Path, user: User) -> anyhow::Result<()> {
     // Whoever may put a link there would choose what is given away.
     let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     options.custom_flags(i32::try_from(careful.bits())?);
-    let file = options.open(path)?;
+    let folder = path.parent().context("it has no folder")?;
+    let name = path.file_name().context("it has no name")?;
+    let file = options.open(follow(folder, user.id, user.group)?.join(name))?;
     let metadata = file.metadata()?;
     ensure!(metadata.is_file(), "it is no file");
+    ensure!(
+        metadata.nlink() == 1,
+        "it has another name besides, so it may be another file"
+    );
     if metadata.uid() != user.id {
         fchown(&file, Some(user.id), Some(user.group))?;
     }
@@ -83,7 +89,8 @@ fn give_log(path: &Path, user: User) -> anyhow::Result<()> {
 
 /// Copies a file for the user's group to read. Whoever reads it meanwhile reads the old or the new one whole.
 fn copy_for(path: &Path, copy: &Path, copies: &Path, user: User) -> anyhow::Result<()> {
-    let content = fs::read(path)?;
+    // Whoever may put a link there would choose what is shown to it.
+    let content = fs::read(follow(path, user.id, user.group)?)?;
     let folder = copy.parent().context("it has no folder")?;
     fs::create_dir_all(folder)?;
     for folder in folder.ancestors().take_while(|it| it.starts_with(copies)) {
@@ -114,7 +121,78 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::{User, find};
+    use std::{
+        fs,
+        os::unix::fs::{MetadataExt, chown, symlink},
+        path::{Path, PathBuf},
+    };
+
+    use rustix::process::geteuid;
+
+    use super::{User, copy_for, find, give_log};
+
+    const USER: User = User {
+        id: 61_234,
+        group: 61_234,
+    };
+
+    /// A folder of that user's, and a secret of root's beside it.
+    fn broken_into(name: &str) -> (PathBuf, PathBuf) {
+        let name = format!("turnpike-{name}-{}", std::process::id());
+        let all = fs::canonicalize(std::env::temp_dir()).unwrap().join(name);
+        let _ = fs::remove_dir_all(&all);
+        let own = all.join("own");
+        fs::create_dir_all(&own).unwrap();
+        chown(&own, Some(USER.id), None).unwrap();
+        let secret = all.join("shadow");
+        fs::write(&secret, "root's").unwrap();
+        (own, secret)
+    }
+
+    fn owner(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().uid()
+    }
+
+    /// Needs root, who alone can give files away.
+    #[test]
+    fn a_log_that_is_another_file_is_not_given_away() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (own, secret) = broken_into("prepare-log");
+        let log = own.join("turn.log");
+        give_log(&log, USER).unwrap();
+        assert_eq!(owner(&log), USER.id);
+        fs::remove_file(&log).unwrap();
+        fs::hard_link(&secret, &log).unwrap();
+        assert!(give_log(&log, USER).is_err());
+        fs::remove_file(&log).unwrap();
+        symlink(&secret, &log).unwrap();
+        assert!(give_log(&log, USER).is_err());
+        // A folder that the user has put in the place of another.
+        symlink(secret.parent().unwrap(), own.join("folder")).unwrap();
+        assert!(give_log(&own.join("folder/shadow"), USER).is_err());
+        assert!(give_log(&own.join("folder/new"), USER).is_err());
+        assert_eq!(owner(&secret), 0);
+        fs::remove_dir_all(own.parent().unwrap()).unwrap();
+    }
+
+    /// The same.
+    #[test]
+    fn a_certificate_that_the_user_may_exchange_is_not_copied_for_it() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let (own, secret) = broken_into("prepare-copy");
+        let copies = own.parent().unwrap().join("copies");
+        let copy = copies.join("cert.pem");
+        symlink(&secret, own.join("cert.pem")).unwrap();
+        assert!(copy_for(&own.join("cert.pem"), &copy, &copies, USER).is_err());
+        assert!(!copy.exists());
+        copy_for(&secret, &copy, &copies, USER).unwrap();
+        assert_eq!(fs::read_to_string(&copy).unwrap(), "root's");
+        fs::remove_dir_all(own.parent().unwrap()).unwrap();
+    }
 
     #[test]
     fn a_user_is_found_by_the_whole_name() {

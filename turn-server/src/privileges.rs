@@ -3,12 +3,14 @@
 //! What it goes on to need belongs to that user by then: the log file, which a reload opens anew, the file of the process id,
 //! which goes at the end, and the control socket. Relay ports above 1023 need no right.
 
-use std::{fmt, io, path::Path};
+use std::{
+    fmt, io,
+    os::unix::fs::{MetadataExt as _, lchown},
+    path::Path,
+};
 
 use anyhow::{Context as _, bail};
-use nix::unistd::{
-    Gid, Group, Uid, User, chown, getegid, geteuid, initgroups, setgid, setgroups, setuid,
-};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
 use tracing::warn;
 use turn_config::{Origin, settings::Settings};
 
@@ -89,11 +91,14 @@ impl Identity {
     pub(crate) fn own<'a>(&self, files: impl Iterator<Item = &'a Path>) {
         let owner: Option<Uid> = self.user.as_ref().map(|user| user.uid);
         for file in files {
-            let is_plain = std::fs::symlink_metadata(file).is_ok_and(|it| !it.is_symlink());
-            if !is_plain {
+            // One with a second name may be another file, which somebody has put here.
+            let is_own = |it: &std::fs::Metadata| !it.is_symlink() && it.nlink() == 1;
+            if !std::fs::symlink_metadata(file).is_ok_and(|it| is_own(&it)) {
                 continue;
             }
-            if let Err(error) = chown(file, owner, Some(self.group)) {
+            let owner = owner.map(Uid::as_raw);
+            // A link that has come in between is itself what is given.
+            if let Err(error) = lchown(file, owner, Some(self.group.as_raw())) {
                 warn!("{} cannot be given to {self}: {error}", file.display());
             }
         }
