@@ -131,6 +131,7 @@ impl Allocation {
     }
 
     /// The relay socket that reaches a peer.
+    #[inline]
     pub(crate) fn relay(&self, key: Key, peer: PeerAddr) -> Option<RelayId> {
         let version = Version::of(peer.ip().ip());
         let shared = self.relays.of(version)?.claim.place();
@@ -143,16 +144,19 @@ impl Allocation {
         own.then(|| RelayId::new(key, version))
     }
 
+    #[inline]
     pub(crate) fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active)
     }
 
     /// Whether it relays datagrams: Send, Data and channels.
+    #[inline]
     pub(crate) fn is_udp(&self) -> bool {
         self.connections.is_none()
     }
 
     /// The binding of a channel, while it lasts.
+    #[inline]
     pub(crate) fn channel(&self, number: u16, now: Duration) -> Option<Channel> {
         self.channels
             .get(&number)
@@ -161,12 +165,14 @@ impl Allocation {
     }
 
     /// The channel that is bound to a peer, while it lasts.
+    #[inline]
     pub(crate) fn channel_of(&self, peer: PeerAddr, now: Duration) -> Option<(u16, Channel)> {
         let number = *self.numbers.get(&peer)?;
         Some((number, self.channel(number, now)?))
     }
 
     /// The permission for an address, while it lasts.
+    #[inline]
     pub(crate) fn permission(&self, ip: PeerIp, now: Duration) -> Option<Permission> {
         self.permissions
             .get(&ip)

@@ -56,10 +56,12 @@ impl ClientLists {
     }
 
     /// Tells whether a client's packets are taken by a listener.
+    #[inline]
     pub fn admits(&self, client: IpAddr, listener: SocketAddr) -> bool {
-        if !self.given {
-            return true;
-        }
+        !self.given || self.admits_listed(client, listener)
+    }
+
+    fn admits_listed(&self, client: IpAddr, listener: SocketAddr) -> bool {
         let client = client.to_canonical();
         let here = (self.somewhere.iter()).filter(|(listeners, _)| listeners.include(listener));
         let here = here.map(|(_, lists)| lists);

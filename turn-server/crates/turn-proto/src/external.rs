@@ -41,6 +41,7 @@ pub(crate) fn inside(map: &[External], ports: &PortPool, peer: PeerAddr) -> Peer
 }
 
 /// Whom a client believes to hear: a packet from one of our relays comes from its public address.
+#[inline]
 pub(crate) fn outside(map: &[External], ports: &PortPool, from: PeerAddr) -> PeerAddr {
     if map.is_empty() || !ports.is_live(from.socket()) {
         from

@@ -23,6 +23,7 @@ impl Relay {
     }
 
     /// Counts a packet from a client to a peer; `false` when it is more than may be relayed.
+    #[inline]
     pub(crate) fn spend_to_peer(
         &mut self,
         now: Now,
@@ -45,6 +46,7 @@ impl Relay {
     }
 
     /// Counts a packet from a peer to a client; `false` when it is more than may be relayed.
+    #[inline]
     pub(crate) fn spend_to_client(
         &mut self,
         now: Now,

@@ -22,11 +22,13 @@ pub struct PeerAddr {
 impl PeerIp {
     /// Takes an address as it was named. `None` for an IPv4-mapped address (RFC 4291 §2.5.5.2): an IPv6 socket that is only
     /// IPv6 cannot reach it, and under its other name it would be of another family than the client has said.
+    #[inline]
     pub fn of(named: IpAddr) -> Option<Self> {
         (named == named.to_canonical()).then_some(Self(named))
     }
 
     /// The address, to be judged or compared.
+    #[inline]
     pub fn ip(self) -> IpAddr {
         self.0
     }
@@ -59,22 +61,26 @@ impl PeerIp {
 
 impl PeerAddr {
     /// Takes an address as it was named; `None` as for [`PeerIp::of`].
+    #[inline]
     pub fn of(named: SocketAddr) -> Option<Self> {
         let (ip, port) = (PeerIp::of(named.ip())?, named.port());
         Some(Self { ip, port })
     }
 
     /// The IP address.
+    #[inline]
     pub fn ip(self) -> PeerIp {
         self.ip
     }
 
     /// The port.
+    #[inline]
     pub fn port(self) -> u16 {
         self.port
     }
 
     /// The address as sockets and wire formats want it.
+    #[inline]
     pub fn socket(self) -> SocketAddr {
         SocketAddr::new(self.ip.0, self.port)
     }

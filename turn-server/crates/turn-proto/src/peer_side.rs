@@ -6,6 +6,7 @@ use std::{net::SocketAddr, ops::Range, sync::Arc};
 use crate::{Now, PeerAddr, RelayId, ToClient, external, relay::Relay, slab::Key};
 
 impl Relay {
+    #[inline]
     pub(crate) fn peer_datagram(
         &mut self,
         now: Now,
@@ -29,6 +30,7 @@ impl Relay {
     }
 
     /// Writes a peer's data for the client of an allocation, if that may hear it.
+    #[inline]
     pub(crate) fn deliver(
         &mut self,
         now: Now,
@@ -38,14 +40,11 @@ impl Relay {
         payload: Range<usize>,
     ) -> Option<ToClient> {
         let length = payload.len();
-        let named = external::outside(&self.config.externals, &self.shared.ports, from);
-        let mut framed = self.frame(now, key, named, buf, payload.clone());
-        if framed.is_none() && named != from {
-            // One of our own relays: its client may be known here by an earlier public address or the inside one instead.
-            let config = Arc::clone(&self.config);
-            framed = external::other_names(&config.externals, from)
-                .find_map(|named| self.frame(now, key, named, buf, payload.clone()));
-        }
+        let framed = if self.config.externals.is_empty() {
+            self.frame(now, key, from, buf, payload)
+        } else {
+            self.frame_by_name(now, key, from, buf, payload)
+        };
         let Some((path, range)) = framed else {
             self.stats.dropped_peer += 1;
             return None;
@@ -54,6 +53,28 @@ impl Relay {
             .then_some(ToClient { path, range })
     }
 
+    /// The same where peers may be relays of ours, which clients know by other addresses.
+    #[inline(never)]
+    fn frame_by_name(
+        &mut self,
+        now: Now,
+        key: Key,
+        from: PeerAddr,
+        buf: &mut [u8],
+        payload: Range<usize>,
+    ) -> Option<(crate::Path, Range<usize>)> {
+        let named = external::outside(&self.config.externals, &self.shared.ports, from);
+        let framed = self.frame(now, key, named, buf, payload.clone());
+        if framed.is_some() || named == from {
+            return framed;
+        }
+        // One of our own relays: its client may be known here by an earlier public address or the inside one instead.
+        let config = Arc::clone(&self.config);
+        external::other_names(&config.externals, from)
+            .find_map(|named| self.frame(now, key, named, buf, payload.clone()))
+    }
+
+    #[inline]
     fn frame(
         &mut self,
         now: Now,

@@ -106,7 +106,7 @@ impl PeerPolicy {
     pub fn verdict(&self, peer: PeerAddr, live: bool) -> Result<(), PeerDenied> {
         match self.judge(peer.ip())? {
             Standing::Free => Ok(()),
-            Standing::ByPort if self.admits(peer, live) => Ok(()),
+            Standing::ByPort if self.admits(peer, || live) => Ok(()),
             Standing::ByPort => Err(PeerDenied::Own),
         }
     }
@@ -163,7 +163,7 @@ impl PeerPolicy {
     }
 
     /// Judges a whole peer address whose IP address stands [`Standing::ByPort`]; `live` tells whether it is a live relay.
-    pub(crate) fn admits(&self, peer: PeerAddr, live: bool) -> bool {
+    pub(crate) fn admits(&self, peer: PeerAddr, live: impl FnOnce() -> bool) -> bool {
         let ip = peer.ip().ip();
         let own = self.is_own(ip);
         let control = |control: &SocketAddr| {
@@ -173,12 +173,12 @@ impl PeerPolicy {
         if self.control.iter().any(control) {
             return false;
         }
-        !own || live
-            || if ip.is_loopback() {
-                self.allow_loopback
-            } else {
-                self.allows_exactly(ip)
-            }
+        let opened = if ip.is_loopback() {
+            self.allow_loopback
+        } else {
+            !own || self.allows_exactly(ip)
+        };
+        opened || live()
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
@@ -251,7 +251,7 @@ mod tests {
         for ip in ["127.0.0.1", "127.255.255.254", "::1"] {
             assert_eq!(judge(&open(), ip), Err(PeerDenied::Own), "{ip}");
             let peer = |ip: &str| PeerAddr::of(SocketAddr::new(ip.parse().unwrap(), 80)).unwrap();
-            assert!(!open().admits(peer(ip), false), "{ip}");
+            assert!(!open().admits(peer(ip), || false), "{ip}");
             let switched = PeerPolicy {
                 allow_loopback: true,
                 ..open()
@@ -262,7 +262,7 @@ mod tests {
                     allow_loopback: true,
                     ..open()
                 }
-                .admits(peer(ip), false),
+                .admits(peer(ip), || false),
                 "{ip}"
             );
         }
@@ -351,8 +351,8 @@ mod tests {
             ..own.clone()
         };
         assert_eq!(relaying.judge(peer.ip()), Ok(Standing::ByPort));
-        assert!(!relaying.admits(peer, false));
-        assert!(relaying.admits(peer, true));
+        assert!(!relaying.admits(peer, || false));
+        assert!(relaying.admits(peer, || true));
         for wide in [
             range("198.51.100.0", "198.51.100.255"),
             range("198.51.100.1", "198.51.100.255"),
@@ -370,7 +370,7 @@ mod tests {
             ..own
         };
         assert_eq!(exact.judge(peer.ip()), Ok(Standing::ByPort));
-        assert!(exact.admits(peer, false));
+        assert!(exact.admits(peer, || false));
     }
 
     #[test]
@@ -383,14 +383,14 @@ mod tests {
             ],
             ..open()
         };
-        assert!(!policy.admits(at("127.0.0.1:8080"), true));
-        assert!(policy.admits(at("127.0.0.1:8081"), false));
+        assert!(!policy.admits(at("127.0.0.1:8080"), || true));
+        assert!(policy.admits(at("127.0.0.1:8081"), || false));
         assert_eq!(judge(&policy, "9.9.9.9"), Ok(Standing::ByPort));
-        assert!(!policy.admits(at("9.9.9.9:6379"), false));
-        assert!(policy.admits(at("9.9.9.9:80"), false));
+        assert!(!policy.admits(at("9.9.9.9:6379"), || false));
+        assert!(policy.admits(at("9.9.9.9:80"), || false));
         // Each port is closed where it is: a backend's is not ours, and ours is not everybody's.
-        assert!(policy.admits(at("127.0.0.1:6379"), false));
-        assert!(policy.admits(at("9.9.9.9:8080"), false));
+        assert!(policy.admits(at("127.0.0.1:6379"), || false));
+        assert!(policy.admits(at("9.9.9.9:8080"), || false));
     }
 
     #[test]

@@ -116,6 +116,7 @@ impl Relay {
     }
 
     /// Takes a packet from a client: one datagram, or one whole frame of a stream.
+    #[inline]
     pub fn on_client(&mut self, now: Now, path: &Path, packet: &[u8]) -> Output<'_> {
         if !self.admits_client(path.client.ip(), path.server) {
             self.stats.dropped_denied_client += 1;
@@ -124,35 +125,24 @@ impl Relay {
         if !self.away.is_empty() && self.pass_on(path, packet) {
             return Output::Nothing;
         }
-        match turn_wire::parse(packet) {
-            Ok(Packet::Stun(view))
-                if self.config.mobility && self.ask_neighbour(path, &view, packet) =>
-            {
-                Output::Nothing
+        match &turn_wire::parse(packet) {
+            Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet, frame),
+            Ok(Packet::Stun(view)) => {
+                if self.config.mobility && self.ask_neighbour(path, view, packet) {
+                    return Output::Nothing;
+                }
+                self.stun(now, path, packet, view)
             }
-            Ok(parsed) => self.parsed_packet(now, path, packet, parsed),
-            Err(error) => self.unreadable(now, path, packet, error),
+            Err(error) => self.unreadable(now, path, packet, *error),
         }
     }
 
     /// Takes a packet that is to be served here and not by another worker.
     pub(crate) fn client_packet(&mut self, now: Now, path: &Path, packet: &[u8]) -> Output<'_> {
-        match turn_wire::parse(packet) {
-            Ok(parsed) => self.parsed_packet(now, path, packet, parsed),
+        match &turn_wire::parse(packet) {
+            Ok(Packet::ChannelData(frame)) => self.channel_data(now, path, packet, frame),
+            Ok(Packet::Stun(view)) => self.stun(now, path, packet, view),
             Err(_) => Output::Nothing,
-        }
-    }
-
-    fn parsed_packet(
-        &mut self,
-        now: Now,
-        path: &Path,
-        packet: &[u8],
-        parsed: Packet<'_>,
-    ) -> Output<'_> {
-        match parsed {
-            Packet::ChannelData(frame) => self.channel_data(now, path, packet, &frame),
-            Packet::Stun(view) => self.stun(now, path, packet, &view),
         }
     }
 
@@ -179,6 +169,7 @@ impl Relay {
 
     /// Tells whether the operator's lists let a client in at a listener. Its packets are dropped otherwise; its connections need
     /// not be accepted.
+    #[inline]
     pub fn admits_client(&self, client: IpAddr, listener: SocketAddr) -> bool {
         self.config.guard.clients.admits(client, listener)
     }
@@ -194,6 +185,7 @@ impl Relay {
     /// Takes a datagram from a peer and writes the header for the client in front of it.
     ///
     /// `buf` has [`turn_wire::HEADROOM`] bytes before `payload` and [`turn_wire::TAILROOM`] behind it.
+    #[inline]
     pub fn on_peer(
         &mut self,
         now: Now,
@@ -301,17 +293,18 @@ impl Relay {
         self.stats
     }
 
+    #[inline(never)]
     fn stun(&mut self, now: Now, path: &Path, packet: &[u8], view: &MessageView<'_>) -> Output<'_> {
         if view.fingerprint() == Fingerprint::Wrong {
             self.stats.dropped_malformed += 1;
             return Output::Nothing;
         }
-        match (view.class(), view.method()) {
-            (Class::Request, Method::BINDING) => self.binding(now, path, view, Lookup::NotAsked),
-            (Class::Request, _) if self.config.turn => {
+        match view.kind() {
+            (Method::BINDING, Class::Request) => self.binding(now, path, view, Lookup::NotAsked),
+            (_, Class::Request) if self.config.turn => {
                 self.request(now, path, view, Lookup::NotAsked)
             }
-            (Class::Indication, Method::SEND) => self.send_indication(now, path, packet, view),
+            (Method::SEND, Class::Indication) => self.send_indication(now, path, packet, view),
             // A Binding indication keeps a NAT open; an error answering an error would loop. Neither is answered.
             _ => {
                 self.stats.dropped_unexpected += 1;
@@ -324,6 +317,7 @@ impl Relay {
         self.actions.push_back(action);
     }
 
+    #[inline]
     pub(crate) fn find(&self, path: &Path) -> Option<Key> {
         self.clients.get(&ClientKey::from(path)).copied()
     }

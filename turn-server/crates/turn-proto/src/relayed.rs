@@ -37,6 +37,7 @@ pub(crate) struct RelayedAddresses([Option<Relayed>; 2]);
 impl Version {
     pub(crate) const BOTH: [Self; 2] = [Self::V4, Self::V6];
 
+    #[inline]
     pub(crate) fn of(ip: IpAddr) -> Self {
         if ip.is_ipv4() { Self::V4 } else { Self::V6 }
     }
@@ -71,6 +72,7 @@ impl RelayId {
 }
 
 impl RelayedAddresses {
+    #[inline]
     pub(crate) fn of(&self, version: Version) -> Option<&Relayed> {
         self.0[version as usize].as_ref()
     }

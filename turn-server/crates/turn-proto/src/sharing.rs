@@ -19,6 +19,18 @@ pub(crate) struct Sending {
     pub(crate) dont_fragment: bool,
 }
 
+impl Sending {
+    #[inline]
+    fn output(self) -> Output<'static> {
+        Output::ToPeer {
+            relay: self.relay,
+            to: self.to.socket(),
+            range: self.range,
+            dont_fragment: self.dont_fragment,
+        }
+    }
+}
+
 impl Relay {
     pub(crate) fn member(&self, key: Key) -> Member {
         Member {
@@ -115,6 +127,7 @@ impl Relay {
     }
 
     /// Sends a client's data from its relay socket; or, to a member of our own shared ports, to that at once.
+    #[inline]
     pub(crate) fn forward(
         &mut self,
         now: Now,
@@ -122,40 +135,34 @@ impl Relay {
         packet: &[u8],
         sending: Sending,
     ) -> Output<'_> {
-        let Sending {
-            relay,
-            to,
-            named,
-            range,
-            dont_fragment,
-        } = sending;
-        let shared = relay.place_if_shared();
-        if shared.is_some() {
-            let payload = packet.get(range.clone()).unwrap_or_default();
-            if !self.note_shared(key, to, named.ip(), payload) {
-                self.stats.dropped_client += 1;
-                return Output::Nothing;
-            }
+        if let Some(place) = sending.relay.place_if_shared() {
+            return self.forward_shared(now, key, packet, (sending, place));
         }
-        if !self.spend_to_peer(now, key, packet.len(), range.len()) {
+        if !self.spend_to_peer(now, key, packet.len(), sending.range.len()) {
             return Output::Nothing;
         }
-        if let Some(place) = shared
-            && self.hand_over(
-                key,
-                place,
-                to,
-                packet.get(range.clone()).unwrap_or_default(),
-            )
-        {
+        sending.output()
+    }
+
+    /// The same from a shared relay address.
+    #[inline(never)]
+    fn forward_shared(
+        &mut self,
+        now: Now,
+        key: Key,
+        packet: &[u8],
+        (sending, place): (Sending, u32),
+    ) -> Output<'_> {
+        let payload = packet.get(sending.range.clone()).unwrap_or_default();
+        if !self.note_shared(key, sending.to, sending.named.ip(), payload) {
+            self.stats.dropped_client += 1;
             return Output::Nothing;
         }
-        Output::ToPeer {
-            relay,
-            to: to.socket(),
-            range,
-            dont_fragment,
+        let spent = self.spend_to_peer(now, key, packet.len(), payload.len());
+        if !spent || self.hand_over(key, place, sending.to, payload) {
+            return Output::Nothing;
         }
+        sending.output()
     }
 
     /// Gives a packet for one of our own shared addresses to the member that it is for; false if it is for none of them.

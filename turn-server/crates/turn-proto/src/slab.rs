@@ -59,6 +59,7 @@ impl<T> Slab<T> {
         })
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
         let place = self.places.get_mut(key.index as usize)?;
         if place.generation == key.generation {
@@ -68,6 +69,7 @@ impl<T> Slab<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
         let place = self.places.get(key.index as usize)?;
         if place.generation == key.generation {
@@ -78,11 +80,13 @@ impl<T> Slab<T> {
     }
 
     /// The value at a number, whoever it is.
+    #[inline]
     pub(crate) fn at_mut(&mut self, index: u32) -> Option<&mut T> {
         self.places.get_mut(index as usize)?.value.as_deref_mut()
     }
 
     /// The key of the value at a number.
+    #[inline]
     pub(crate) fn key_at(&self, index: u32) -> Option<Key> {
         let place = self
             .places

@@ -19,6 +19,7 @@ impl<K: Ord + Copy, V> SortedMap<K, V> {
         self.entries.len()
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         self.position(key)
             .ok()
@@ -55,6 +56,7 @@ impl<K: Ord + Copy, V> SortedMap<K, V> {
         self.entries.iter()
     }
 
+    #[inline]
     fn position(&self, key: &K) -> Result<usize, usize> {
         self.entries.binary_search_by(|(held, _)| held.cmp(key))
     }

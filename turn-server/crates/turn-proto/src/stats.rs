@@ -212,6 +212,7 @@ impl AddAssign for Traffic {
 }
 
 impl Traffic {
+    #[inline]
     pub(crate) fn add_to_peer(&mut self, message: usize, payload: usize) {
         self.client_received_packets += 1;
         self.client_received_bytes += message as u64;
@@ -219,6 +220,7 @@ impl Traffic {
         self.peer_sent_bytes += payload as u64;
     }
 
+    #[inline]
     pub(crate) fn add_to_client(&mut self, message: usize, payload: usize) {
         self.peer_received_packets += 1;
         self.peer_received_bytes += payload as u64;

@@ -93,6 +93,7 @@ impl RelayId {
     }
 
     /// The place of a shared socket; `None` if it is one allocation's own.
+    #[inline]
     pub fn place_if_shared(self) -> Option<u32> {
         (self.0 & Self::SHARED != 0).then_some(self.0 & !Self::SHARED)
     }

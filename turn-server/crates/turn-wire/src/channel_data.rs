@@ -20,6 +20,7 @@ pub struct ChannelData {
 
 impl ChannelData {
     /// Reads the header. Up to three bytes of padding may follow the payload (RFC 8656 §12.5), anything more is refused.
+    #[inline]
     pub(crate) fn parse(packet: &[u8]) -> Result<Self, ParseError> {
         let (header, rest) = packet
             .split_first_chunk::<CHANNEL_HEADER_LEN>()
@@ -40,6 +41,7 @@ impl ChannelData {
 ///
 /// With `pad`, zeroes fill the message to a multiple of four, as streams require (RFC 8656 §12.5). `None` if header or
 /// padding does not fit into `buf`, or the payload is longer than 65,535 bytes; `buf` may then be partly written.
+#[inline]
 pub fn write_channel_data(
     buf: &mut [u8],
     payload: Range<usize>,

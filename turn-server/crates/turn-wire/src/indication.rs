@@ -35,8 +35,9 @@ pub fn parse_data(view: &MessageView<'_>) -> Result<SendIndication, ParseError> 
     parse_indication(view, Method::DATA)
 }
 
+#[inline]
 fn parse_indication(view: &MessageView<'_>, method: Method) -> Result<SendIndication, ParseError> {
-    if view.method() != method || view.class() != Class::Indication {
+    if view.kind() != (method, Class::Indication) {
         return Err(ParseError::OtherMessage);
     }
     let mut peer = None;

@@ -52,6 +52,7 @@ pub enum ParseError {
 /// Tells STUN from ChannelData and checks the structure of either to the last byte.
 ///
 /// `datagram` is one UDP payload, or one whole frame of a stream.
+#[inline]
 pub fn parse(datagram: &[u8]) -> Result<Packet<'_>, ParseError> {
     match datagram.first().map(|byte| byte >> 6) {
         Some(0b00) => MessageView::parse(datagram).map(Packet::Stun),

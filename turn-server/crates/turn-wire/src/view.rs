@@ -86,6 +86,12 @@ impl<'a> MessageView<'a> {
         HEADER_LEN + self.body.len()
     }
 
+    /// Returns method and class of the message type.
+    #[inline]
+    pub fn kind(&self) -> (Method, Class) {
+        self.message_type()
+    }
+
     /// Returns the class of the message type.
     pub fn class(&self) -> Class {
         self.message_type().1
@@ -264,6 +270,7 @@ impl<'a> MessageView<'a> {
         [&self.header_with(length), self.plain].concat()
     }
 
+    #[inline]
     fn message_type(&self) -> (Method, Class) {
         split_type(u16::from_be_bytes([self.header[0], self.header[1]]))
     }

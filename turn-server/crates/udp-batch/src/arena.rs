@@ -81,6 +81,7 @@ pub struct Datagrams {
 impl Iterator for Datagrams {
     type Item = Range<usize>;
 
+    #[inline]
     fn next(&mut self) -> Option<Range<usize>> {
         // Once at least: a datagram may be empty.
         if self.ended {
@@ -179,6 +180,7 @@ impl Arena {
     }
 
     /// The datagrams that were last received into slot `index`, as they lie there; none when there is no such slot.
+    #[inline]
     pub fn datagrams(&self, index: usize) -> Datagrams {
         let received = self.received.get(index);
         Datagrams {
@@ -216,6 +218,7 @@ impl Arena {
     }
 
     /// The slot `index` with what was last received into it; `None` when there is no such slot.
+    #[inline]
     pub fn slot_mut(&mut self, index: usize) -> Option<Slot<'_>> {
         let Received {
             length,
@@ -233,12 +236,14 @@ impl Arena {
     }
 
     /// The buffer of slot `index` alone, for bytes that come from elsewhere than [`Arena::receive`].
+    #[inline]
     pub fn buffer_mut(&mut self, index: usize) -> Option<&mut [u8]> {
         let start = self.start(index)?;
         self.memory.slice_mut(start..start + self.slot_bytes)
     }
 
     /// A part of the buffer of slot `index`; `None` where it does not lie within it.
+    #[inline]
     pub fn bytes(&self, index: usize, range: Range<usize>) -> Option<&[u8]> {
         let start = self.start(index)?;
         self.memory
@@ -268,6 +273,7 @@ impl Arena {
         Ok(end - first)
     }
 
+    #[inline]
     fn start(&self, index: usize) -> Option<usize> {
         (index < self.slots()).then(|| index * self.stride)
     }

@@ -104,6 +104,7 @@ impl Inbound {
     /// Fills slots from `first` on, as many as `received` is long; short when the socket is empty.
     ///
     /// `_memory` is what the headers lead into, borrowed mutably so that no slice of it is alive.
+    #[inline]
     pub(crate) fn receive(
         &mut self,
         _memory: &mut Memory,

@@ -44,6 +44,7 @@ impl Memory {
         self.base
     }
 
+    #[inline]
     pub(crate) fn slice(&self, range: Range<usize>) -> Option<&[u8]> {
         let length = self.checked_length(&range)?;
         // SAFETY: the range lies in the block, whose bytes were all written at allocation; the block is borrowed shared for
@@ -51,12 +52,14 @@ impl Memory {
         Some(unsafe { slice::from_raw_parts(self.base.as_ptr().add(range.start), length) })
     }
 
+    #[inline]
     pub(crate) fn slice_mut(&mut self, range: Range<usize>) -> Option<&mut [u8]> {
         let length = self.checked_length(&range)?;
         // SAFETY: as in `slice`; the block is borrowed mutably for as long as the slice lives, so it is the only one.
         Some(unsafe { slice::from_raw_parts_mut(self.base.as_ptr().add(range.start), length) })
     }
 
+    #[inline]
     fn checked_length(&self, range: &Range<usize>) -> Option<usize> {
         (range.end <= self.layout.size())
             .then(|| range.end.checked_sub(range.start))

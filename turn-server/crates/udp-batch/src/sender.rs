@@ -1,7 +1,7 @@
 //! Sending batches: whatever the kernel does not take at once is dropped and counted, since UDP may lose packets and a
 //! worker may not wait.
 
-use std::{io, net::SocketAddr, ops::AddAssign, os::fd::BorrowedFd};
+use std::{io, iter, net::SocketAddr, ops::AddAssign, os::fd::BorrowedFd};
 #[cfg(target_os = "linux")]
 use std::{iter::Peekable, ops::Range};
 
@@ -100,22 +100,31 @@ impl Sender {
 
     /// The same, in trains wherever packets stand together that may be of one. The packets of a train that is refused are sent
     /// each by itself: some may be too long for the way out unless they are fragmented, which those of a train never are.
+    #[inline]
     pub fn send_trains<'a>(
         &mut self,
         socket: BorrowedFd<'_>,
         way_out: &mut Trains,
         packets: impl IntoIterator<Item = Outgoing<'a>>,
     ) -> SendReport {
-        let packets = packets.into_iter();
+        let mut packets = packets.into_iter();
+        let Some(first) = packets.next() else {
+            return SendReport::default();
+        };
+        let mut packets = packets.peekable();
         match &mut self.outbound {
+            #[cfg(target_os = "linux")]
+            Outbound::Batched { .. } if first.traffic_class == 0 && packets.peek().is_none() => {
+                tried_twice(|| linux::send_one(socket, &first))
+            }
             #[cfg(target_os = "linux")]
             Outbound::Batched { outbound, trains } => {
                 way_out.refused |= !*trains;
-                send_batched(outbound, socket, way_out, packets.peekable())
+                send_batched(outbound, socket, way_out, (first, packets))
             }
             Outbound::Plain => {
                 let _ = way_out;
-                send_singly(socket, packets)
+                send_singly(socket, iter::once(first).chain(packets))
             }
         }
     }
@@ -126,14 +135,11 @@ fn send_batched<'a>(
     outbound: &mut linux::Outbound,
     socket: BorrowedFd<'_>,
     trains: &mut Trains,
-    mut packets: Peekable<impl Iterator<Item = Outgoing<'a>>>,
+    (first, mut packets): (Outgoing<'a>, Peekable<impl Iterator<Item = Outgoing<'a>>>),
 ) -> SendReport {
     let mut report = SendReport::default();
-    while let Some(first) = packets.next() {
-        if first.traffic_class == 0 && packets.peek().is_none() {
-            report += tried_twice(|| linux::send_one(socket, &first));
-            return report;
-        }
+    let mut next = Some(first);
+    while let Some(first) = next.take().or_else(|| packets.next()) {
         let mut batch = outbound.fill(first, &mut packets, !trains.refused);
         let (mut done, mut refused) = (0, false);
         while done < batch.len() {

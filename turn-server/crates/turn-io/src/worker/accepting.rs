@@ -31,7 +31,6 @@ const UNSENT: u32 = 64 * 1024;
 
 impl Worker {
     /// Accepts connections.
-    #[inline(never)]
     pub(super) fn serve_acceptor(&mut self, place: u32) -> Served {
         for packets in 0..ACCEPT {
             let Some(acceptor) = self.sockets.acceptors.get(place as usize) else {

@@ -19,6 +19,7 @@ impl Worker {
     }
 
     fn serve_all_actions(&mut self) {
+        self.timers_moved = true;
         loop {
             while let Some(action) = self.relay.poll() {
                 self.serve_action(action);

@@ -41,6 +41,7 @@ impl Worker {
         index: usize,
         payload: Range<usize>,
     ) -> Option<()> {
+        self.timers_moved = true;
         let slot = self.arena.slot_mut(index)?;
         let path = self.sockets.listeners.get(place as usize)?.path(slot.from);
         let traffic_class = slot.traffic_class;
@@ -74,7 +75,6 @@ impl Worker {
     }
 
     /// Does what is due for associations by now.
-    #[inline(never)]
     pub(super) fn serve_association_timers(&mut self) {
         while let Some((link, woken)) = self.sockets.associations.wake(self.now) {
             let woken = woken.and_then(|()| self.sockets.drain(link, IpHeader::default()));

@@ -47,7 +47,6 @@ impl Worker {
     }
 
     /// Accepts connections of peers.
-    #[inline(never)]
     pub(super) fn serve_peer_listener(&mut self, relay: RelayId) -> Served {
         for packets in 0..ACCEPT {
             let Some(listener) = self.sockets.peer_listeners.at_mut(relay) else {
@@ -82,7 +81,6 @@ impl Worker {
     }
 
     /// Moves bytes of a joined connection.
-    #[inline(never)]
     pub(super) fn serve_data(&mut self, place: u32) -> Served {
         let slot = self.free_slots();
         let (Some(connection), Some(scratch)) =

@@ -3,7 +3,7 @@
 
 use std::{io, ops::Range, os::fd::AsFd};
 
-use turn_proto::RelayId;
+use turn_proto::{Output, RelayId, Transport};
 use udp_batch::{Arena, Datagrams};
 
 use super::{BATCH, Served, Worker};
@@ -81,6 +81,7 @@ impl Worker {
         let output = self
             .relay
             .on_client(self.now, &path, slot.buf.get(datagram)?);
+        self.timers_moved |= !matches!(output, Output::ToPeer { .. });
         (self.sockets).queue_output(output, &path, (index, start), traffic_class);
         Some(())
     }
@@ -91,6 +92,7 @@ impl Worker {
         let message = self
             .relay
             .on_peer(self.now, relay, slot.from, slot.buf, data)?;
+        self.timers_moved |= message.path.transport == Transport::Dtls;
         self.sockets
             .queue_to_client(message, (&self.arena, index), traffic_class);
         Some(())

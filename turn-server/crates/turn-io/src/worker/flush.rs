@@ -76,6 +76,7 @@ impl Worker {
         }
     }
 
+    #[inline]
     fn count_sent(&mut self, chain: Chain, report: Option<SendReport>) {
         let counters = &mut self.sockets.counters;
         match report {

@@ -128,6 +128,9 @@ pub(crate) struct Worker {
     clock: Clock,
     /// Read once per turn.
     now: Now,
+    /// When the first timer is due, as it was found last, and whether it may be another one by now.
+    due_at: Option<Duration>,
+    timers_moved: bool,
     /// When packets are left to gather.
     resting: Resting,
     poll: Poll,
@@ -186,6 +189,8 @@ impl Worker {
             mailboxes: parts.mailboxes,
             clock: parts.clock,
             now: parts.clock.read(),
+            due_at: None,
+            timers_moved: true,
             resting: Resting::new(config.latency_budget),
             poll: parts.poll,
             commands: parts.commands,
@@ -223,7 +228,7 @@ impl Worker {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while !self.stopping {
-            let due_at = self.next_due();
+            let due_at = self.look_at_timers();
             self.wait(&mut events, due_at)?;
             let now = self.clock.read_after(self.now);
             let last_turn = mem::replace(&mut self.now, now);
@@ -237,13 +242,19 @@ impl Worker {
             let packets = self.serve_ready();
             self.finish_turn();
             self.measure_turn();
-            let since = self.now.mono.saturating_sub(last_turn.mono);
-            let more = self.sockets.ready_count() > 0;
-            if let Some(rest) = self.resting.after_turn(packets, since, more) {
-                thread::sleep(rest);
+            if self.resting.is_wanted() {
+                let since = self.now.mono.saturating_sub(last_turn.mono);
+                self.rest(packets, since);
             }
         }
         Ok(())
+    }
+
+    fn rest(&mut self, packets: usize, since: Duration) {
+        let more = self.sockets.ready_count() > 0;
+        if let Some(rest) = self.resting.after_turn(packets, since, more) {
+            thread::sleep(rest);
+        }
     }
 
     /// Measures some turns, the first among them: the clock is read once more, and by no packet.
@@ -271,7 +282,15 @@ impl Worker {
         Some(due_at?.saturating_sub(self.now.mono))
     }
 
-    /// When the first timer of all is due.
+    /// When the first timer of all is due. Looked up after turns that did more than relay: relaying moves none.
+    fn look_at_timers(&mut self) -> Option<Duration> {
+        if mem::take(&mut self.timers_moved) {
+            self.due_at = self.next_due();
+        }
+        debug_assert_eq!(self.due_at, self.next_due(), "a timer moved unnoticed");
+        self.due_at
+    }
+
     fn next_due(&self) -> Option<Duration> {
         let timers = [
             self.relay.poll_timeout(),
@@ -285,6 +304,7 @@ impl Worker {
 
     #[cold]
     fn serve_timers(&mut self) {
+        self.timers_moved = true;
         let now = self.now.mono;
         if self.relay.poll_timeout().is_some_and(|at| at <= now) {
             self.relay.on_timeout(self.now);
@@ -313,22 +333,29 @@ impl Worker {
 
     fn note(&mut self, event: &Readiness) {
         match Source::from_token(event.token()) {
-            Some(Source::Waker) => self.serve_commands(),
-            Some(Source::Stream(link)) => self.note_stream(link, event),
-            Some(Source::Data(place, half)) => self.note_data(place, half, event),
-            Some(Source::Relay(relay)) if event.is_error() => {
-                self.serve_errors(relay);
-                self.sockets.enlist(Source::Relay(relay));
-            }
-            Some(source) => self.sockets.enlist(source),
+            Some(source @ Source::Listener(_)) => self.sockets.enlist(source),
+            Some(source @ Source::Relay(_)) if !event.is_error() => self.sockets.enlist(source),
+            Some(source) => self.note_rare(source, event),
             None => {}
         }
     }
 
+    #[inline(never)]
+    fn note_rare(&mut self, source: Source, event: &Readiness) {
+        self.timers_moved = true;
+        match source {
+            Source::Waker => self.serve_commands(),
+            Source::Stream(link) => self.note_stream(link, event),
+            Source::Data(place, half) => self.note_data(place, half, event),
+            Source::Relay(relay) if event.is_error() => {
+                self.serve_errors(relay);
+                self.sockets.enlist(Source::Relay(relay));
+            }
+            source => self.sockets.enlist(source),
+        }
+    }
+
     /// Serves ready sources until all had their turn, or this one has lasted long enough; tells how many packets that were.
-    ///
-    /// All but datagrams are served in functions that stay functions (`inline(never)`, here and in `run` and `flush`): the room
-    /// that they need on the stack would be laid out by every turn.
     fn serve_ready(&mut self) -> usize {
         let mut packets = 0;
         for _ in 0..self.sockets.ready_count() {
@@ -336,13 +363,9 @@ impl Worker {
                 break;
             };
             let served = match source {
-                Source::Waker => Served::NOTHING,
                 Source::Listener(place) => self.serve_listener(place),
-                Source::Acceptor(place) => self.serve_acceptor(place),
                 Source::Relay(relay) => self.serve_relay(relay),
-                Source::Stream(link) => self.serve_stream(link),
-                Source::PeerListener(relay) => self.serve_peer_listener(relay),
-                Source::Data(place, _) => self.serve_data(place),
+                source => self.serve_rare(source),
             };
             if !self.passed.is_empty() {
                 self.serve_passed();
@@ -359,7 +382,22 @@ impl Worker {
         packets
     }
 
+    /// Serves a source other than datagrams. It stays a function: the room that it needs on the stack would be laid out by every
+    /// turn otherwise.
     #[inline(never)]
+    fn serve_rare(&mut self, source: Source) -> Served {
+        self.timers_moved = true;
+        match source {
+            Source::Waker => Served::NOTHING,
+            Source::Listener(place) => self.serve_listener(place),
+            Source::Acceptor(place) => self.serve_acceptor(place),
+            Source::Relay(relay) => self.serve_relay(relay),
+            Source::Stream(link) => self.serve_stream(link),
+            Source::PeerListener(relay) => self.serve_peer_listener(relay),
+            Source::Data(place, _) => self.serve_data(place),
+        }
+    }
+
     fn serve_commands(&mut self) {
         let mut letters = 0;
         while let Ok(command) = self.commands.try_recv() {
@@ -443,6 +481,7 @@ impl Worker {
             } else {
                 break;
             }
+            self.timers_moved = true;
         }
         self.colleagues.wake();
     }

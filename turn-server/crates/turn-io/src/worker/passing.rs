@@ -30,6 +30,7 @@ impl Worker {
     }
 
     fn serve_one_passed(&mut self, slot: usize, passed: &Passed) -> Option<()> {
+        self.timers_moved = true;
         let payload = HEADROOM..HEADROOM.checked_add(passed.payload.len())?;
         let buffer = self.arena.buffer_mut(slot)?;
         buffer

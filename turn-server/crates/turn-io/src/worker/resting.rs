@@ -40,6 +40,11 @@ impl Resting {
         }
     }
 
+    /// Whether there is ever a rest.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.rest.is_zero()
+    }
+
     /// How long to rest after a turn that has served so many packets; `since` is how long ago the turn before it began, and
     /// `more` whether something is ready still.
     pub(super) fn after_turn(

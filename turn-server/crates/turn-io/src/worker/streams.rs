@@ -36,7 +36,6 @@ impl Worker {
     }
 
     /// Reads once from a connection and serves the messages that are whole.
-    #[inline(never)]
     pub(super) fn serve_stream(&mut self, link: LinkId) -> Served {
         let Some(stage) = self.open_stream(link) else {
             return Served::NOTHING;

@@ -2,9 +2,12 @@
 
 use turn_wire::ChannelData;
 
-use crate::{Now, Output, Path, relay::Relay, sharing::Sending};
+use crate::{
+    Now, Output, Path, RelayId, allocation::Channel, relay::Relay, sharing::Sending, slab::Key,
+};
 
 impl Relay {
+    #[inline]
     pub(crate) fn channel_data(
         &mut self,
         now: Now,
@@ -12,13 +15,7 @@ impl Relay {
         packet: &[u8],
         frame: &ChannelData,
     ) -> Output<'_> {
-        let key = self.find_for_data(path);
-        let bound = key.and_then(|key| {
-            let allocation = self.allocations.get(key)?;
-            let channel = allocation.channel(frame.number, now.mono)?;
-            Some((key, allocation.relay(key, channel.to)?, channel))
-        });
-        let Some((key, relay, channel)) = bound else {
+        let Some((key, relay, channel)) = self.bound_channel(now, path, frame.number) else {
             self.stats.dropped_client += 1;
             return Output::Nothing;
         };
@@ -35,5 +32,17 @@ impl Relay {
             dont_fragment: false,
         };
         self.forward(now, key, packet, sending)
+    }
+    #[inline]
+    fn bound_channel(
+        &mut self,
+        now: Now,
+        path: &Path,
+        number: u16,
+    ) -> Option<(Key, RelayId, Channel)> {
+        let key = self.find_for_data(path)?;
+        let allocation = self.allocations.get(key)?;
+        let channel = allocation.channel(number, now.mono)?;
+        Some((key, allocation.relay(key, channel.to)?, channel))
     }
 }

@@ -94,8 +94,9 @@ impl Relay {
     }
 
     /// Decides about one packet to a peer whose address stands [`Standing::ByPort`].
+    #[inline]
     pub(crate) fn admits(&self, to: PeerAddr, standing: Standing) -> bool {
         standing == Standing::Free
-            || (self.config.peers).admits(to, self.shared.ports.is_live(to.socket()))
+            || (self.config.peers).admits(to, || self.shared.ports.is_live(to.socket()))
     }
 }

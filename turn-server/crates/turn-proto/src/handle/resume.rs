@@ -147,6 +147,7 @@ impl Relay {
     }
 
     /// The allocation of a packet of data: if it comes from where the client moves to, the client has moved (§3.2.2).
+    #[inline]
     pub(crate) fn find_for_data(&mut self, path: &Path) -> Option<Key> {
         let key = self.find(path)?;
         let mobility = self.allocations.get(key)?.mobility.as_ref();

@@ -1,8 +1,13 @@
 //! Send indications (RFC 8656 §11.2): no answer whatever happens. Firefox sends all of its media this way.
 
+use std::net::SocketAddr;
+
 use turn_wire::MessageView;
 
-use crate::{Now, Output, Path, PeerAddr, external, relay::Relay, sharing::Sending};
+use crate::{
+    Now, Output, Path, PeerAddr, RelayId, external, peers::Standing, relay::Relay,
+    sharing::Sending, slab::Key,
+};
 
 impl Relay {
     pub(crate) fn send_indication(
@@ -16,22 +21,12 @@ impl Relay {
             self.stats.dropped_malformed += 1;
             return Output::Nothing;
         };
-        let peer = PeerAddr::of(send.peer).filter(|peer| peer.port() != 0);
-        let permitted = peer.zip(self.find_for_data(path)).and_then(|(peer, key)| {
-            let allocation = self
-                .allocations
-                .get(key)
-                .filter(|allocation| allocation.is_active() && allocation.is_udp())?;
-            let permission = allocation.permission(peer.ip(), now.mono)?;
-            let relay = allocation.relay(key, peer)?;
-            Some((key, relay, peer, permission))
-        });
-        let Some((key, relay, peer, permission)) = permitted else {
+        let Some((key, relay, peer, standing)) = self.permitted(now, path, send.peer) else {
             self.stats.dropped_client += 1;
             return Output::Nothing;
         };
         let to = external::inside(&self.config.externals, &self.shared.ports, peer);
-        if !self.admits(to, permission.standing) {
+        if !self.admits(to, standing) {
             self.stats.dropped_policy += 1;
             return Output::Nothing;
         }
@@ -43,6 +38,22 @@ impl Relay {
             dont_fragment: send.dont_fragment && heeds_dont_fragment(path, to),
         };
         self.forward(now, key, packet, sending)
+    }
+    #[inline]
+    fn permitted(
+        &mut self,
+        now: Now,
+        path: &Path,
+        named: SocketAddr,
+    ) -> Option<(Key, RelayId, PeerAddr, Standing)> {
+        let peer = PeerAddr::of(named).filter(|peer| peer.port() != 0)?;
+        let key = self.find_for_data(path)?;
+        let allocation = self.allocations.get(key)?;
+        if !allocation.is_active() || !allocation.is_udp() {
+            return None;
+        }
+        let permission = allocation.permission(peer.ip(), now.mono)?;
+        Some((key, allocation.relay(key, peer)?, peer, permission.standing))
     }
 }
 
