@@ -1,5 +1,7 @@
 //! Pairs of users in calls, who talk all the time and come back wherever a load balancer would send them.
 //!
+//! Every call is between two nodes, and each node has the same share of the users whenever something happens to it.
+//!
 //! Everybody numbers what is said to the other. So whoever hears it knows what is missing, what comes twice and what comes
 //! out of order; and notes when nothing came for long, and whether the call was ended.
 
@@ -7,10 +9,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -35,9 +38,10 @@ impl Balancer {
     }
 
     /// The wanted node, or the next one.
-    fn choose(&self, wanted: usize) -> Option<SocketAddr> {
+    fn choose(&self, wanted: usize) -> Option<(usize, SocketAddr)> {
         let nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (0..nodes.len()).find_map(|step| nodes[(wanted + step) % nodes.len()])
+        let mut candidates = (0..nodes.len()).map(|step| (wanted + step) % nodes.len());
+        candidates.find_map(|node| Some((node, nodes[node]?)))
     }
 }
 
@@ -54,6 +58,8 @@ pub(crate) struct Seen {
     pub(crate) longest_silence: Duration,
     last: u64,
     last_at: Option<Instant>,
+    /// The node that the user is connected to.
+    at: usize,
 }
 
 /// Somebody in a call.
@@ -64,16 +70,22 @@ struct Caller {
     wanted: usize,
     balancer: Balancer,
     seen: Arc<Mutex<Seen>>,
+    /// Changes when everybody is to go where it wants to be.
+    round: watch::Receiver<u32>,
 }
 
 pub(crate) struct Crowd {
+    nodes: usize,
+    names: Vec<String>,
     seen: Vec<Arc<Mutex<Seen>>>,
+    round: watch::Sender<u32>,
 }
 
 impl Crowd {
     /// Lets pairs call each other, the caller on one node and the callee on the next.
     pub(crate) async fn gather(pairs: usize, nodes: usize, balancer: &Balancer) -> Result<Crowd> {
-        let mut seen = Vec::new();
+        let round = watch::Sender::new(0);
+        let (mut seen, mut names) = (Vec::new(), Vec::new());
         for pair in 0..pairs {
             let (one, other) = (format!("caller-{pair}"), format!("callee-{pair}"));
             let call = format!("call-{pair}");
@@ -84,6 +96,7 @@ impl Crowd {
                 wanted,
                 balancer: balancer.clone(),
                 seen: Arc::default(),
+                round: round.subscribe(),
             };
             let one = caller(&one, &other, pair % nodes);
             let other = caller(&one.other, &one.name, (pair + 1) % nodes);
@@ -111,10 +124,61 @@ impl Crowd {
             first.until("answer").await?;
             for (caller, line) in [(one, first), (other, second)] {
                 seen.push(Arc::clone(&caller.seen));
+                names.push(caller.name.clone());
                 tokio::spawn(caller.talk(line));
             }
         }
-        Ok(Crowd { seen })
+        Ok(Crowd {
+            nodes,
+            names,
+            seen,
+            round,
+        })
+    }
+
+    /// Has everybody go back to where it wanted to be, and forgets what that cost. All nodes have the same share then.
+    pub(crate) async fn spread(&self) -> Result<()> {
+        self.round.send_modify(|round| *round += 1);
+        let begun = Instant::now();
+        let equal = vec![self.seen.len() / self.nodes; self.nodes];
+        while self.shares() != equal {
+            ensure!(
+                begun.elapsed() < PATIENCE,
+                "shares of the nodes: {:?}, and not {equal:?}",
+                self.shares()
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        // What was underway when somebody moved has come, or is missed.
+        self.all_hear().await?;
+        sleep(5 * PACE).await;
+        let moved = self.seen();
+        ensure!(moved.ended == 0, "a call ended because somebody moved");
+        Ok(())
+    }
+
+    /// How many users each node has.
+    fn shares(&self) -> Vec<usize> {
+        let mut shares = vec![0; self.nodes];
+        for one in &self.seen {
+            shares[one.lock().unwrap_or_else(PoisonError::into_inner).at] += 1;
+        }
+        shares
+    }
+
+    /// Everybody.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Those who are connected to a node.
+    pub(crate) fn names_at(&self, node: usize) -> Vec<String> {
+        let is_there =
+            |one: &Arc<Mutex<Seen>>| one.lock().unwrap_or_else(PoisonError::into_inner).at == node;
+        let both = self.names.iter().zip(&self.seen);
+        both.filter(|(_, seen)| is_there(seen))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// What all have seen since the last time.
@@ -133,6 +197,7 @@ impl Crowd {
             *seen = Seen {
                 last: seen.last,
                 last_at: seen.last_at,
+                at: seen.at,
                 ..Seen::default()
             };
         }
@@ -164,9 +229,10 @@ impl Caller {
     async fn connect(&self) -> Result<Line> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            if let Some(address) = self.balancer.choose(self.wanted)
+            if let Some((node, address)) = self.balancer.choose(self.wanted)
                 && let Ok(line) = Line::open(address, &format!("/?token={}", self.name)).await
             {
+                self.note(|seen| seen.at = node);
                 return Ok(line);
             }
             sleep(Duration::from_millis(50)).await;
@@ -175,7 +241,7 @@ impl Caller {
     }
 
     /// Talks and listens, on one connection after the other.
-    async fn talk(self, mut line: Line) -> Result<()> {
+    async fn talk(mut self, mut line: Line) -> Result<()> {
         let mut pace = interval(PACE);
         let mut number = 0_u64;
         loop {
@@ -186,6 +252,10 @@ impl Caller {
                         Ok(())
                     }
                     Err(error) => Err(error),
+                },
+                _ = self.round.changed() => match self.is_elsewhere() {
+                    true => Err(anyhow!("it goes back")),
+                    false => Ok(()),
                 },
                 _ = pace.tick() => {
                     number += 1;
@@ -198,6 +268,10 @@ impl Caller {
                 self.note(|seen| seen.reconnected += 1);
             }
         }
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).at != self.wanted
     }
 
     fn hear(&self, message: &Value) {

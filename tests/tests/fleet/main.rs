@@ -1,8 +1,10 @@
 //! Many processes as one service: nodes of `signaling` around a real Redis, killed, stopped and cut off while people talk.
 //!
-//! Each event prints what it cost: messages that were lost, the longest time that somebody heard nothing, how long until presence
-//! was right on every node, and how many calls ended. What is asserted is that none does, that nothing comes twice or in another order, and
-//! that everything is well again; how long it takes depends on the machine and is printed.
+//! Whenever something happens, each node has the same share of the users, and every call is between two nodes: what is done to one of
+//! three concerns two calls of three. Each event prints what it cost: messages that were lost, the longest time that somebody heard
+//! nothing, how long until presence was right on every node, and how many calls ended. What is asserted is that none does, that nothing
+//! comes twice or in another order, that nothing is lost where no node went on alone, and that everything is well again in twenty
+//! seconds; how long it takes depends on the machine and is printed.
 //! The stage `fleet` runs the two nodes, `fleet_full` the three.
 
 #![allow(
@@ -18,7 +20,7 @@ mod redis;
 mod secure;
 mod site;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
@@ -36,11 +38,20 @@ struct Fleet {
     balancer: Balancer,
     crowd: Crowd,
     strangers: usize,
+    /// How often nodes had gone on alone when that was counted last.
+    lonely: usize,
+}
+
+/// How Redis comes back.
+#[derive(Clone, Copy)]
+enum Back {
+    Empty,
+    WithItsData,
 }
 
 impl Fleet {
-    async fn start(nodes: usize, pairs: usize) -> Result<Fleet> {
-        let site = Site::start(Redis::plain()?, nodes).await?;
+    async fn start(redis: Redis, nodes: usize, pairs: usize) -> Result<Fleet> {
+        let site = Site::start(redis, nodes).await?;
         let balancer = Balancer::new((0..nodes).map(|node| site.address(node)));
         let crowd = Crowd::gather(pairs, nodes, &balancer).await?;
         crowd.all_hear().await?;
@@ -51,21 +62,28 @@ impl Fleet {
             calm.lost + calm_after.lost == 0,
             "something is lost though nothing happened"
         );
+        println!("say: {pairs} calls on {nodes} nodes, each between two of them");
         Ok(Fleet {
             site,
             balancer,
             crowd,
             strangers: 0,
+            lonely: 0,
         })
     }
 
     /// Says what an event cost, once everything is well again.
     async fn report(&mut self, event: &str, running: &[usize]) -> Result<()> {
+        let begun = Instant::now();
         self.crowd.all_hear().await?;
-        let presence = self.presence_is_right(running).await?;
+        for node in running {
+            until_present(self.site.address(*node), self.crowd.names(), true).await?;
+        }
+        let presence = begun.elapsed();
+        self.strangers_come_and_go(running).await?;
         let seen = self.crowd.seen();
         println!(
-            "say: {event:<34} {:>4} of {:>5} messages lost, silence at most {:>5} ms, {:>3} reconnected, presence right after {:>5} ms, calls ended: {}",
+            "say: {event:<44} {:>4} of {:>5} messages lost, silence at most {:>5} ms, {:>3} reconnected, presence right after {:>4} ms, calls ended: {}",
             seen.lost,
             seen.said,
             seen.longest_silence.as_millis(),
@@ -79,12 +97,24 @@ impl Fleet {
             "{event}: {} came twice or out of order",
             seen.disordered
         );
+        let lonely = self.times_alone();
+        let stayed = std::mem::replace(&mut self.lonely, lonely) == lonely;
+        ensure!(
+            seen.lost == 0 || seen.reconnected > 0 || !stayed,
+            "{event}: {} lost, though no connection broke and no node went on alone",
+            seen.lost
+        );
         Ok(())
     }
 
+    /// How often nodes have gone on alone.
+    fn times_alone(&self) -> usize {
+        let alone = |node: usize| self.site.says(node, "goes on alone");
+        self.all().into_iter().map(alone).sum()
+    }
+
     /// Waits until somebody new is seen from every node, and is gone everywhere when gone.
-    async fn presence_is_right(&mut self, running: &[usize]) -> Result<Duration> {
-        let begun = std::time::Instant::now();
+    async fn strangers_come_and_go(&mut self, running: &[usize]) -> Result<()> {
         for node in running {
             self.strangers += 1;
             let stranger = vec![format!("stranger-{}", self.strangers)];
@@ -98,10 +128,23 @@ impl Fleet {
                 until_present(self.site.address(*other), &stranger, false).await?;
             }
         }
-        Ok(begun.elapsed())
+        Ok(())
+    }
+
+    /// Waits until those who are at a node, whom the others cannot see, are gone for the others.
+    async fn is_missed(&self, node: usize, who: &[String]) -> Result<()> {
+        let other = self.site.address((node + 1) % self.site.nodes());
+        let missed = until_present(other, who, false).await?;
+        println!(
+            "say: node {node}'s {} users were seen to be gone after {} ms",
+            who.len(),
+            missed.as_millis()
+        );
+        Ok(())
     }
 
     async fn kill_node(&mut self, node: usize) -> Result<()> {
+        self.crowd.spread().await?;
         let here = self.site.address(node);
         let lost = vec![format!("lonely-{node}")];
         let lonely = Line::open(here, &format!("/?token={}", lost[0])).await?;
@@ -110,11 +153,8 @@ impl Fleet {
         self.balancer.set(node, None);
         self.site.kill_node(node)?;
         drop(lonely);
-        let missed = until_present(self.site.address(other), &lost, false).await?;
-        println!(
-            "say: node {node}'s lonely user was seen to be gone after {} ms",
-            missed.as_millis()
-        );
+        // The others connect elsewhere, and are not missed.
+        self.is_missed(node, &lost).await?;
         let running: Vec<usize> = (0..self.site.nodes())
             .filter(|other| *other != node)
             .collect();
@@ -127,6 +167,7 @@ impl Fleet {
     }
 
     async fn end_node(&mut self, node: usize) -> Result<()> {
+        self.crowd.spread().await?;
         self.balancer.set(node, None);
         self.site.end_node(node)?;
         let running: Vec<usize> = (0..self.site.nodes())
@@ -140,15 +181,26 @@ impl Fleet {
             .await
     }
 
-    async fn kill_redis(&mut self, away: Duration) -> Result<()> {
+    async fn kill_redis(&mut self, away: Duration, comes_back: Back) -> Result<()> {
+        self.crowd.spread().await?;
         self.site.redis.kill()?;
         sleep(away).await;
-        self.site.redis.start_empty()?;
-        let event = format!("kill of Redis, back empty after {} s", away.as_secs());
+        let with = match comes_back {
+            Back::Empty => {
+                self.site.redis.start_empty()?;
+                "empty"
+            }
+            Back::WithItsData => {
+                self.site.redis.start()?;
+                "with its data"
+            }
+        };
+        let event = format!("kill of Redis, back {with} after {} ms", away.as_millis());
         self.report(&event, &self.all()).await
     }
 
     async fn stop_redis(&mut self, away: Duration) -> Result<()> {
+        self.crowd.spread().await?;
         self.site.redis.signal(Signal::STOP)?;
         sleep(away).await;
         self.site.redis.signal(Signal::CONT)?;
@@ -157,16 +209,24 @@ impl Fleet {
     }
 
     async fn stop_node(&mut self, node: usize) -> Result<()> {
+        self.crowd.spread().await?;
+        let there = self.crowd.names_at(node);
+        let begun = Instant::now();
         self.site.signal_node(node, Signal::STOP)?;
-        sleep(OUTAGE).await;
+        self.is_missed(node, &there).await?;
+        sleep(OUTAGE.saturating_sub(begun.elapsed())).await;
         self.site.signal_node(node, Signal::CONT)?;
         self.report(&format!("node {node} stands still for 6 s"), &self.all())
             .await
     }
 
     async fn cut_off(&mut self, node: usize) -> Result<()> {
+        self.crowd.spread().await?;
+        let there = self.crowd.names_at(node);
+        let begun = Instant::now();
         self.site.cut(node, true);
-        sleep(OUTAGE).await;
+        self.is_missed(node, &there).await?;
+        sleep(OUTAGE.saturating_sub(begun.elapsed())).await;
         self.site.cut(node, false);
         self.report(&format!("node {node} is cut off for 6 s"), &self.all())
             .await
@@ -179,14 +239,14 @@ impl Fleet {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_survive_the_death_of_one_and_of_redis() -> Result<()> {
-    let mut fleet = Fleet::start(2, 10).await?;
+    let mut fleet = Fleet::start(Redis::plain()?, 2, 10).await?;
     fleet.kill_node(1).await?;
-    fleet.kill_redis(Duration::from_secs(4)).await
+    fleet.kill_redis(Duration::from_secs(4), Back::Empty).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_survive_deaths_pauses_and_partitions() -> Result<()> {
-    let mut fleet = Fleet::start(3, 30).await?;
+    let mut fleet = Fleet::start(Redis::plain()?, 3, 30).await?;
     for node in 0..3 {
         fleet.kill_node(node).await?;
         fleet.cut_off(node).await?;
@@ -195,12 +255,30 @@ async fn three_nodes_survive_deaths_pauses_and_partitions() -> Result<()> {
     }
     fleet.stop_redis(Duration::from_millis(1_000)).await?;
     fleet.stop_redis(OUTAGE).await?;
-    fleet.kill_redis(Duration::from_millis(500)).await?;
-    // Longer than the grace of those who are lost.
-    fleet.kill_redis(Duration::from_secs(40)).await?;
+    for comes_back in [Back::WithItsData, Back::Empty] {
+        fleet
+            .kill_redis(Duration::from_millis(500), comes_back)
+            .await?;
+        // Longer than the grace of those who are lost.
+        fleet
+            .kill_redis(Duration::from_secs(40), comes_back)
+            .await?;
+    }
     for node in 0..3 {
         let complaints = fleet.site.says(node, "cannot be read");
         ensure!(complaints == 0, "node {node} could not read the log");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_behind_tls_survive_deaths_pauses_and_partitions() -> Result<()> {
+    let mut fleet = Fleet::start(Redis::secure()?, 3, 30).await?;
+    fleet.kill_node(0).await?;
+    fleet.cut_off(1).await?;
+    fleet.stop_redis(OUTAGE).await?;
+    for comes_back in [Back::WithItsData, Back::Empty] {
+        fleet.kill_redis(OUTAGE, comes_back).await?;
     }
     Ok(())
 }
