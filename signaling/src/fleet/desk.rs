@@ -220,6 +220,11 @@ impl Desk {
 
     /// Reads an entry of the log.
     pub(crate) fn read(&mut self, at: LogId, entry: Entry) -> (Read, Outbound) {
+        // Whoever stood still reads of its own death. It knows better, and must not lose the connections that it has: it brings
+        // them when it comes back.
+        if self.comes_in_with.is_none() && self.replica.is_silent(&self.me, at.time()) {
+            return (Read::Buried, Outbound::new());
+        }
         self.last_read = at;
         let (node, number) = (entry.node.clone(), entry.number);
         let own = node == self.me;

@@ -255,6 +255,7 @@ async fn read(mut reader: Client, log: &[u8], post: &Post) -> Result<(), Broken>
                 Read::Done | Read::Stranger | Read::Asked => {}
                 Read::Gap => return Err(Broken::Apart("an entry of the log is missing")),
                 Read::Replaced => return Err(Broken::Apart("another node's state is everybody's")),
+                Read::Buried => return Err(Broken::Apart("the others believed this node dead")),
             }
         }
         if post.is_buried() {

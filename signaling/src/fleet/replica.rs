@@ -53,6 +53,8 @@ pub(crate) enum Read {
     Asked,
     /// Its writer has declared its own state to be everybody's.
     Replaced,
+    /// It was not done: by its time, others have lost the reader and its connections.
+    Buried,
 }
 
 impl Replica {
@@ -109,6 +111,14 @@ impl Replica {
     /// Says whether others count on a node.
     pub(crate) fn has_arrived(&self, node: &NodeId) -> bool {
         self.nodes.get(node).is_some_and(|node| node.arrived)
+    }
+
+    /// Says whether others believe a node dead when they read an entry of this time.
+    pub(crate) fn is_silent(&self, node: &NodeId, at: Duration) -> bool {
+        let now = self.now.max(at);
+        self.nodes
+            .get(node)
+            .is_some_and(|node| node.last_read + SILENCE < now)
     }
 
     /// The nodes that have the state.

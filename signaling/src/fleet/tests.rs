@@ -144,7 +144,7 @@ impl Lab {
                 let (read, out) = node.desk.read(*at, Entry::decode(bytes).unwrap());
                 tell(&mut node.told, out);
                 assert_ne!(read, Read::Gap);
-                apart |= read == Read::Replaced;
+                apart |= matches!(read, Read::Replaced | Read::Buried);
                 if apart {
                     break;
                 }
@@ -489,6 +489,26 @@ fn a_node_that_was_believed_dead_brings_its_users_back() {
     assert_eq!(lab.take(1, 2), ["back 1"]);
     assert!(lab.is_in_call(0) && lab.is_in_call(1) && lab.is_in_call(2));
     lab.agree();
+}
+
+#[test]
+fn a_node_that_stood_still_and_reads_of_its_death_brings_its_users_back() {
+    let mut lab = Lab::of(3);
+    lab.call();
+    lab.join(0, 1, None);
+    lab.join(1, 2, None);
+    lab.take(1, 2);
+    lab.nodes[0].alive = false;
+    lab.wait(Duration::from_secs(10));
+    assert_eq!(lab.take(1, 2), ["away 1"]);
+    lab.nodes[0].alive = true;
+    lab.settle();
+    lab.wait(Duration::from_secs(60));
+    assert_eq!(lab.take(1, 2), ["back 1"]);
+    assert!(lab.is_in_call(0) && lab.is_in_call(1) && lab.is_in_call(2));
+    lab.agree();
+    lab.tell(0, 1, 2, "hello");
+    assert_eq!(lab.take(1, 2), [r#"1 says "hello""#]);
 }
 
 #[test]
