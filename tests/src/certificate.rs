@@ -61,6 +61,14 @@ impl Certificate {
         Ok(made)
     }
 
+    /// Its files, and what they could be called elsewhere.
+    pub(crate) fn files(&self) -> [(&Path, &'static str); 2] {
+        [
+            (&self.certificate, "certificate.pem"),
+            (&self.key, "key.pem"),
+        ]
+    }
+
     /// The flags that give it to a server.
     pub fn flags(&self) -> [String; 2] {
         [

@@ -12,12 +12,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::certificate::Authority;
 use e2e::postgres::Postgres;
 use e2e::process::{Process, run, scratch_file, tests_folder};
 use e2e::server::{free_port, signaling_command};
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use signaling::Trust;
 use signaling::calllog::{PostgresLog, Query, Store};
 use store::{entry, forgets, keeps_finds_erases, kept, now, secret, until};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const START: Duration = Duration::from_secs(20);
@@ -108,6 +114,165 @@ async fn postgresql_keeps_finds_erases_and_forgets_calls_and_is_waited_for() -> 
     ensure!(
         log.counts().dropped.load(Ordering::Relaxed) == 0,
         "some were dropped"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn postgresql_is_asked_over_tls_if_an_authority_that_is_named_vouches_for_it() -> Result<()> {
+    let authority = Authority::make()?;
+    let server = Postgres::start_secure(&authority.certify("postgres.test", &[HERE])?)?;
+    let believing = |url: String, authority: &Authority| -> Result<_> {
+        let trust = Trust::with_authorities(&fs::read(&authority.certificate)?)?;
+        let log = PostgresLog::new(&secret(&url))?.trusting(trust);
+        Ok(kept(Store::Postgres(Box::new(log))))
+    };
+    let everything = || Query {
+        limit: 1,
+        ..Query::default()
+    };
+    for mode in ["require", "verify-full"] {
+        let log = believing(format!("{}?sslmode={mode}", server.url()), &authority)?;
+        log.add(entry(mode, now(), &["bob"]));
+        until(&log.counts().written, 1).await;
+        let tls = server.ask(
+            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'signaling'",
+        )?;
+        ensure!(tls == "t", "{mode}: {tls}");
+        log.close(START).await;
+        drop(log);
+        server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'signaling'")?;
+    }
+    let plain = Postgres::start()?;
+    let elsewhere = server.url().replace("127.0.0.1", "localhost");
+    let other = Authority::make()?;
+    for (url, authority, words) in [
+        (
+            server.url(),
+            &other,
+            "invalid peer certificate: BadSignature (--ca-file",
+        ),
+        (elsewhere, &authority, "not valid for name \"localhost\""),
+        (plain.url(), &authority, "server does not support TLS"),
+    ] {
+        let log = believing(format!("{url}?sslmode=verify-full"), authority)?;
+        let refused = log.history(everything()).await.err().context("asked")?;
+        ensure!(refused.to_string().contains(words), "{words}: {refused}");
+    }
+    Ok(())
+}
+
+/// A connection to the program, and what was said to it first.
+async fn greeted(port: u16, token: &str) -> Result<(WebSocketStream<TcpStream>, String)> {
+    let stream = TcpStream::connect((HERE, port)).await?;
+    let url = format!("ws://127.0.0.1:{port}/?token={token}");
+    let (mut socket, _) = client_async(url, stream).await?;
+    let said = match socket.next().await.context("nothing is said")?? {
+        Message::Text(text) => text.to_string(),
+        Message::Close(frame) => frame.context("no reason")?.reason.to_string(),
+        other => format!("{other:?}"),
+    };
+    Ok((socket, said))
+}
+
+#[tokio::test]
+async fn services_are_asked_over_https_if_an_authority_that_is_named_vouches_for_them() -> Result<()>
+{
+    let authority = Authority::make()?;
+    let made = authority.certify("localhost", &[HERE])?;
+    let port = free_port(HERE)?;
+    let script = tests_folder().join("clients/signaling/services.mjs");
+    let mut node = Command::new("node");
+    node.arg(script)
+        .arg(port.to_string())
+        .arg(&made.certificate)
+        .arg(&made.key);
+    let mut services = Process::start(&mut node, "services")?;
+    services.wait_for_output(&["token ", " ."], START)?;
+    let output = services.output();
+    let token = output.split(' ').nth(1).context("a token")?;
+    let webhook = scratch_file("webhook-secret")?;
+    fs::write(&webhook, "a secret of the webhook's\n")?;
+    let with = |flags: &str, authority: Option<&Authority>| -> Vec<String> {
+        let named = authority.map(|named| format!("--ca-file={}", named.certificate.display()));
+        let flags = flags.replace("HTTPS", &format!("https://localhost:{port}"));
+        flags.split(' ').map(str::to_owned).chain(named).collect()
+    };
+
+    // Keys of tokens; and who is told of a call, which is known by them.
+    let flags = format!(
+        "--auth=jwt --jwks-url=HTTPS/jwks.json --webhook-url=HTTPS/calls --webhook-secret-file={}",
+        webhook.display()
+    );
+    let (process, signaling_port) = signaling(&with(&flags, Some(&authority)))?;
+    let (mut ann, said) = greeted(signaling_port, token).await?;
+    ensure!(said.contains("\"ann\""), "{said}\n{}", process.output());
+    for told in [
+        json!({"type": "call-initiate", "callId": "over-https", "recipientIds": ["bob"], "callType": "audio"}),
+        json!({"type": "call-end", "callId": "over-https"}),
+    ] {
+        ann.send(Message::text(told.to_string())).await?;
+    }
+    services.wait_for_output(&["told of over-https"], START)?;
+
+    // A service that knows tokens.
+    let (process, signaling_port) = signaling(&with(
+        "--auth=callout --auth-url=HTTPS/whois",
+        Some(&authority),
+    ))?;
+    let (_, said) = greeted(signaling_port, "7").await?;
+    ensure!(
+        said.contains("\"user-of-7\""),
+        "{said}\n{}",
+        process.output()
+    );
+
+    // Whom nobody vouches for who is believed, is not asked, and the log says why.
+    let other = Authority::make()?;
+    for flags in [
+        "--auth=jwt --jwks-url=HTTPS/jwks.json",
+        "--auth=callout --auth-url=HTTPS/whois",
+    ] {
+        for (authority, words) in [
+            (Some(&other), "BadSignature (--ca-file"),
+            (None, "UnknownIssuer (--ca-file"),
+        ] {
+            let (mut process, signaling_port) = signaling(&with(flags, authority))?;
+            let (_, said) = greeted(signaling_port, token).await?;
+            ensure!(said == "Authentication is not available", "{flags}: {said}");
+            process.wait_for_output(&[words], START)?;
+        }
+    }
+    Ok(())
+}
+
+/// Operators who name their authorities for all programs of a machine need not do it again.
+#[tokio::test]
+async fn authorities_may_be_named_by_ssl_cert_file() -> Result<()> {
+    let authority = Authority::make()?;
+    let made = authority.certify("localhost", &[HERE])?;
+    let services_port = free_port(HERE)?;
+    let mut node = Command::new("node");
+    node.arg(tests_folder().join("clients/signaling/services.mjs"));
+    node.arg(services_port.to_string())
+        .arg(&made.certificate)
+        .arg(&made.key);
+    let mut services = Process::start(&mut node, "services")?;
+    services.wait_for_output(&["token "], START)?;
+    let port = free_port(HERE)?;
+    let mut command = signaling_command()?;
+    command.env("SSL_CERT_FILE", &authority.certificate).args([
+        format!("--listen=127.0.0.1:{port}"),
+        "--auth=callout".to_owned(),
+        format!("--auth-url=https://localhost:{services_port}/whois"),
+    ]);
+    let mut process = Process::start(&mut command, "signaling")?;
+    process.wait_for_output(&["listening http"], START)?;
+    let (_, said) = greeted(port, "8").await?;
+    ensure!(
+        said.contains("\"user-of-8\""),
+        "{said}\n{}",
+        process.output()
     );
     Ok(())
 }

@@ -44,13 +44,13 @@ pub struct PostgresLog {
 }
 
 impl PostgresLog {
-    /// Reads a connection string (`postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=require`, or its KEY=VALUE form). Nobody is
-    /// connected to before there is something to write.
+    /// Reads a connection string (`postgresql://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full`, or its KEY=VALUE form). Nobody
+    /// is connected to before there is something to write.
     ///
     /// # Errors
     /// When it is none.
     pub fn new(connection: &Secret<String>) -> Result<PostgresLog, StoreError> {
-        let mut config: Config = connection.expose().parse()?;
+        let mut config: Config = in_our_words(connection.expose()).parse()?;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(super::QUESTION);
         }
@@ -198,6 +198,13 @@ impl Columns for Row {
     }
 }
 
+/// libpq tells apart how well it looks at a certificate. Here that is always as well as its best does: wherever TLS is spoken, an
+/// authority that is trusted has to vouch for the server, by its name.
+fn in_our_words(connection: &str) -> String {
+    let connection = connection.replace("sslmode=verify-full", "sslmode=require");
+    connection.replace("sslmode=verify-ca", "sslmode=require")
+}
+
 /// What is behind an error of the client library.
 pub(super) fn cause_of(error: &Error) -> String {
     let cause = error.source().map(|cause| format!(": {cause}"));
@@ -267,5 +274,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_postgres::config::SslMode;
+
+    use super::*;
+
+    #[test]
+    fn all_ways_to_want_tls_are_the_strictest() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            for text in [
+                format!("postgresql://app@db.example.org/calls?sslmode={mode}"),
+                format!("host=db.example.org user=app sslmode={mode}"),
+            ] {
+                let log = PostgresLog::new(&Secret::new(text)).unwrap();
+                assert_eq!(log.config.get_ssl_mode(), SslMode::Require, "{mode}");
+            }
+        }
+        let other = "postgresql://db.example.org?sslmode=maybe".to_owned();
+        assert!(PostgresLog::new(&Secret::new(other)).is_err());
     }
 }

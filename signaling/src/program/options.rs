@@ -177,7 +177,7 @@ static CALL_LOG: Group = Group {
         option(
             "call-log-postgres-file",
             Kind::Path,
-            "File with the connection string of a PostgreSQL database, in which they are kept instead.",
+            "File with the connection string of a PostgreSQL database, in which they are kept instead; sslmode=verify-full in it wants TLS, and require means the same.",
         )
         .unset("none")
         .example("/etc/signaling/postgres"),
