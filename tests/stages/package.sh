@@ -7,7 +7,7 @@ if [ ! -e "$base" ]; then
   # Debian's release is the pin, as for the tools.
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
-  include=systemd,systemd-sysv,dbus,iproute2,init-system-helpers,adduser,nftables,procps
+  include=systemd,systemd-sysv,dbus,iproute2,init-system-helpers,adduser,nftables,procps,logrotate
   # From where this machine has its own packages.
   mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' | awk '$2 == "bookworm" { print $1; exit }')
   # It becomes the root folder, which services that are not root have to enter.
