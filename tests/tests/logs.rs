@@ -8,11 +8,13 @@
     reason = "a panic is how a test fails"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use e2e::certificate::{Algorithm, Certificate};
 use e2e::netns::Namespace;
 use e2e::process::{Process, scratch_file, until};
 use e2e::server::Server;
@@ -36,13 +38,16 @@ const FLAGS: [&str; 6] = [
 ];
 
 /// What operators look for in coturn's log, by the facts of its source.
-const PATTERNS: [&str; 13] = [
+const PATTERNS: [&str; 16] = [
     r"session \d{18}: new, realm=<example.org>, username=<ann>, lifetime=\d+",
     r"session \d{18}: refreshed, realm=<example.org>, username=<ann>, lifetime=\d+",
     r"session \d{18}: realm <example.org> user <ann>: incoming packet ALLOCATE processed, success",
     r"session \d{18}: realm <example.org> user <ann>: incoming packet REFRESH processed, success",
     r"session \d{18}: realm <example.org> user <[^>]*>: incoming packet \w+ processed, error 401: Unauthorized",
+    r"session \d{18}: realm <example.org> user <ann>: incoming packet CREATE_PERMISSION processed, success",
+    r"session \d{18}: realm <example.org> user <ann>: incoming packet CHANNEL_BIND processed, success",
     r"session \d{18}: peer 127.0.0.1:\d+ lifetime updated: \d+",
+    r"session \d{18}: peer 127.0.0.1(?::\d+)? deleted",
     r"session \d{18}: usage: realm=<example.org>, username=<ann>, rp=\d+, rb=\d+, sp=\d+, sb=\d+",
     r"session \d{18}: peer usage: realm=<example.org>, username=<ann>, rp=\d+, rb=\d+, sp=\d+, sb=\d+",
     r"session \d{18}: closed \(2nd stage\), user <ann> realm <example.org> origin <>, local 127.0.0.1:\d+, remote 192.0.2.7:\d+, reason: .+",
@@ -83,8 +88,10 @@ fn calls(space: &Namespace, server: &mut Server) {
         "-r",
         &port,
     ];
-    let good = [&call[..], &["-u", "ann", "-w", "secret", "127.0.0.1"]].concat();
-    assert!(uclient(Some(space), &good).unwrap().all_returned());
+    for by in [&[][..], &["-s"]] {
+        let good = [by, &call, &["-u", "ann", "-w", "secret", "127.0.0.1"]].concat();
+        assert!(uclient(Some(space), &good).unwrap().all_returned());
+    }
     for (user, words) in [
         ("ann", "user ann credentials are incorrect"),
         ("eve", "Cannot find credentials of user <eve>"),
@@ -141,6 +148,82 @@ fn patterns_for_debians_coturn_find_the_same_in_our_log() {
                 assert_eq!(odd, [""; 0]);
             }
         }
+    }
+}
+
+/// What coturn writes about sessions and we do not, with the reason.
+const LEFT_OUT: [(&str, &str); 5] = [
+    // Nothing is kept of them, so that a flood of them floods no log.
+    ("user <>", "strangers have no session"),
+    ("username=<>", "strangers have no session"),
+    // The method's name stands there, as it does where a request succeeds.
+    ("incoming packet message processed", "the method is named"),
+    ("socket", "how a connection ends is told by `reason`"),
+    ("(1st stage)", "coturn's own bookkeeping"),
+];
+
+/// A line about a session without what differs from one to the next; nothing of other lines.
+fn session_shape(line: &str) -> Option<String> {
+    let about = [
+        "session ",
+        "IPv4. Local relay",
+        "IPv4. tcp or tls",
+        "check_stun_auth",
+    ];
+    let begin = about.iter().filter_map(|word| line.find(word)).min()?;
+    // What follows is each server's own word.
+    let line = line[begin..].split(", reason: ").next()?;
+    let replaced = [
+        (r"\d+\.\d+\.\d+\.\d+(:\d+)?", "ADDRESS"),
+        (r"cipher=\S+, method=[^\s,]+", "cipher=C, method=M"),
+        (r"\d+", "N"),
+    ];
+    let shape = replaced.iter().fold(line.to_owned(), |line, (what, by)| {
+        let pattern = Regex::new(what).unwrap();
+        pattern.replace_all(&line, *by).into_owned()
+    });
+    Some(shape.trim_end().to_owned())
+}
+
+/// Every line about sessions that Debian's coturn writes under its client, over all transports and with both ways of relaying:
+/// ours has one that begins so, or a reason why not.
+#[test]
+fn each_shape_of_coturns_session_lines_is_ours_too_or_is_left_out_for_a_reason() {
+    let shapes = |ours: bool| -> BTreeSet<String> {
+        let space = space();
+        let made = Certificate::make(Algorithm::Ecdsa, [127, 0, 0, 1].into()).unwrap();
+        let files = made.flags();
+        let flags = [&FLAGS[..], &[&*files[0], &*files[1]]].concat();
+        let mut server = if ours {
+            let flags = [&flags[..], &["--log-format=4.5"]].concat();
+            Server::start_secure(Some(&space), &flags)
+        } else {
+            Server::coturn(Some(&space), &[&flags[..], &["--no-dtls"]].concat())
+        }
+        .unwrap();
+        calls(&space, &mut server);
+        let peer = Peer::start(Some(&space), "127.0.0.1".parse().unwrap()).unwrap();
+        let port = peer.port.to_string();
+        for over in [&["-t"][..], &["-t", "-S", "-p", "5349"]] {
+            let call = ["-c", "-n", "2", "-m", "1", "-e", "127.0.0.1", "-r", &port];
+            let who = ["-L", CLIENT, "-u", "ann", "-w", "secret", "127.0.0.1"];
+            let totals = uclient(Some(&space), &[over, &call, &who].concat()).unwrap();
+            assert!(totals.all_returned(), "{totals:?}");
+        }
+        until("the session over TLS has ended", GENEROUS, || {
+            let log = server.output();
+            let of_tls = log.split_once(", method=TLSv1").map(|(_, rest)| rest)?;
+            of_tls.contains("delete: realm").then_some(())
+        })
+        .unwrap();
+        server.output().lines().filter_map(session_shape).collect()
+    };
+    let (coturns, ours) = (shapes(false), shapes(true));
+    assert!(coturns.len() > 15, "{coturns:#?}");
+    for shape in coturns {
+        let is_ours = ours.iter().any(|line| line.starts_with(&shape));
+        let is_left_out = LEFT_OUT.iter().any(|(words, _)| shape.contains(words));
+        assert!(is_ours || is_left_out, "{shape:?} is not among {ours:#?}");
     }
 }
 

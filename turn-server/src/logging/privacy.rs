@@ -31,6 +31,15 @@ impl Privacy {
         }
     }
 
+    /// The same without a port.
+    pub(crate) fn ip(self, ip: IpAddr) -> String {
+        match self.0 {
+            LogPrivacy::Full => ip.to_string(),
+            LogPrivacy::Truncated => network(ip).to_string(),
+            LogPrivacy::Hashed | LogPrivacy::Nothing => self.address(SocketAddr::new(ip, 0)),
+        }
+    }
+
     /// The name of a user, or what is left of it; it may hold anything, written as it is by whoever is at the other end.
     pub(crate) fn user(self, name: &str) -> String {
         match self.0 {

@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use tracing::Level;
 use turn_config::settings::LogShape;
-use turn_proto::{Event, Path, SessionId, Traffic, Transport};
+use turn_proto::{Event, Path, Secured, SessionId, Traffic, Transport};
 
 use super::{Manner, Record, words};
 
@@ -23,11 +23,12 @@ impl Manner {
                 path,
                 user,
                 lifetime,
+                secured,
             } => {
-                let who = self.who(user);
-                let seconds = lifetime.as_secs();
+                let (who, seconds) = (self.who(user), lifetime.as_secs());
+                let cipher = cipher(*secured);
                 infos([
-                    format!("session {session}: refreshed, {who}, lifetime={seconds}"),
+                    format!("session {session}: refreshed, {who}, lifetime={seconds}{cipher}"),
                     self.success(*session, user, "REFRESH", path),
                 ])
             }
@@ -43,6 +44,16 @@ impl Manner {
                     "session {session}: peer {peer} lifetime updated: {seconds}"
                 )])
             }
+            Event::Forgotten { session, peer, .. } => {
+                let peer = self.privacy.ip(peer.ip());
+                infos([format!("session {session}: peer {peer} deleted")])
+            }
+            Event::Served {
+                session,
+                path,
+                user,
+                method,
+            } => infos([self.success(session.unwrap_or(NOBODY), user, method, path)]),
             Event::Bound { path } => infos([self.success(NOBODY, "", "BINDING", path)]),
             Event::HalfEnded {
                 session,
@@ -84,6 +95,7 @@ impl Manner {
             relayed,
             second,
             lifetime,
+            secured,
         } = event
         else {
             return Vec::new();
@@ -108,7 +120,8 @@ impl Manner {
         let mut lines = vec![arrival];
         lines.extend(relays);
         lines.push(format!(
-            "session {session}: new, {who}, lifetime={seconds}, {} {remote}, relayed {relayed}{second}",
+            "session {session}: new, {who}, lifetime={seconds}{}, {} {remote}, relayed {relayed}{second}",
+            cipher(*secured),
             path.transport
         ));
         lines.push(self.success(*session, user, "ALLOCATE", path));
@@ -210,6 +223,13 @@ fn infos(lines: impl IntoIterator<Item = String>) -> Vec<Record> {
     lines.into_iter().map(info).collect()
 }
 
+/// The words that coturn adds where the way is secured.
+fn cipher(secured: Option<Secured>) -> String {
+    secured.map_or_else(String::new, |secured| {
+        format!(", cipher={}, method={}", secured.cipher, secured.protocol)
+    })
+}
+
 fn family(address: std::net::SocketAddr) -> &'static str {
     if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
@@ -277,6 +297,7 @@ mod tests {
             path: path(),
             user: "eve>\nsession 9: new".into(),
             lifetime: Duration::from_secs(600),
+            secured: None,
         };
         let lines = texts(&manner(LogShape::Coturn417, LogPrivacy::Full), &event, true);
         assert_eq!(
@@ -295,6 +316,7 @@ mod tests {
             relayed: "198.51.100.1:50000".parse().unwrap(),
             second: None,
             lifetime: Duration::from_secs(600),
+            secured: None,
         };
         assert_eq!(
             texts(&manner, &started, true),
@@ -383,6 +405,19 @@ mod tests {
                 user: "caroline".into(),
                 peer: turn_proto::PeerAddr::of("203.0.113.9:9".parse().unwrap()).unwrap(),
                 lifetime: Duration::from_secs(300),
+            },
+            Event::Forgotten {
+                session: SESSION,
+                user: "caroline".into(),
+                peer: turn_proto::PeerAddr::of("203.0.113.9:9".parse().unwrap())
+                    .unwrap()
+                    .ip(),
+            },
+            Event::Served {
+                session: Some(SESSION),
+                path: path(),
+                user: "caroline".into(),
+                method: "CHANNEL_BIND",
             },
             Event::Moved {
                 session: SESSION,

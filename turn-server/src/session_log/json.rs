@@ -32,6 +32,7 @@ impl Manner {
                 relayed,
                 second,
                 lifetime,
+                secured,
             } => self.told(
                 "allocation_created",
                 Some(path),
@@ -41,6 +42,8 @@ impl Manner {
                     "relayed": relayed.to_string(),
                     "second_relayed": second.map(|second| second.to_string()),
                     "lifetime": lifetime.as_secs(),
+                    "cipher": secured.map(|secured| secured.cipher),
+                    "tls": secured.map(|secured| secured.protocol),
                 }),
             ),
             Event::Refreshed {
@@ -48,6 +51,7 @@ impl Manner {
                 path,
                 user,
                 lifetime,
+                ..
             } => self.told(
                 "allocation_refreshed",
                 Some(path),
@@ -70,6 +74,33 @@ impl Manner {
                     "user": self.privacy.user(user),
                     "peer": self.privacy.address(peer.socket()),
                     "lifetime": lifetime.as_secs(),
+                }),
+            ),
+            Event::Forgotten {
+                session,
+                user,
+                peer,
+            } => self.told(
+                "peer_forgotten",
+                None,
+                json!({
+                    "session": session.to_string(),
+                    "user": self.privacy.user(user),
+                    "peer": self.privacy.ip(peer.ip()),
+                }),
+            ),
+            Event::Served {
+                session,
+                path,
+                user,
+                method,
+            } => self.told(
+                "request_served",
+                Some(path),
+                json!({
+                    "session": session.map(|session| session.to_string()),
+                    "user": self.privacy.user(user),
+                    "method": method,
                 }),
             ),
             Event::Bound { path } => self.told("binding_answered", Some(path), json!({})),
@@ -207,6 +238,7 @@ mod tests {
             },
             user: "eve\",\"user\":\"ann\n".into(),
             lifetime: Duration::from_secs(600),
+            secured: None,
         };
         let record = manner.object(&event);
         let object: Value = serde_json::from_str(&format!("{{{}}}", record.text)).unwrap();

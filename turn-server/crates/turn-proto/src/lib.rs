@@ -95,5 +95,5 @@ pub use shared::Shared;
 pub use stats::{ERROR_CODES, METHODS, SESSION_BYTES, SESSION_TIMES, Stats, Traffic};
 pub use types::{
     Action, Admin, BindFailure, ConnectionId, EndReason, Event, IcmpReport, LinkId, Now, Output,
-    Passed, Path, RelayId, Reply, SessionId, ToClient, Transport,
+    Passed, Path, RelayId, Reply, Secured, SessionId, ToClient, Transport,
 };

@@ -388,6 +388,7 @@ impl Relay {
     /// Ends an allocation for good.
     pub(crate) fn end(&mut self, now: Now, key: Key, reason: EndReason) {
         self.disconnect(key, |_, _| true);
+        self.tell_of_forgotten(key, |_| true);
         let Some(allocation) = self.abandon(key) else {
             return;
         };
@@ -462,6 +463,7 @@ impl Relay {
         for version in gone {
             self.end_relayed(key, version, EndReason::Expired);
         }
+        self.tell_of_forgotten(key, |permission| permission.expires_at <= now.mono);
         let Some(allocation) = self.allocations.get_mut(key) else {
             return;
         };

@@ -1,5 +1,7 @@
 //! Answers: what a handler has decided becomes bytes here, for every method alike.
 
+use std::sync::Arc;
+
 use turn_auth::{Credentials, Offer, SecurityFeatures};
 use turn_wire::{Fingerprint, MessageView, Method};
 
@@ -66,7 +68,10 @@ impl Relay {
                 self.again = bytes.into();
                 return Output::Reply(&self.again);
             }
-            Done::Success => (None, None),
+            Done::Success => {
+                self.tell_of_success(path, view.method(), requester);
+                (None, None)
+            }
             Done::Refreshed(lifetime) => (Some(lifetime), None),
             Done::Moved(lifetime, ticket) => (Some(lifetime), Some(ticket)),
         };
@@ -204,6 +209,21 @@ impl Relay {
             }
             _ => {}
         }
+    }
+
+    /// Tells the log of a request that has succeeded, if it is to know.
+    fn tell_of_success(&mut self, path: &Path, method: Method, requester: &Requester) {
+        if !self.config.reported.peers {
+            return;
+        }
+        let allocation = requester.allocation;
+        let allocation = allocation.and_then(|key| self.allocations.get(key));
+        self.act(Action::Event(Event::Served {
+            session: allocation.map(|allocation| allocation.session),
+            path: *path,
+            user: Arc::clone(&requester.user),
+            method: method_name(method),
+        }));
     }
 
     fn report(&mut self, path: &Path, view: &MessageView<'_>, reject: &Reject) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
-use crate::{Config, Member, Message, Parcel, PeerAddr, PortClaim, Traffic};
+use crate::{Config, Member, Message, Parcel, PeerAddr, PeerIp, PortClaim, Traffic};
 
 /// Both clocks of one instant, read once per turn of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -340,6 +340,15 @@ pub enum Admin {
     },
 }
 
+/// How a way to a client is secured, in OpenSSL's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Secured {
+    /// The cipher suite.
+    pub cipher: &'static str,
+    /// The protocol and its version.
+    pub protocol: &'static str,
+}
+
 /// What the operator may want to read in a log.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -357,6 +366,8 @@ pub enum Event {
         second: Option<SocketAddr>,
         /// Its lifetime.
         lifetime: Duration,
+        /// How the way is secured; the driver fills it in, who alone knows.
+        secured: Option<Secured>,
     },
     /// An allocation was refreshed.
     Refreshed {
@@ -368,6 +379,8 @@ pub enum Event {
         user: Arc<str>,
         /// Its new lifetime.
         lifetime: Duration,
+        /// How the way is secured; the driver fills it in.
+        secured: Option<Secured>,
     },
     /// One of the two relayed addresses of an allocation ended; the other lives on.
     HalfEnded {
@@ -412,6 +425,26 @@ pub enum Event {
         peer: PeerAddr,
         /// For how long.
         lifetime: Duration,
+    },
+    /// What a client might talk to it may no longer: its permission has expired, or its session ends.
+    Forgotten {
+        /// The session.
+        session: SessionId,
+        /// Its user.
+        user: Arc<str>,
+        /// The peer.
+        peer: PeerIp,
+    },
+    /// A request has succeeded that no other event tells of.
+    Served {
+        /// The session of the client; a data connection has none.
+        session: Option<SessionId>,
+        /// The way to the client.
+        path: Path,
+        /// Its user.
+        user: Arc<str>,
+        /// The method's name.
+        method: &'static str,
     },
     /// A Binding request was answered.
     Bound {

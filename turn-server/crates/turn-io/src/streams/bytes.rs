@@ -10,7 +10,7 @@ use std::{
 
 use mio::net::TcpStream;
 use rustls::ServerConnection;
-use turn_proto::Transport;
+use turn_proto::{Secured, Transport};
 
 use super::{proxy, secure::Secure};
 use crate::Tls;
@@ -228,6 +228,14 @@ impl Bytes {
                 let _ = self.socket.shutdown(Shutdown::Write);
                 true
             }
+        }
+    }
+
+    /// How they are secured, if they are.
+    pub(crate) fn secured(&self) -> Option<Secured> {
+        match &self.layer {
+            Layer::Tls(secure) => secure.secured(),
+            Layer::Plain | Layer::Unknown(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@
 use std::io::{self, IoSlice};
 
 use mio::net::TcpStream;
-use turn_proto::{ConnectionTicket, Path};
+use turn_proto::{ConnectionTicket, Path, Secured};
 use turn_wire::stream::{Frame, next_frame};
 
 use super::{
@@ -232,6 +232,11 @@ impl Connection {
     pub(crate) fn say(&mut self, words: &[u8]) {
         let _ = self.bytes.write(&mut [IoSlice::new(words)]);
         let _ = self.bytes.flush();
+    }
+
+    /// How it is secured, if it is.
+    pub(crate) fn secured(&self) -> Option<Secured> {
+        self.bytes.secured()
     }
 
     /// Whether these bytes, of which none has been served, begin a request of HTTP inside TLS.

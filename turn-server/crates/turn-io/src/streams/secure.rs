@@ -9,10 +9,11 @@ use std::{
 };
 
 use mio::net::TcpStream;
-use rustls::ServerConnection;
+use rustls::{ProtocolVersion, ServerConnection};
+use turn_proto::Secured;
 
 use super::bytes::{Incoming, none_if_full, retry_interrupted};
-use crate::Tls;
+use crate::{Tls, tls::suites};
 
 /// Bytes that are encrypted before the socket has taken them: one full record. More would be memory for a client that does
 /// not read.
@@ -42,6 +43,19 @@ impl Secure {
     pub(super) fn begins_http(&self, bytes: &[u8]) -> bool {
         let protocol = self.tls.alpn_protocol().unwrap_or_default();
         !protocol.starts_with(b"stun.") && bytes.first().is_some_and(u8::is_ascii_uppercase)
+    }
+
+    /// How it is secured, once the handshake is over.
+    pub(super) fn secured(&self) -> Option<Secured> {
+        let suite = self.tls.negotiated_cipher_suite()?.suite();
+        Some(Secured {
+            cipher: suites::name(suite)?,
+            protocol: match self.tls.protocol_version()? {
+                ProtocolVersion::TLSv1_2 => "TLSv1.2",
+                ProtocolVersion::TLSv1_3 => "TLSv1.3",
+                _ => return None,
+            },
+        })
     }
 
     /// The session, for who serves it from now on.

@@ -4,7 +4,7 @@
 //! files, and the bytes of any connection (`streams/`).
 
 pub(crate) mod pem;
-mod suites;
+pub(crate) mod suites;
 
 use std::{fmt, sync::Arc};
 

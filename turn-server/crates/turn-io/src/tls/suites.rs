@@ -69,6 +69,12 @@ const ALL: [&str; 9] = [
     "TLSV1.2",
 ];
 
+/// OpenSSL's name for a suite.
+pub(crate) fn name(suite: CipherSuite) -> Option<&'static str> {
+    let found = SUITES.iter().find(|(known, ..)| *known == suite);
+    found.map(|(_, name, _)| *name)
+}
+
 /// The suites that a list chooses out of `offered`, in the order of the list.
 ///
 /// Suites of TLS 1.3 have no such words in OpenSSL: unless one is named, all of them stay.

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use turn_proto::{Action, Event, LinkId, Path, RelayId};
+use turn_proto::{Action, Event, LinkId, Path, RelayId, Transport};
 
 use super::Worker;
 use crate::mailbox::Mail;
@@ -104,7 +104,14 @@ impl Worker {
         self.sockets.peer_listeners.close(relay);
     }
 
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, mut event: Event) {
+        if let Event::Started { path, secured, .. } | Event::Refreshed { path, secured, .. } =
+            &mut event
+            && path.transport == Transport::Tls
+        {
+            let connection = self.sockets.streams.at_mut(path.link);
+            *secured = connection.and_then(|connection| connection.secured());
+        }
         match &event {
             Event::Started { path, .. } => self.mark(path, true),
             Event::Ended { path, .. } => self.mark(path, false),

@@ -240,5 +240,6 @@ fn started(allocation: &Allocation, lifetime: Duration) -> Option<Event> {
         relayed: relays.next()?,
         second: relays.next(),
         lifetime,
+        secured: None,
     })
 }

@@ -36,6 +36,7 @@ impl Relay {
             return Err(Reject::Forbidden(crate::PeerDenied::Own));
         }
         let has_shared_room = self.has_shared_room(key, reachable.to);
+        self.tell_of_forgotten(key, |permission| permission.expires_at <= now.mono);
         let allocation = self
             .allocations
             .get_mut(key)

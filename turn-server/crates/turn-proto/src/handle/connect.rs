@@ -1,15 +1,17 @@
 //! Connect (RFC 6062 §5.2): opens a TCP connection from the relayed address to a peer.
 
+use std::sync::Arc;
+
 use turn_wire::{MessageView, Method, Request};
 
 use crate::{
-    Action, ConnectionId, Now, PeerAddr, RelayId,
+    Action, ConnectionId, Event, Now, PeerAddr, RelayId,
     auth::Requester,
     connections::{Owner, PeerConnection, Phase},
     reject::Reject,
     relay::Relay,
     relayed::Version,
-    respond::Done,
+    respond::{Done, method_name},
     slab::Key,
     timers::Due,
 };
@@ -79,9 +81,18 @@ impl Relay {
             answer = answer.software(software);
         }
         let bytes = answer.finish(allocation.integrity(), fingerprint).to_vec();
-        let path = allocation.path;
+        let (path, session) = (allocation.path, allocation.session);
+        let user = Arc::clone(&allocation.user);
         self.stats.successes += 1;
         self.act(Action::Send { path, bytes });
+        if self.config.reported.peers {
+            self.act(Action::Event(Event::Served {
+                session: Some(session),
+                path,
+                user,
+                method: method_name(Method::CONNECT),
+            }));
+        }
     }
 
     /// The peer has refused, or has not answered in time: 447.

@@ -78,4 +78,25 @@ impl Relay {
             lifetime,
         }));
     }
+
+    /// Tells the log whom a client may talk to no longer, if it is to know: before those permissions are dropped.
+    pub(crate) fn tell_of_forgotten(&mut self, key: Key, goes: impl Fn(&Permission) -> bool) {
+        if !self.config.reported.peers {
+            return;
+        }
+        let Some(allocation) = self.allocations.get(key) else {
+            return;
+        };
+        let (session, user) = (allocation.session, Arc::clone(&allocation.user));
+        let permissions = allocation.permissions.iter();
+        let gone = permissions.filter(|(_, permission)| goes(permission));
+        let gone: Vec<PeerIp> = gone.map(|(ip, _)| *ip).collect();
+        for peer in gone {
+            self.act(Action::Event(Event::Forgotten {
+                session,
+                user: Arc::clone(&user),
+                peer,
+            }));
+        }
+    }
 }

@@ -71,6 +71,7 @@ impl Relay {
             path: allocation.path,
             user: allocation.user.clone(),
             lifetime,
+            secured: None,
         };
         self.rearm(key);
         self.act(Action::Event(refreshed));
