@@ -259,9 +259,11 @@ impl Relay {
 
     /// Lets time-outs happen that are due.
     pub fn on_timeout(&mut self, now: Now) {
-        while let Some(due) = self.timers.pop_due(now.mono) {
+        while let Some((at, due)) = self.timers.pop_due(now.mono) {
             match due {
-                Due::Allocation(key) => self.look_after(now, key),
+                Due::Allocation(key) if self.is_awaited(key, at) => self.look_after(now, key),
+                // Its deadline has moved since, and another entry stands for it: one more would never go again.
+                Due::Allocation(_) => {}
                 Due::Connection(id) => self.look_after_connection(now, id),
                 Due::Reservation(token) => {
                     if let Some(claim) = self.shared.reservations.expire(token, now.mono) {
@@ -270,6 +272,28 @@ impl Relay {
                 }
             }
         }
+    }
+
+    /// Whether an allocation waits for this very moment.
+    fn is_awaited(&self, key: Key, at: Duration) -> bool {
+        let allocation = self.allocations.get(key);
+        allocation.is_some_and(|allocation| allocation.wake_at == at)
+    }
+
+    /// Drops deadlines that nobody waits for any more, if they are many.
+    fn compact_timers(&mut self) {
+        let (allocations, connections) = (&self.allocations, &self.connections);
+        let holders = allocations.len() + connections.len();
+        self.timers.compact(holders, |at, due| match due {
+            Due::Allocation(key) => allocations.get(key).is_some_and(|held| held.wake_at == at),
+            Due::Connection(id) => connections.contains_key(&id),
+            Due::Reservation(_) => true,
+        });
+    }
+
+    /// How many deadlines are kept; each allocation has one that is of use.
+    pub fn deadlines(&self) -> usize {
+        self.timers.len()
     }
 
     /// The monotonic time at which [`Relay::on_timeout`] is next wanted.
@@ -381,7 +405,7 @@ impl Relay {
         *self.gauge(allocation.path.transport) -= 1;
         self.stats.permissions -= allocation.permissions.len() as u64;
         self.stats.channels -= allocation.channels.len() as u64;
-        self.timers.compact(&self.allocations, &self.connections);
+        self.compact_timers();
         Some(allocation)
     }
 
@@ -484,6 +508,7 @@ impl Relay {
         if next < allocation.wake_at {
             allocation.wake_at = next;
             self.timers.arm(next, Due::Allocation(key));
+            self.compact_timers();
         }
     }
 

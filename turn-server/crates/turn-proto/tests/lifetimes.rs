@@ -224,3 +224,24 @@ fn everything_is_returned_when_everything_has_expired() {
     );
     assert_eq!(world.relay.poll_timeout(), None);
 }
+
+/// A deadline that comes nearer again and again, as only somebody with a bad intention moves it, costs no more than one that stays:
+/// each used to leave an entry behind, and each entry that fell due used to arm the next.
+#[test]
+fn deadlines_that_move_leave_no_trail() {
+    let mut world = World::new(config());
+    let mut ann = Client::ann("192.0.2.10:40000");
+    ann.allocate(&mut world);
+    for lifetime in (3_000..=3_600).rev() {
+        assert_eq!(ann.refresh(&mut world, lifetime).code(), None);
+    }
+    assert!(world.relay.deadlines() < 300, "{}", world.relay.deadlines());
+    // What is left falls due and arms nothing; a permission that is made anew leaves one behind until that is due.
+    for _ in 0..8 {
+        world.pass(seconds(500));
+        ann.challenge(&mut world);
+        assert_eq!(ann.refresh(&mut world, 3_600).code(), None);
+        assert_eq!(ann.permit(&mut world, "203.0.113.5:9").code(), None);
+    }
+    assert!(world.relay.deadlines() <= 10, "{}", world.relay.deadlines());
+}
