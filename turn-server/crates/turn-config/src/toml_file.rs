@@ -143,7 +143,13 @@ fn text(kind: Kind, value: &DeValue<'_>) -> Option<String> {
         (Kind::Flag, DeValue::Boolean(on)) => Some(if *on { "yes" } else { "no" }.into()),
         (Kind::Number(_) | Kind::Port { .. }, DeValue::Integer(digits)) => {
             let number = i128::from_str_radix(digits.as_str(), digits.radix());
-            Some(number.unwrap_or(i128::MAX).to_string())
+            // Whatever is outside of these is outside of every range, at the same end.
+            let beyond = if digits.as_str().starts_with('-') {
+                i128::MIN
+            } else {
+                i128::MAX
+            };
+            Some(number.unwrap_or(beyond).to_string())
         }
         (Kind::Flag | Kind::Number(_) | Kind::Port { .. }, _) => None,
         (_, DeValue::String(text)) => Some(text.to_string()),

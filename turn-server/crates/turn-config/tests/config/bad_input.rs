@@ -99,139 +99,147 @@ fn contradicts(option: &OptionSpec) -> bool {
     ["no-auth", "dtls"].contains(&option.long)
 }
 
+/// Texts that are no value of an option.
+pub(super) fn of_the_wrong_type(option: &OptionSpec) -> &'static [&'static str] {
+    match option.kind {
+        Kind::Flag => &["maybe", "x", "?", "\u{fffd}"],
+        Kind::Number(_) => &["many", "-", "+", "x10"],
+        Kind::Port { .. } => &["http", "34 78", "3478x", "-1", "+-1"],
+        Kind::Address => &[
+            "1.2.3",
+            "300.1.1.1",
+            "::g",
+            "fe80::1%eth0",
+            "no.such.host.example",
+            "1.2.3.4:80",
+            "-",
+        ],
+        Kind::External => &[
+            "1.2.3",
+            "1.2.3.4/",
+            "/1.2.3.4",
+            "1.2.3.4/::1",
+            "0.0.0.0",
+            "224.0.0.1/10.0.0.1",
+            "1.1.1.1/2.2.2.2/3.3.3.3",
+        ],
+        Kind::Range => &[
+            "1.2.3",
+            "10.0.0.9-10.0.0.1",
+            "10.0.0.0/33",
+            "10.0.0.1-::1",
+            "host.example",
+            "-",
+        ],
+        Kind::Clients => &[
+            "1.2.3",
+            "10.0.0.0/33@3478",
+            "10.0.0.1@",
+            "10.0.0.1@0",
+            "10.0.0.1@99999",
+            "10.0.0.1@192.0.2.1",
+            "10.0.0.1@::1:3478",
+            "10.0.0.1@host.example:3478",
+            "@3478",
+        ],
+        Kind::Endpoint => &[
+            "8080",
+            "127.0.0.1",
+            "::1",
+            "::1:8080",
+            "127.0.0.1:99999",
+            "127.0.0.1:x",
+            "[::1]",
+            "no.such.host.example:1",
+        ],
+        Kind::Server => &[
+            "",
+            "198.51.100.7:0",
+            "198.51.100.7:99999",
+            "198.51.100.7:x",
+            "0.0.0.0:3478",
+            "[::]",
+            "224.0.0.1",
+            "[2001:db8::7]:x",
+            "no.such.host.example",
+            "turn:198.51.100.7",
+        ],
+        Kind::Account => &[
+            "alice",
+            ":password",
+            "alice:",
+            "alice:0x12",
+            "alice:0xzz112233445566778899aabbccddeeff",
+            "alice:replace-this",
+        ],
+        Kind::Character => &["a", "7", "é"],
+        Kind::Choice(_) => &["ipv5", "loud"],
+        Kind::Duration => &[
+            "5",
+            "ms",
+            "5 minutes",
+            "-1ms",
+            "99999999999999999999s",
+            "61s",
+        ],
+        Kind::WebOrigin => &[
+            "app.example.org",
+            "https://",
+            "https://a/b",
+            "ftp://a",
+            "https://a, https://b",
+            "null",
+        ],
+        Kind::Host => &[
+            "https://turn.example.org",
+            "turn.example.org:3478",
+            "a b",
+            "a/b",
+        ],
+        Kind::UrlPath => &["metrics", "/a b", "/a?b"],
+        Kind::Path | Kind::Text | Kind::Secret => &["a\0b"],
+    }
+}
+
 #[test]
 fn a_value_of_the_wrong_type() {
     for option in in_files() {
-        let wrong: &[&str] = match option.kind {
-            Kind::Flag => &["maybe", "x", "?", "\u{fffd}"],
-            Kind::Number(_) => &["many", "-", "+", "x10"],
-            Kind::Port { .. } => &["http", "34 78", "3478x", "-1", "+-1"],
-            Kind::Address => &[
-                "1.2.3",
-                "300.1.1.1",
-                "::g",
-                "fe80::1%eth0",
-                "no.such.host.example",
-                "1.2.3.4:80",
-                "-",
-            ],
-            Kind::External => &[
-                "1.2.3",
-                "1.2.3.4/",
-                "/1.2.3.4",
-                "1.2.3.4/::1",
-                "0.0.0.0",
-                "224.0.0.1/10.0.0.1",
-                "1.1.1.1/2.2.2.2/3.3.3.3",
-            ],
-            Kind::Range => &[
-                "1.2.3",
-                "10.0.0.9-10.0.0.1",
-                "10.0.0.0/33",
-                "10.0.0.1-::1",
-                "host.example",
-                "-",
-            ],
-            Kind::Clients => &[
-                "1.2.3",
-                "10.0.0.0/33@3478",
-                "10.0.0.1@",
-                "10.0.0.1@0",
-                "10.0.0.1@99999",
-                "10.0.0.1@192.0.2.1",
-                "10.0.0.1@::1:3478",
-                "10.0.0.1@host.example:3478",
-                "@3478",
-            ],
-            Kind::Endpoint => &[
-                "8080",
-                "127.0.0.1",
-                "::1",
-                "::1:8080",
-                "127.0.0.1:99999",
-                "127.0.0.1:x",
-                "[::1]",
-                "no.such.host.example:1",
-            ],
-            Kind::Server => &[
-                "",
-                "198.51.100.7:0",
-                "198.51.100.7:99999",
-                "198.51.100.7:x",
-                "0.0.0.0:3478",
-                "[::]",
-                "224.0.0.1",
-                "[2001:db8::7]:x",
-                "no.such.host.example",
-                "turn:198.51.100.7",
-            ],
-            Kind::Account => &[
-                "alice",
-                ":password",
-                "alice:",
-                "alice:0x12",
-                "alice:0xzz112233445566778899aabbccddeeff",
-                "alice:replace-this",
-            ],
-            Kind::Character => &["a", "7", "é"],
-            Kind::Choice(_) => &["ipv5", "loud"],
-            Kind::Duration => &[
-                "5",
-                "ms",
-                "5 minutes",
-                "-1ms",
-                "99999999999999999999s",
-                "61s",
-            ],
-            Kind::WebOrigin => &[
-                "app.example.org",
-                "https://",
-                "https://a/b",
-                "ftp://a",
-                "https://a, https://b",
-                "null",
-            ],
-            Kind::Host => &[
-                "https://turn.example.org",
-                "turn.example.org:3478",
-                "a b",
-                "a/b",
-            ],
-            Kind::UrlPath => &["metrics", "/a b", "/a?b"],
-            Kind::Path | Kind::Text | Kind::Secret => &["a\0b"],
-        };
-        for text in wrong {
+        for text in of_the_wrong_type(option) {
             let line = format!("{}={text}", option.long);
             assert_refused(option, &line);
         }
     }
 }
 
+/// Numbers that an option does not take.
+pub(super) fn out_of_range(option: &OptionSpec) -> Vec<String> {
+    match option.kind {
+        Kind::Number(Number {
+            min, max, clamp, ..
+        }) => {
+            let mut outside = vec![
+                "-1".to_owned(),
+                "-99999999999999999999999999999999999999999999".to_owned(),
+            ];
+            if min > 0 {
+                outside.push((min - 1).to_string());
+            }
+            if !clamp {
+                outside.push((u128::from(max) + 1).to_string());
+                outside.push("99999999999999999999999999999999999999999999".to_owned());
+            }
+            outside
+        }
+        Kind::Port { lowest: 0 } => vec!["65536".into(), "99999999999999999999".into()],
+        Kind::Port { .. } => vec!["0".into(), "65536".into(), "70000".into()],
+        _ => Vec::new(),
+    }
+}
+
 #[test]
 fn a_value_out_of_range() {
     for option in in_files() {
-        let outside: Vec<String> = match option.kind {
-            Kind::Number(Number {
-                min, max, clamp, ..
-            }) => {
-                let mut outside = vec![
-                    "-1".to_owned(),
-                    "-99999999999999999999999999999999999999999999".to_owned(),
-                ];
-                if min > 0 {
-                    outside.push((min - 1).to_string());
-                }
-                if !clamp {
-                    outside.push((u128::from(max) + 1).to_string());
-                    outside.push("99999999999999999999999999999999999999999999".to_owned());
-                }
-                outside
-            }
-            Kind::Port { lowest: 0 } => vec!["65536".into(), "99999999999999999999".into()],
-            Kind::Port { .. } => vec!["0".into(), "65536".into(), "70000".into()],
-            _ => continue,
-        };
-        for text in outside {
+        for text in out_of_range(option) {
             assert_refused(option, &format!("{}={text}", option.long));
         }
     }

@@ -6,7 +6,7 @@ use turn_config::{Error, TURNSERVER};
 use super::support::{FILE, parse_with};
 
 /// Files that examples name.
-const FILES: [(&str, &str); 4] = [
+pub(super) const FILES: [(&str, &str); 4] = [
     ("/etc/turnpike/api-keys", "key"),
     ("/etc/turnpike/secrets", "secret"),
     ("/etc/turnpike/users", "dave:pw"),
@@ -16,7 +16,8 @@ const FILES: [(&str, &str); 4] = [
     ),
 ];
 
-fn line(option: &OptionSpec) -> String {
+/// A line that gives an option a good value.
+pub(super) fn line(option: &OptionSpec) -> String {
     match option.kind {
         Kind::Flag => option.long.to_owned(),
         Kind::Secret => format!("{}=s3cret", option.long),
@@ -26,7 +27,7 @@ fn line(option: &OptionSpec) -> String {
 }
 
 /// What ends the start with both lines in a file.
-fn problems(one: &OptionSpec, other: &OptionSpec) -> Vec<String> {
+pub(super) fn problems(one: &OptionSpec, other: &OptionSpec) -> Vec<String> {
     let content = format!("listening-ip=192.0.2.1\n{}\n{}\n", line(one), line(other));
     let files: Vec<_> = FILES
         .into_iter()
@@ -40,7 +41,8 @@ fn problems(one: &OptionSpec, other: &OptionSpec) -> Vec<String> {
     }
 }
 
-fn pairs() -> impl Iterator<Item = (&'static OptionSpec, &'static OptionSpec)> {
+/// Every two options.
+pub(super) fn pairs() -> impl Iterator<Item = (&'static OptionSpec, &'static OptionSpec)> {
     let all = || {
         let options = TURNSERVER.options();
         options.filter(|option| option.works() && !option.command_line_only)

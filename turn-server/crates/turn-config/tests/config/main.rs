@@ -5,6 +5,7 @@
 mod arbitrary;
 mod auth_files;
 mod bad_input;
+mod bad_input_elsewhere;
 mod checks;
 mod client_lists;
 mod contradictions;
