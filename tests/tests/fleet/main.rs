@@ -109,8 +109,11 @@ impl Fleet {
 
     /// How often nodes have gone on alone.
     fn times_alone(&self) -> usize {
-        let alone = |node: usize| self.site.says(node, "goes on alone");
-        self.all().into_iter().map(alone).sum()
+        let count = |said: &str| -> usize {
+            let nodes = self.all().into_iter();
+            nodes.map(|node| self.site.says(node, said)).sum()
+        };
+        count("goes on alone") + count("comes in anew")
     }
 
     /// Waits until somebody new is seen from every node, and is gone everywhere when gone.
