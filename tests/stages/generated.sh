@@ -2,4 +2,5 @@
 # budget: 60
 # counts: itself
 cargo run --locked -p turn-config --example generate
+cargo run --locked -p signaling --example generate
 git diff --exit-code -- config

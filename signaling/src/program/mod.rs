@@ -28,7 +28,7 @@ use turn_config::{Environment, Severity};
 pub use endpoint::Endpoint;
 pub use ice::IceSettings;
 pub use identity::IdentitySettings;
-pub use options::SIGNALING;
+pub use options::{SIGNALING, generated_files};
 pub use records::{RecordSettings, StoreSettings};
 pub use settings::{Invocation, Settings, parse};
 

@@ -3,7 +3,7 @@
 //! In: their declarations, from which the readers and `--help` are made. Not in: how they depend on each other (`settings.rs`).
 
 use turn_config::Registry;
-use turn_config::option::{Group, Kind, flag, number, option};
+use turn_config::option::{Group, Kind, Notes, flag, number, option};
 
 /// Lists every option of `signaling`.
 pub static SIGNALING: Registry = Registry {
@@ -11,7 +11,40 @@ pub static SIGNALING: Registry = Registry {
     about: "Brings WebRTC clients together: rooms, calls and presence over WebSockets.",
     synopsis: "signaling [-c FILE] [FLAGS]",
     groups: &[&SERVICE, &PROTOCOLS, &ICE, &FLEET, &CALL_LOG, &PROCESS],
+    notes: Notes {
+        reference: "\
+On the command line, an option is written as `--name=value`, a flag also as `--no-name`; in the file that `-c` names, as `name=value`, one \
+to a line. The command line replaces what is in the file and extends its lists.
+
+SIGHUP reads the secrets of tokens again; everything else counts from the next start on.",
+        manual: ".PP\nOptions are given on the command line\n.RB ( \\-\\-name=value ;\nunique beginnings of names are enough, and a flag \
+is turned off by\n.BR \\-\\-no\\-name )\nand in the file that\n.B \\-c\nnames\n.RB ( name=value ,\none to a line).\nThe command line \
+replaces what is in the file and extends its lists.\n",
+        manual_end: ".SH SIGNALS\n.TP\n.B SIGHUP\nreads the secrets of tokens again.\n.TP\n.B SIGUSR1\nlets nobody in any more, sends \
+elsewhere who is in no room and no call, and ends when all are gone.\n.TP\n.BR SIGTERM \", \" SIGINT\nend the program.\n\
+.SH EXIT STATUS\n.TP\n.B 0\nIt was asked to end.\n.TP\n.B 1\nIt cannot start; standard error says why and what to \
+do.\n.TP\n.B 2\nThe command line is not understood.\n.TP\n.B 3\nIt failed while running.\n.SH SEE ALSO\n.BR turnserver (8)\n",
+        changes: false,
+    },
 };
+
+const SAMPLE_HEAD: &str = "\
+Configuration of signaling: every option, each commented out. Start: signaling -c FILE
+
+Made from the registry of options; do not edit it, copy it. To make it anew:
+cargo run -p signaling --example generate";
+
+/// The files of `config/` that are made from the options: name, and content.
+pub fn generated_files() -> [(&'static str, String); 6] {
+    [
+        ("signaling.conf.sample", SIGNALING.sample_file(SAMPLE_HEAD)),
+        ("signaling-options.md", SIGNALING.option_reference()),
+        ("signaling.8", SIGNALING.manual()),
+        ("completions/signaling.bash", SIGNALING.bash_completion()),
+        ("completions/_signaling", SIGNALING.zsh_completion()),
+        ("completions/signaling.fish", SIGNALING.fish_completion()),
+    ]
+}
 
 static SERVICE: Group = Group {
     title: "Service",
@@ -34,14 +67,14 @@ static SERVICE: Group = Group {
         option(
             "jwt-secret-file",
             Kind::Path,
-            "File with the secrets that tokens (HS256) may be signed with, one per line; read again on SIGHUP.",
+            "File with the secrets that tokens may be signed with (HS256, with 48 and 64 bytes HS384 and HS512), one per line; read again on SIGHUP.",
         )
         .unset("none")
         .example("/etc/signaling/jwt-secret"),
         option(
             "jwks-url",
             Kind::Text,
-            "Where the public keys of tokens (RS256, ES256, EdDSA) are published.",
+            "Where the public keys of tokens (RS256 to RS512, PS256 to PS512, ES256, ES384, EdDSA) are published.",
         )
         .unset("none")
         .example("https://auth.example.org/jwks.json"),

@@ -146,6 +146,21 @@ pub struct Registry {
     pub synopsis: &'static str,
     /// In the order in which they are shown.
     pub groups: &'static [&'static Group],
+    /// What is said besides.
+    pub notes: Notes,
+}
+
+/// What generated texts say of a program besides its options.
+#[derive(Debug)]
+pub struct Notes {
+    /// How options are given, for the reference (Markdown).
+    pub reference: &'static str,
+    /// The same for the manual page (macros of man(7)).
+    pub manual: &'static str,
+    /// The sections at the end of the manual page.
+    pub manual_end: &'static str,
+    /// Whether the reference tells for each option when a change counts.
+    pub changes: bool,
 }
 
 impl Registry {

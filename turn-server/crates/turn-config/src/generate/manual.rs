@@ -21,7 +21,7 @@ impl Registry {
             let _ = writeln!(page, "{}", line(form));
         }
         let _ = writeln!(page, ".fi\n.SH DESCRIPTION\n{}", line(self.about));
-        page.push_str(&self.reading());
+        page.push_str(self.notes.manual);
         page.push_str(".SH OPTIONS\n");
         for group in self.groups {
             let mut working = group.options.iter().filter(|spec| spec.works()).peekable();
@@ -33,21 +33,11 @@ impl Registry {
                 page.push_str(&entry(spec));
             }
         }
-        page.push_str(&self.idle());
-        page.push_str(END);
+        if self.options().any(|spec| !spec.works()) {
+            page.push_str(&self.idle());
+        }
+        page.push_str(self.notes.manual_end);
         page
-    }
-
-    /// How values are written, and which of them count.
-    fn reading(&self) -> String {
-        let prefix = self.variable_prefix();
-        format!(
-            ".PP\nOptions are given in a file\n.RB ( name=value ,\nas in coturn's turnserver.conf, or TOML in a file whose name ends in\n\
-             .BR .toml ),\nin the environment\n.RB ( {prefix}NAME=value ,\nin capitals and with underscores; of a list, values are separated by \
-             commas, or by line ends where they may contain commas)\nand on the command line\n.RB ( \\-\\-name=value ;\nunique \
-             beginnings of names are enough, and a flag is turned off by\n.BR \\-\\-no\\-name ).\n.PP\nWhat comes later replaces what \
-             came before and extends its lists: the file, the environment, the command line.\n"
-        )
     }
 
     /// The names that are accepted and do nothing.
@@ -67,11 +57,6 @@ impl Registry {
         text
     }
 }
-
-const END: &str = ".SH FILES\n.TP\n.I turnserver.conf\nis read where no other file is named: from the working folder, its subfolders etc, \
-                   turnserver and coturn, /etc and /usr/local/etc, in this order.\n.SH EXIT STATUS\n.TP\n.B 0\nIt was asked to \
-                   end.\n.TP\n.B 1\nIt cannot start; standard error says why and what to do.\n.TP\n.B 2\nThe command line is not \
-                   understood.\n.TP\n.B 3\nIt failed while running.\n.SH SEE ALSO\nRFC 8489, RFC 8656\n";
 
 fn entry(spec: &OptionSpec) -> String {
     let mut flags = String::new();

@@ -11,30 +11,30 @@ impl Registry {
         let mut text = format!(
             "# Options of `{program}`\n\n\
              Made from the registry of options by `cargo run -p turn-config --example generate`.\n\
-             In a file, an option is written as `name=value`, in TOML as `name = value`; on the command line as `--name=value`, a \
-             flag also as `--no-name`; in the environment as `{prefix}NAME=value`, in capitals and with underscores. What comes \
-             later replaces what came before and extends its lists: file, environment, command line.\n\n\
-             SIGHUP and SIGUSR2 read the file again. Change says when a changed value counts: from that *reload* on, or from the \
-             next *restart* on; the reload names such options and keeps their old values.\n",
+             {notes}\n",
             program = self.program,
-            prefix = self.variable_prefix()
+            notes = self.notes.reference
         );
+        let (change, rule) = match self.notes.changes {
+            true => ("Change | ", "---|"),
+            false => ("", ""),
+        };
         for group in self.groups {
             // Writing to a string cannot fail, here and below.
             let _ = writeln!(
                 text,
-                "\n## {}\n\n| Option | Default | Change | Meaning |\n|---|---|---|---|",
+                "\n## {}\n\n| Option | Default | {change}Meaning |\n|---|---|{rule}---|",
                 group.title
             );
             for option in group.options {
-                let _ = writeln!(text, "{}", row(option));
+                let _ = writeln!(text, "{}", row(option, self.notes.changes));
             }
         }
         text
     }
 }
 
-fn row(option: &OptionSpec) -> String {
+fn row(option: &OptionSpec, changes: bool) -> String {
     let mut name = format!("`{}`", option.long);
     if !placeholder(option).is_empty() {
         name = format!("`{}={}`", option.long, placeholder(option));
@@ -77,8 +77,12 @@ fn row(option: &OptionSpec) -> String {
         Change::Reload => "reload",
         Change::Restart => "restart",
     };
+    let change = match changes {
+        true => format!(" {change} |"),
+        false => String::new(),
+    };
     format!(
-        "| {name} | {} | {change} | {} |",
+        "| {name} | {} |{change} {} |",
         escaped(&default),
         escaped(&meaning)
     )

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use turn_config::option::{Group, Kind, flag, number, option};
+use turn_config::option::{Group, Kind, Notes, flag, number, option};
 use turn_config::{Error, Registry, Values, Warning, read_command_line, read_file};
 
 static PROGRAM: Registry = Registry {
@@ -24,6 +24,12 @@ static PROGRAM: Registry = Registry {
             option("key", Kind::Secret, "Who may pour.").example("k"),
         ],
     }],
+    notes: Notes {
+        reference: "",
+        manual: "",
+        manual_end: "",
+        changes: false,
+    },
 };
 
 fn read(file: &str, args: &[&str]) -> Result<(Values, Vec<Warning>), Error> {
