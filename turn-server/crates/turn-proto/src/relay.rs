@@ -259,11 +259,9 @@ impl Relay {
 
     /// Lets time-outs happen that are due.
     pub fn on_timeout(&mut self, now: Now) {
-        while let Some((at, due)) = self.timers.pop_due(now.mono) {
+        while let Some(due) = self.timers.pop_due(now.mono) {
             match due {
-                Due::Allocation(key) if self.is_awaited(key, at) => self.look_after(now, key),
-                // Its deadline has moved since, and another entry stands for it: one more would never go again.
-                Due::Allocation(_) => {}
+                Due::Allocation(key) => self.look_after(now, key),
                 Due::Connection(id) => self.look_after_connection(now, id),
                 Due::Reservation(token) => {
                     if let Some(claim) = self.shared.reservations.expire(token, now.mono) {
@@ -272,12 +270,6 @@ impl Relay {
                 }
             }
         }
-    }
-
-    /// Whether an allocation waits for this very moment.
-    fn is_awaited(&self, key: Key, at: Duration) -> bool {
-        let allocation = self.allocations.get(key);
-        allocation.is_some_and(|allocation| allocation.wake_at == at)
     }
 
     /// Drops deadlines that nobody waits for any more, if they are many.
