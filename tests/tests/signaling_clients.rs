@@ -223,3 +223,17 @@ fn socket_io_clients_with_simple_peer_call_each_other_in_chromium() {
 fn socket_io_clients_with_simple_peer_call_each_other_in_firefox() {
     socketio(Kind::Firefox).unwrap();
 }
+
+/// Pages after the streaming document: one camera, three receivers, of whom one comes late and one leaves early.
+fn stream(kind: Kind) -> Result<()> {
+    let mut lab = Lab::new(kind, "stream.html", &[])?;
+    let expected = json!({
+        "ids": 3, "connections": 3, "relayed": [true, true, true], "after": [true, true], "errors": [],
+    });
+    lab.says("many", &expected)
+}
+
+#[test]
+fn a_camera_reaches_three_receivers_in_chromium() {
+    stream(Kind::Chromium).unwrap();
+}
