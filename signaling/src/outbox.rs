@@ -72,7 +72,8 @@ impl Outbox {
         self.ended.notified().await;
     }
 
-    fn pop(&self) -> Option<Event> {
+    /// The next event, if one waits; once the end has come, that, again and again.
+    pub(crate) fn pop(&self) -> Option<Event> {
         let mut state = self.lock();
         let event = state.queue.pop_front();
         if state.queue.is_empty() && state.queue.capacity() > 0 {

@@ -178,12 +178,22 @@ impl Session<'_> {
                     missed += 1;
                     self.send(Message::Ping(Default::default())).await
                 }
-                Woken::Stopped => Err(Ending(Departure::Lost, Some(STOPPING))),
+                Woken::Stopped => Err(self.stop().await),
             };
             if let Err(ending) = step {
                 return ending;
             }
         }
+    }
+
+    /// Ends because the process does, but not before what was told until then: perhaps to go elsewhere.
+    async fn stop(&mut self) -> Ending {
+        while let Some(event) = self.outbox.pop() {
+            if let Err(ending) = Box::pin(self.tell(event)).await {
+                return ending;
+            }
+        }
+        Ending(Departure::Lost, Some(STOPPING))
     }
 
     /// Does what a message asks for.

@@ -223,3 +223,17 @@ async fn a_drain_ends_at_its_deadline_whoever_is_left() {
     server.signaling.stop().await;
     assert_eq!(member.closed().await.0, 1001);
 }
+
+#[tokio::test]
+async fn whoever_is_sent_elsewhere_hears_it_though_the_end_follows_at_once() {
+    let server = Server::start().await;
+    let mut users = Vec::new();
+    for number in 0..20 {
+        users.push(server.user(&format!("u{number}")).await);
+    }
+    server.signaling.drain(PATIENCE).await;
+    server.signaling.stop().await;
+    for user in &mut users {
+        assert_eq!(user.closed().await.0, 1012);
+    }
+}
