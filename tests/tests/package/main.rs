@@ -9,5 +9,6 @@
 
 mod installing;
 mod runbook;
+mod signaling;
 mod support;
 mod units;

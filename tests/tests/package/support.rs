@@ -1,5 +1,6 @@
 //! Machines, the package for them, and coturn's client beside them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -75,4 +76,23 @@ pub(crate) fn relays(machine: &Machine, flags: &[&str]) {
     let received = report.rsplit_once("tot_recv_msgs=").unwrap().1;
     let received = received.split(|it: char| !it.is_ascii_digit()).next();
     assert!(received.unwrap().parse::<u32>().unwrap() >= 10, "{report}");
+}
+
+/// The number that this machine knows the only process of that name in the other one by.
+pub(crate) fn host_process(machine: &Machine, name: &str) -> String {
+    let inside = machine.run(&format!("systemctl show -P MainPID {name}.service"));
+    let inside = inside.unwrap().trim().to_owned();
+    let folders = fs::read_dir("/proc").unwrap().flatten();
+    let found = folders.map(|entry| entry.path()).find(|path| {
+        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
+        let named = status.lines().any(|line| line == format!("Name:\t{name}"));
+        let numbered = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        named && numbered.is_some_and(|numbers| numbers.split_whitespace().nth(1) == Some(&inside))
+    });
+    found
+        .as_deref()
+        .and_then(Path::file_name)
+        .unwrap()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -1,14 +1,15 @@
 //! What the units promise: secrets and keys of root's, renewed certificates, logs that are turned over, low ports, the watchdog.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use e2e::certificate::{Algorithm, Certificate};
 use e2e::machine::Machine;
 use e2e::process::{Process, tests_folder, until};
 
-use super::support::{ADDRESS, GENEROUS, active, journal, machine, ours, property, relays};
+use super::support::{
+    ADDRESS, GENEROUS, active, host_process, journal, machine, ours, property, relays,
+};
 
 const SECRET: &str = "4f1c9e2b7a";
 
@@ -216,22 +217,4 @@ fn a_server_with_a_hanging_worker_is_started_anew() {
         journal(&machine)
     );
     relays(&machine, &["-W", SECRET]);
-}
-
-/// The number that this machine knows the only process of that name in the other one by.
-fn host_process(machine: &Machine, name: &str) -> String {
-    let inside = property(machine, "MainPID");
-    let folders = fs::read_dir("/proc").unwrap().flatten();
-    let found = folders.map(|entry| entry.path()).find(|path| {
-        let status = fs::read_to_string(path.join("status")).unwrap_or_default();
-        let named = status.lines().any(|line| line == format!("Name:\t{name}"));
-        let numbered = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-        named && numbered.is_some_and(|numbers| numbers.split_whitespace().nth(1) == Some(&inside))
-    });
-    found
-        .as_deref()
-        .and_then(Path::file_name)
-        .unwrap()
-        .to_string_lossy()
-        .into_owned()
 }
