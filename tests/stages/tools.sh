@@ -8,7 +8,7 @@ major=$(node --version | sed 's/^v\([0-9]*\).*/\1/') || fail 'node is missing: i
 [ "$major" -ge 20 ] || fail "node $(node --version) is too old: install node 20 or later"
 
 # Debian's own versions: the release is the pin, because a security update removes the version before it.
-packages=(chromium coturn curl fail2ban firefox-esr haproxy iproute2 libnss3-tools nftables openssl postgresql procps redis-server strace stun-client systemd valgrind)
+packages=(chromium coturn curl fail2ban firefox-esr haproxy iproute2 libnss3-tools man-db nftables openssl postgresql procps python3-yaml redis-server strace stun-client systemd valgrind)
 # A Debian package, and machines to try it on.
 packages+=(binutils debootstrap dpkg-dev lintian systemd-container)
 # pion, to be built here, and GStreamer's webrtcbin with Debian's own Python.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use e2e::netns::Namespace;
 use e2e::process::{Process, run, scratch_file, target_folder, tests_folder};
+use serde_json::Value;
 
 /// A deadline for what takes a moment when the machine is idle.
 const GENEROUS: Duration = Duration::from_secs(60);
@@ -156,4 +157,139 @@ fn manifests_and_image_are_as_closed_as_the_unit() {
         base.split('-').next().unwrap().split('.').count() == 3,
         "{base}"
     );
+}
+
+/// The documents of a manifest, read by PyYAML.
+fn documents(manifest: &str) -> Vec<Value> {
+    let mut python = Command::new("python3");
+    python.args([
+        "-c",
+        "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))",
+    ]);
+    let text = run(python.arg(config(manifest))).expect("apt-get install python3-yaml");
+    let Value::Array(documents) = serde_json::from_str(&text).unwrap() else {
+        panic!("{text}")
+    };
+    documents
+}
+
+fn list<'a>(of: &'a Value, name: &str) -> &'a [Value] {
+    of[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// What `kubectl` would refuse, or what would select nobody: names that lead nowhere, ports that no container has.
+#[test]
+fn kubernetes_manifests_hang_together() {
+    for manifest in ["kubernetes/host-network.yaml", "kubernetes/one-port.yaml"] {
+        let documents = documents(manifest);
+        for document in &documents {
+            for field in ["apiVersion", "kind"] {
+                assert!(document[field].is_string(), "{manifest}: {document}");
+            }
+            assert_eq!(document["metadata"]["name"], "turnserver", "{manifest}");
+        }
+        let of_kind = |kind: &str| documents.iter().find(|document| document["kind"] == kind);
+        let workload = of_kind("Deployment").or(of_kind("DaemonSet")).unwrap();
+        let template = &workload["spec"]["template"];
+        let labels = &template["metadata"]["labels"];
+        assert_eq!(labels, &workload["spec"]["selector"]["matchLabels"]);
+        let pod = &template["spec"];
+        let [container] = list(pod, "containers") else {
+            panic!("{manifest}: {pod}")
+        };
+        let secrets = of_kind("Secret").unwrap();
+        for mount in list(container, "volumeMounts") {
+            let mut volumes = list(pod, "volumes").iter();
+            let volume = volumes.find(|volume| volume["name"] == mount["name"]);
+            let secret = &volume.unwrap()["secret"]["secretName"];
+            assert!(secret.is_null() || *secret == secrets["metadata"]["name"]);
+        }
+        let ports = list(container, "ports");
+        for probe in ["readinessProbe", "livenessProbe"] {
+            let port = &container[probe]["httpGet"]["port"];
+            let named = ports.iter().any(|open| open["name"] == *port);
+            assert!(named || *port == 9641, "{manifest}: {probe} at {port}");
+        }
+        if let Some(service) = of_kind("Service") {
+            assert_eq!(&service["spec"]["selector"], labels);
+            let published = list(&service["spec"], "ports");
+            // The answer to the question of port ranges: three ports, each of which the container opens.
+            assert_eq!(published.len(), 3);
+            for port in published {
+                let is_open = ports.iter().any(|open| {
+                    open["containerPort"] == port["targetPort"]
+                        && open["protocol"] == port["protocol"]
+                });
+                assert!(is_open, "{manifest}: {port}");
+            }
+        } else {
+            // Nothing stands before a pod on its node's network, and each of the range's ports is the node's own.
+            assert_eq!(pod["hostNetwork"], true);
+            assert!(ports.is_empty());
+        }
+    }
+}
+
+/// What `docker compose config` would refuse, and how many ports are published.
+#[test]
+fn compose_files_hang_together() {
+    for (manifest, published) in [
+        ("docker/compose.yaml", 0),
+        ("docker/compose.one-port.yaml", 3),
+    ] {
+        let documents = documents(manifest);
+        let service = &documents[0]["services"]["turnserver"];
+        for secret in list(service, "secrets") {
+            assert!(documents[0]["secrets"][secret.as_str().unwrap()]["file"].is_string());
+        }
+        let context = config(manifest).parent().unwrap().join("../..");
+        let dockerfile = service["build"]["dockerfile"].as_str().unwrap();
+        assert!(context.join(dockerfile).exists(), "{dockerfile}");
+        assert_eq!(list(service, "ports").len(), published, "{manifest}");
+        assert_eq!(service["network_mode"] == "host", published == 0);
+    }
+}
+
+/// The order and the names that `docker build` asks for, without a Docker here.
+#[test]
+fn the_dockerfile_is_one() {
+    let text = fs::read_to_string(config("docker/Dockerfile")).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let known = [
+        "ARG",
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "USER",
+        "EXPOSE",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "ENTRYPOINT",
+        "CMD",
+    ];
+    let mut stages = Vec::new();
+    for line in &lines {
+        let (instruction, rest) = line.split_once(' ').unwrap();
+        assert!(known.contains(&instruction), "{line}");
+        if let Some((_, name)) = rest.split_once(" AS ").filter(|_| instruction == "FROM") {
+            stages.push(name);
+        }
+        if let Some(rest) = rest.strip_prefix("--from=") {
+            let stage = rest.split(' ').next().unwrap();
+            assert!(stages.contains(&stage), "{line}");
+        }
+        // Those that are run have no shell: the image has none.
+        if ["ENTRYPOINT", "CMD"].contains(&instruction) {
+            assert!(serde_json::from_str::<Vec<String>>(rest).is_ok(), "{line}");
+        }
+    }
+    let place = |begin: &str| {
+        lines
+            .iter()
+            .position(|line| line.starts_with(begin))
+            .unwrap()
+    };
+    assert!(place("FROM scratch") < place("USER") && place("USER") < place("ENTRYPOINT"));
 }

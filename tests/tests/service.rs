@@ -388,6 +388,19 @@ fn systemd_understands_every_line_of_the_units() {
     }
 }
 
+/// What `lintian` asks of a manual page: no macro is misspelt, no line cannot be set.
+#[test]
+fn man_has_nothing_to_say_of_the_manual_page() {
+    let mut man = Command::new("man");
+    man.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]);
+    man.env("LC_ALL", "C.UTF-8").env("MANROFFSEQ", "");
+    let output = man.arg(root().join("config/turnserver.8")).output();
+    let output = output.expect("man is missing: apt-get install man-db");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    assert!(output.stdout.len() > 10_000, "{}", output.stdout.len());
+}
+
 #[test]
 fn every_sample_is_accepted_once_its_placeholders_are_replaced() {
     let mut tried = 0;

@@ -376,6 +376,28 @@ fn a_certificate_whose_days_are_over_or_nearly_or_to_come() {
     }
 }
 
+/// It is no hazard to be told of beside others: the server would not start.
+#[test]
+fn no_mechanism_fails_the_check_and_names_the_remedies() {
+    let folder = Folder::new("open");
+    let conf = folder.write("turnserver.conf", "realm=example.org\n");
+    let mut check = Command::new(env!("CARGO_BIN_EXE_turnserver"));
+    let output = check
+        .args(["--check-config", "-c", &conf])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in [
+        "no authentication is configured",
+        "static-auth-secret=SECRET",
+        "lt-cred-mech",
+        "no-auth",
+    ] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+}
+
 /// The program itself: 0 although something hurts, 1 where it would not start.
 #[test]
 fn the_program_says_it_all_and_fails_where_a_start_would() {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use turn_config::settings::Settings;
-use turn_config::{Environment, Error, Invocation, Severity};
+use turn_config::{Environment, Error, Invocation, Severity, TURNSERVER};
 
-use super::support::{assert_warns, lines, parse, parse_with, problems, settings};
+use super::support::{assert_warns, lines, parse, parse_in, parse_with, problems, settings};
 
 fn quickstart(outcome: Result<Invocation, Error>) -> Settings {
     match outcome {
@@ -76,6 +76,40 @@ fn help_and_version_win_over_a_bad_configuration() {
     }
     assert!(matches!(parse(&["--version"]), Ok(Invocation::Version)));
     assert!(matches!(parse(&["--vers", "-n"]), Ok(Invocation::Version)));
+}
+
+/// Each way in, at once: a file in TOML, a credential of systemd's, a variable, a flag, and what nobody has given.
+#[test]
+fn check_config_names_every_kind_of_origin() {
+    let files = [
+        ("/f.toml", "realm = \"r\"\n\nuser-quota = 3\n"),
+        ("/credentials/static-auth-secret", "s3cret"),
+    ];
+    let variables = [
+        ("CREDENTIALS_DIRECTORY", "/credentials"),
+        ("TURNSERVER_MIN_PORT", "50000"),
+    ];
+    let args = ["--check-config", "-c", "/f.toml", "--max-port", "51000"];
+    let Ok(Invocation::CheckConfig(settings)) = parse_in(&args, &files, &variables) else {
+        panic!("not checked")
+    };
+    let text = settings.explain(&[]);
+    for line in [
+        "user-quota = 3  [/f.toml:3]",
+        "static-auth-secret-file = /credentials/static-auth-secret  [environment, CREDENTIALS_DIRECTORY/static-auth-secret]",
+        "min-port = 50000  [environment, TURNSERVER_MIN_PORT]",
+        "max-port = 51000  [command line, --max-port]",
+        "listening-port = 3478  [default]",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
+    // Every option that works has a line, and so an origin.
+    for option in TURNSERVER.options() {
+        if option.works() && !option.command_line_only {
+            let begin = format!("\n{} = ", option.long);
+            assert!(text.contains(&begin), "{}", option.long);
+        }
+    }
 }
 
 #[test]
