@@ -86,7 +86,8 @@ impl Client {
             link,
             key,
             nonce: Vec::new(),
-            requests: 0,
+            // Whose port was another's before is not to be answered as that one (RFC 8489 §6.3.1).
+            requests: rand::random::<u32>() / 2,
         }
     }
 
