@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::client::{Client, RedisAddress};
 use super::post::{Mail, Post};
-use super::replica::{Read, SILENCE};
+use super::replica::{Read, Replica, SILENCE};
 use super::resp::{Malformed, Reply};
 use super::{LogId, entry};
 
@@ -134,13 +134,15 @@ impl<'a> Link<'a> {
 
     /// Gets the state from those who have it, or declares its own to be everybody's.
     async fn come_in(&mut self) -> Result<(), Broken> {
-        for question in 0..QUESTIONS {
+        let mut first_asked_at = None;
+        for _ in 0..QUESTIONS {
             let asked = self.post.question()?;
             let asked_at = add(&mut self.writer, &self.log, &asked).await?;
-            if question == 0 && !self.somebody_lives(asked_at).await? {
+            if first_asked_at.is_none() && !self.somebody_lives(asked_at).await? {
                 break;
             }
-            if let Some((at, replica)) = self.answer().await? {
+            let since = *first_asked_at.get_or_insert(asked_at);
+            if let Some((at, replica)) = self.answer(since).await? {
                 let nodes = self.post.come_in(at, replica);
                 info!("nodes of the fleet: {}", nodes + 1);
                 return Ok(());
@@ -170,14 +172,19 @@ impl<'a> Link<'a> {
         Ok(last.is_some_and(|(at, _)| at.time() + SILENCE >= asked_at.time()))
     }
 
-    async fn answer(&mut self) -> Result<Option<(LogId, super::replica::Replica)>, Broken> {
+    /// The answer to a question asked since then. One to an earlier question, which may have been underway for long, is not taken:
+    /// what came behind it in the log was told to our connections already, and would be told again.
+    async fn answer(&mut self, since: LogId) -> Result<Option<(LogId, Replica)>, Broken> {
         let key = self.post.snapshot_key();
         let step = Duration::from_millis(25);
         for _ in 0..ANSWER.as_millis() / step.as_millis() {
             match self.writer.ask(&[b"GET", key.as_bytes()]).await? {
                 Reply::Bytes(bytes) => {
                     self.writer.ask(&[b"DEL", key.as_bytes()]).await?;
-                    return Ok(Some(postcard::from_bytes(&bytes)?));
+                    let (at, replica) = postcard::from_bytes(&bytes)?;
+                    if at >= since {
+                        return Ok(Some((at, replica)));
+                    }
                 }
                 Reply::Nil => sleep(step).await,
                 _ => return Err(Broken::Unexpected),

@@ -69,7 +69,18 @@ pub struct Fleet {
 }
 
 /// The id of an entry in the log: milliseconds since 1970 by Redis's clock, and a number within them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub(crate) struct LogId {
     millis: u64,
     number: u64,
