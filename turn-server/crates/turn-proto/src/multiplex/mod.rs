@@ -247,6 +247,10 @@ impl Multiplex {
         if verdict.certain {
             self.relay(other)?.table().pair(sender, verdict.member);
             self.relay(own)?.table().pair(verdict.member, sender);
+            // It may have left on its own worker meanwhile, and then nobody else takes this back.
+            if !self.relay(other)?.table().has(verdict.member) {
+                self.relay(own)?.table().unpair(verdict.member);
+            }
         }
         Some(verdict.member)
     }

@@ -72,6 +72,10 @@ impl Table {
         self.seats.entry(member).or_default();
     }
 
+    pub(super) fn has(&self, member: Member) -> bool {
+        self.seats.contains_key(&member)
+    }
+
     pub(super) fn leave(&mut self, member: Member) {
         let Some(seat) = self.seats.remove(&member) else {
             return;

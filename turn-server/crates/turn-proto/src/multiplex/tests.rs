@@ -326,3 +326,27 @@ fn ports_are_owned_in_turn_and_the_emptiest_own_one_is_chosen() {
         None
     );
 }
+
+/// Two workers: a member leaves on its own while one of the other's is answered by it.
+#[test]
+fn nothing_is_remembered_of_a_member_that_leaves_while_it_is_spoken_to() {
+    const OWN: &str = "198.51.100.1:3480";
+    let world = World::new(20_000);
+    let (stays, leave) = world.members.split_first().unwrap();
+    let (multiplex, own) = (&world.multiplex, peer(OWN));
+    std::thread::scope(|scope| {
+        let check = check(1, "them:us");
+        let leaving = scope.spawn(move || {
+            for member in leave {
+                multiplex.note(0, *member, own, own.ip(), &check);
+                multiplex.leave(0, *member);
+            }
+        });
+        let answer = answer(1);
+        while !leaving.is_finished() {
+            multiplex.route_inside(*stays, [0, 0], own.ip(), &answer);
+        }
+    });
+    multiplex.leave(0, *stays);
+    assert_eq!(multiplex.remembered(), 0);
+}
