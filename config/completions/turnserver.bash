@@ -91,6 +91,7 @@ _turnserver() {
     --http-allowed-origin=
     --log-file=
     --no-stdout-log
+    --simple-log
     --new-log-timestamp
     --new-log-timestamp-format=
     --log-format=

@@ -77,6 +77,7 @@ complete -c turnserver -l http-advertise -x -d 'Host in the ICE URLs that client
 complete -c turnserver -l http-allowed-origin -x -d 'Web origin whose pages may fetch credentials; repeatable.'
 complete -c turnserver -l log-file -s l -r -F -d 'File for log lines; stdout or - is standard output, syslog is the option of that name.'
 complete -c turnserver -l no-stdout-log -d 'Do not copy the lines of log-file or syslog to standard output.'
+complete -c turnserver -l simple-log -d 'Write to exactly the name of log-file; with simple-log=no to a file of each day, with its date in the name, as coturn does unless told otherwise.'
 complete -c turnserver -l new-log-timestamp -d 'Begin lines with the time of day; otherwise with the seconds since the start, which is the default with log-format 4.6 and 4.5.'
 complete -c turnserver -l new-log-timestamp-format -x -d 'Format of the time of day, as in strftime, with %f for milliseconds; the default with log-format 4.6 and 4.5 is %FT%T%z.'
 complete -c turnserver -l log-format -x -a '4.17 4.6 4.5 json' -d 'Shape of log lines: that of coturn 4.17, of 4.6.2 to 4.16 (4.6), of 4.5 to Debian\'s 4.6.1 (4.5), or one JSON object each.'

@@ -532,6 +532,46 @@ fn without_a_log_file_lines_go_to_standard_output_and_no_file_is_made() {
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
 }
 
+/// coturn's way of naming files, which ours has on request: the same name of the same day.
+#[test]
+fn a_file_of_each_day_has_the_name_that_coturns_has() {
+    let made = |ours: bool| -> Vec<String> {
+        let space = space();
+        let folder = scratch_file("daily").unwrap();
+        fs::create_dir_all(&folder).unwrap();
+        let log = format!("--log-file={}", folder.join("turnserver.log").display());
+        let mut command = if ours {
+            let mut command = e2e::server::command(Some(&space)).unwrap();
+            command.arg("--simple-log=no");
+            command
+        } else {
+            space.command("/usr/bin/turnserver")
+        };
+        let database = scratch_file("userdb").unwrap();
+        command.args([
+            "-n",
+            "--no-tls",
+            "--no-dtls",
+            "--no-cli",
+            "--pidfile=/dev/null",
+        ]);
+        command.arg(format!("--userdb={}", database.display()));
+        command.arg(log).args(FLAGS);
+        let _server = Process::start(&mut command, "daily").unwrap();
+        until("a log file", GENEROUS, || {
+            let files = fs::read_dir(&folder).ok()?.flatten();
+            let names: Vec<_> = files
+                .map(|file| file.file_name().to_string_lossy().into_owned())
+                .collect();
+            (!names.is_empty()).then_some(names)
+        })
+        .unwrap()
+    };
+    let coturns = made(false);
+    assert_eq!(coturns.len(), 1, "{coturns:?}");
+    assert_eq!(coturns, made(true));
+}
+
 /// Without a daemon there is a log all the same, and a word about it.
 #[test]
 fn without_a_syslog_daemon_lines_go_to_standard_output() {

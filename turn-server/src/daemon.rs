@@ -227,8 +227,9 @@ pub fn check(settings: &Settings) -> anyhow::Result<()> {
     certificates::load(settings).map(|_| ())
 }
 
-fn log_file(settings: &Settings) -> Option<PathBuf> {
+pub(crate) fn log_file(settings: &Settings) -> Option<PathBuf> {
     match &settings.logging.target {
+        LogTarget::File(path) if settings.logging.daily => Some(logging::file_of_today(path)),
         LogTarget::File(path) => Some(path.clone()),
         LogTarget::Stdout | LogTarget::Syslog { .. } => None,
     }

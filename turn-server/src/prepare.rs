@@ -14,9 +14,9 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use rustix::fs::OFlags;
-use turn_config::settings::{LogTarget, Settings};
+use turn_config::settings::Settings;
 
-use crate::{certificates, trusted_path::follow};
+use crate::{certificates, daemon, trusted_path::follow};
 
 /// A user of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ pub fn for_user(name: &str, settings: &Settings) -> anyhow::Result<String> {
         Ok(line) => drop(writeln!(done, "{line}")),
         Err(error) => failed = Some(error),
     };
-    if let LogTarget::File(path) = &settings.logging.target {
-        let given = give_log(path, user).with_context(|| format!("log-file: {}", path.display()));
+    if let Some(path) = daemon::log_file(settings) {
+        let given = give_log(&path, user).with_context(|| format!("log-file: {}", path.display()));
         note(given.map(|()| format!("{} is {name}'s", path.display())));
     }
     for tls in certificates::file_sets(settings) {

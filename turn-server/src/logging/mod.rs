@@ -1,7 +1,8 @@
-//! Log lines: where they go (`output`, `syslog`) and what they look like (`line`, `clock`, `privacy`). What they say is
+//! Log lines: where they go (`output`, `daily`, `syslog`) and what they look like (`line`, `clock`, `privacy`). What they say is
 //! decided where it happens.
 
 mod clock;
+mod daily;
 mod line;
 mod output;
 mod privacy;
@@ -21,12 +22,13 @@ use tracing_subscriber::{
 };
 use turn_config::settings::{Logging, MinLevel, Verbosity};
 
-use self::{line::Line, output::LogOutput};
 pub(crate) use self::{
+    daily::file_of_today,
     line::{RECORD, Style},
     output::{Output, open},
     privacy::Privacy,
 };
+use self::{line::Line, output::LogOutput};
 use crate::control::protocol::Level;
 
 /// The log of this process. Where its lines go may change while it is written, and what they look like.

@@ -12,7 +12,7 @@ use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 use turn_config::settings::{LogTarget, Logging};
 
-use super::syslog::Syslog;
+use super::{daily::Daily, syslog::Syslog};
 
 /// Opens what these settings ask for. A file that was moved away, for the day or for good, is made again.
 ///
@@ -21,6 +21,9 @@ use super::syslog::Syslog;
 pub(crate) fn open(logging: &Logging) -> anyhow::Result<Output> {
     let (main, stdout) = match &logging.target {
         LogTarget::Stdout => (None, true),
+        LogTarget::File(path) if logging.daily => {
+            (Some(Main::Daily(Daily::open(path)?)), logging.stdout_copy)
+        }
         LogTarget::File(path) => (Some(Main::File(open_file(path)?)), logging.stdout_copy),
         LogTarget::Syslog { socket, facility } => match Syslog::connect(socket, *facility) {
             // What goes to the journal by both ways would be there twice.
@@ -44,7 +47,8 @@ pub(crate) fn open(logging: &Logging) -> anyhow::Result<Output> {
     Ok(Output { main, stdout })
 }
 
-fn open_file(path: &Path) -> anyhow::Result<File> {
+/// Opens a log file to add to it.
+pub(super) fn open_file(path: &Path) -> anyhow::Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.with_context(|| {
         format!(
@@ -69,6 +73,7 @@ pub(crate) struct Output {
 
 enum Main {
     File(File),
+    Daily(Daily),
     Syslog(Syslog),
 }
 
@@ -82,6 +87,7 @@ impl Output {
         };
         match &self.main {
             Some(Main::File(file)) => (&mut &*file).write_all(line)?,
+            Some(Main::Daily(daily)) => daily.write(line)?,
             Some(Main::Syslog(syslog)) => syslog.send(level, line)?,
             None => {}
         }

@@ -21,9 +21,11 @@ pub(super) static GROUP: Group = Group {
         .reloads(),
         flag(
             "simple-log",
-            "Write to exactly the name of log-file: no process id, no date, no new file each day.",
+            "Write to exactly the name of log-file; with simple-log=no to a file of each day, with its date in the name, as coturn \
+             does unless told otherwise.",
         )
-        .no_effect("log-file is always written under exactly its name; logrotate and SIGHUP turn it over"),
+        .default("yes")
+        .reloads(),
         flag(
             "new-log-timestamp",
             "Begin lines with the time of day; otherwise with the seconds since the start, which is the default with \

@@ -50,7 +50,11 @@ pub struct Logging {
     pub min_level: MinLevel,
     /// Binding requests are logged.
     pub bindings: bool,
+    /// A log file is that of one day, with its date in the name.
+    pub daily: bool,
 }
+
+const SIMPLE: &str = "simple-log";
 
 /// Names the main target of log lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +168,15 @@ impl Logging {
                 "log-binding has no effect without verbose",
             );
         }
+        let daily = !values.flag(SIMPLE);
+        if daily && !matches!(target, LogTarget::File(_)) {
+            report.warn(
+                values.origin(SIMPLE),
+                "simple-log=no has no effect without log-file=FILE",
+            );
+        }
         Logging {
+            daily,
             stdout_copy: !silent && target != LogTarget::Stdout,
             target,
             time_of_day: time_of_day(values, shape),

@@ -407,6 +407,11 @@ pub(super) const CASES: &[(&str, &[&str], &str)] = &[
         &["--syslog", "--syslog-socket=/run/log"],
         "socket: \"/run/log\"",
     ),
+    (
+        "simple-log",
+        &["--log-file=/var/log/t.log", "--simple-log=no"],
+        "daily: true",
+    ),
     ("verbose", &["-v"], "verbosity: Sessions"),
     ("Verbose", &["-V", "--verbose"], "verbosity: Everything"),
     ("relay-threads", &["-m", "3"], "workers: Some(3)"),
