@@ -129,6 +129,15 @@ pub(crate) fn kind_of(text: &str) -> Result<String, Refusal> {
     Ok(kind.into_owned())
 }
 
+/// Reads type and fields in one go. What is relayed is read so, because there is most of it; of what cannot be, [`kind_of`] says why.
+pub(crate) fn whole<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
+    // Fields in a row are no message, though a reader of structs takes them.
+    match text.trim_start().starts_with('{') {
+        true => fields(text),
+        false => Err(Refusal::InvalidMessage),
+    }
+}
+
 /// Reads the fields of a message whose type is known.
 pub(crate) fn fields<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Refusal> {
     serde_json::from_str(text).map_err(|_| Refusal::InvalidMessage)

@@ -2,10 +2,12 @@
 //!
 //! In: every type and field that is read; unknown fields are ignored. Not in: whether what they ask for is allowed (`hub`).
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::adapters::{Request, fields, kind_of};
+use crate::adapters::{Request, fields, kind_of, whole};
 use crate::chance;
 use crate::hub::{
     CallId, CallSignal, CallType, Command, Join, Name, Payload, Refusal, Role, RoomId, RoomKind,
@@ -22,6 +24,16 @@ struct JoinFields {
 #[derive(Deserialize)]
 struct SignalFields {
     to: String,
+    data: Box<RawValue>,
+}
+
+/// The message of which there are most, with its type.
+#[derive(Deserialize)]
+struct WholeSignal<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    to: Cow<'a, str>,
     data: Box<RawValue>,
 }
 
@@ -61,6 +73,11 @@ struct CandidateFields {
 }
 
 pub(super) fn read(text: &str) -> Result<Request, Refusal> {
+    if let Ok(said) = whole::<WholeSignal<'_>>(text)
+        && said.kind == "signal"
+    {
+        return Ok(Request::Hub(told(&said.to, said.data)?));
+    }
     let kind = kind_of(text)?;
     let command = match kind.as_str() {
         "hello" => return Ok(Request::Hello),
@@ -104,15 +121,19 @@ fn join(fields: JoinFields) -> Result<Command, Refusal> {
 }
 
 fn signal(fields: SignalFields) -> Result<Command, Refusal> {
+    told(&fields.to, fields.data)
+}
+
+fn told(to: &str, data: Box<RawValue>) -> Result<Command, Refusal> {
     let nobody = Refusal::RecipientUnavailable {
         call: None,
         recipient: None,
     };
-    let to = fields.to.parse().map_err(|_| nobody)?;
+    let to = to.parse().map_err(|_| nobody)?;
     Ok(Command::Signal {
         kind: SignalKind::Opaque,
         to: Some(to),
-        data: fields.data.into(),
+        data: data.into(),
     })
 }
 
@@ -185,6 +206,26 @@ mod tests {
             data.as_str(),
             r#"{"b":1.50,"a":[" ", "é\u00e9"],"deep":[[[[]]]]}"#
         );
+    }
+
+    #[test]
+    fn a_signal_is_one_however_its_names_are_written_and_in_which_order() {
+        for text in [
+            r#"{"data":1,"to":"000000000000000f","type":"signal","more":[]}"#,
+            r#" {"t\u0079pe":"s\u0069gnal","to":"\u003000000000000000f","data":1}"#,
+        ] {
+            assert!(
+                matches!(read(text), Ok(Request::Hub(Command::Signal { to: Some(to), .. })) if to.0 == 15),
+                "{text}"
+            );
+        }
+        for text in [
+            r#"["signal","000000000000000f",1]"#,
+            r#"{"type":"signal","type":"signal","to":"f","data":1}"#,
+        ] {
+            assert_eq!(refusal(text), Some(Refusal::InvalidMessage), "{text}");
+        }
+        assert!(read(r#"{"type":"leave","to":"f","data":1}"#).is_ok());
     }
 
     #[test]

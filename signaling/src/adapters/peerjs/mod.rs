@@ -6,11 +6,13 @@
 
 pub(crate) mod http;
 
+use std::borrow::Cow;
+
 use ice_api::IceConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Adapter, Request, Unwelcome, fields, json, kind_of};
+use super::{Adapter, Request, Unwelcome, json, kind_of, whole};
 use crate::hub::{
     CloseReason, Command, Event, Name, Payload, PeerId, PeerKind, PeerMessage, PeerToken, Refusal,
     UserId,
@@ -54,8 +56,11 @@ impl Claim {
 }
 
 #[derive(Deserialize)]
-struct Incoming {
-    dst: Option<String>,
+struct Incoming<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    dst: Option<Cow<'a, str>>,
     payload: Option<Box<RawValue>>,
 }
 
@@ -93,7 +98,12 @@ impl Adapter for PeerJs {
     }
 
     fn read(&mut self, text: &str) -> Result<Request, Refusal> {
-        let kind = match kind_of(text)?.as_str() {
+        let incoming: Result<Incoming<'_>, _> = whole(text);
+        let kind = match &incoming {
+            Ok(incoming) => Cow::Borrowed(incoming.kind.as_ref()),
+            Err(_) => Cow::Owned(kind_of(text)?),
+        };
+        let kind = match kind.as_ref() {
             "HEARTBEAT" => return Ok(Request::Hello),
             "OFFER" => PeerKind::Offer,
             "ANSWER" => PeerKind::Answer,
@@ -101,7 +111,7 @@ impl Adapter for PeerJs {
             "LEAVE" => PeerKind::Leave,
             _ => return Err(Refusal::UnknownType),
         };
-        let Incoming { dst, payload } = fields(text)?;
+        let Incoming { dst, payload, .. } = incoming?;
         let to = match (dst, kind) {
             (Some(dst), _) => PeerId(Name::parse(&dst).ok_or(Refusal::InvalidName)?),
             // Whoever leaves nobody in particular leaves the server.
@@ -233,12 +243,17 @@ mod tests {
             r#"{"type":"OFFER","dst":""}"#,
             r#"{"type":"OFFER","dst":7}"#,
             r#"{"type":"CANDIDATE","dst":"a\u0000b"}"#,
+            r#"["OFFER","bob",{}]"#,
         ] {
             assert!(own().read(text).is_err(), "{text}");
         }
         assert!(matches!(
             own().read(r#"{"type":"LEAVE"}"#),
             Ok(Request::Hub(Command::Bye))
+        ));
+        assert!(matches!(
+            own().read(r#"{"type":"HEARTBEAT","dst":7}"#),
+            Ok(Request::Hello)
         ));
         assert!(matches!(
             own().read(r#"{"type":"HEARTBEAT"}"#),
