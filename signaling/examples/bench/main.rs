@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p signaling --example bench            the whole comparison
 //! cargo run --release -p signaling --example bench -- idle    one row: idle, relay, rooms, neighbours
+//! cargo run --release -p signaling --example bench -- --rounds=1  each figure once, and not the median of three
 //! cargo run --release -p signaling --example bench -- --smoke a moment of each; counts and order are checked, times mean nothing
 //! ```
 //!
@@ -55,7 +56,7 @@ const FULL: Size = Size {
     rate: 25_000.0,
     paced: Duration::from_secs(5),
     rooms: [10, 1_000, 5_000],
-    in_rooms: 60_000,
+    in_rooms: 40_000,
     rounds: 3,
 };
 
@@ -76,12 +77,17 @@ fn main() {
             raise_descriptors();
             stay_on_first_core();
             let smoke = arguments.iter().any(|argument| argument == "--smoke");
+            let mut size = if smoke { SMOKE } else { FULL };
+            let rounds = arguments
+                .iter()
+                .find_map(|argument| argument.strip_prefix("--rounds="));
+            size.rounds = rounds.map_or(size.rounds, |rounds| rounds.parse().expect("a number"));
             let rows = arguments
                 .iter()
                 .filter(|argument| !argument.starts_with("--"));
             let rows: Vec<&str> = rows.map(String::as_str).collect();
             let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(compare(&rows, smoke));
+            runtime.block_on(compare(&rows, &size, !smoke));
         }
     }
 }
@@ -138,19 +144,18 @@ fn stay_on_first_core() {
     );
 }
 
-async fn compare(rows: &[&str], smoke: bool) {
-    let size = if smoke { SMOKE } else { FULL };
+async fn compare(rows: &[&str], size: &Size, judged: bool) {
     let wanted = |row: &str| rows.is_empty() || rows.contains(&row);
     if wanted("idle") {
-        rows::idle(&size).await.print(!smoke);
+        rows::idle(size).await.print(judged);
     }
     if wanted("relay") {
-        rows::relay(&size).await.print(!smoke);
+        rows::relay(size).await.print(judged);
     }
     if wanted("rooms") {
-        rows::rooms(&size).await.print(!smoke);
+        rows::rooms(size).await.print(judged);
     }
     if wanted("neighbours") {
-        rows::neighbours(&size).await.print(!smoke);
+        rows::neighbours(size).await.print(judged);
     }
 }
