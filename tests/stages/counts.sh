@@ -2,5 +2,5 @@
 # budget: 60
 # counts: itself
 turnctl=target/release/turnctl
-rows=(--row=counts --row=counts-back --row=counts-send --row=counts-bursts)
+rows=(--row=counts --row=counts-back --row=counts-send --row=counts-bursts --row=counts-tcp)
 "$turnctl" bench "${rows[@]}" --servers=ours --hold=tests/counts.txt --wait=120

@@ -244,8 +244,18 @@ pub(crate) const ROWS: &[Row] = &[
         ..ROW
     },
     Row {
+        name: "counts-tcp",
+        what: "the same in ChannelData over TCP",
+        reach: "no heap allocation",
+        kind: Kind::Counts(Load {
+            line: Line::Tcp,
+            ..VOICE_LOAD
+        }),
+        ..ROW
+    },
+    Row {
         name: "counts-bursts",
-        what: "the same in ChannelData, bursts of 8",
+        what: "the same in ChannelData over UDP, bursts of 8",
         reach: "no heap allocation",
         kind: Kind::Counts(BURSTS),
         ..ROW
@@ -324,7 +334,10 @@ impl Row {
             }
             _ => false,
         };
-        let over_stream = matches!(self.kind, Kind::Relay(Load { line, .. }) if line != Line::Udp);
+        let over_stream = matches!(
+            self.kind,
+            Kind::Relay(Load { line, .. }) | Kind::Counts(Load { line, .. }) if line != Line::Udp
+        );
         match contender {
             Contender::Ours | Contender::Coturn => true,
             Contender::WebrtcRs => !over_stream,
