@@ -21,7 +21,9 @@ use crate::process::{Process, scratch_file, target_folder};
 const READY: [&str; 2] = ["Total auth threads:", "IO method (auth thread):"];
 /// Where servers listen: below the ports that the kernel gives to clients, so that none of those takes one in the meantime.
 const SERVER_PORTS: Range<u16> = 12_000..32_000;
-const PORTS_OF_A_PROGRAM: u32 = 64;
+const PORTS_OF_A_PROGRAM: u32 = 128;
+/// coturn's peer takes the port behind its own as well.
+const APART: u32 = 2;
 const START: Duration = Duration::from_secs(20);
 
 /// A running `turnserver`.
@@ -191,8 +193,8 @@ pub fn free_port(address: IpAddr) -> Result<u16> {
     static CALLS: AtomicU16 = AtomicU16::new(0);
     // Test programs that run side by side begin at places of their own.
     let first = std::process::id().wrapping_mul(PORTS_OF_A_PROGRAM);
-    for _ in 0..PORTS_OF_A_PROGRAM {
-        let call = u32::from(CALLS.fetch_add(1, Ordering::Relaxed));
+    for _ in 0..PORTS_OF_A_PROGRAM / APART {
+        let call = u32::from(CALLS.fetch_add(1, Ordering::Relaxed)) * APART;
         let among = u32::from(SERVER_PORTS.end - SERVER_PORTS.start);
         let port = SERVER_PORTS.start + u16::try_from(first.wrapping_add(call) % among)?;
         let here = SocketAddr::new(address, port);
