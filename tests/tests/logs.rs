@@ -548,14 +548,10 @@ fn a_file_of_each_day_has_the_name_that_coturns_has() {
             space.command("/usr/bin/turnserver")
         };
         let database = scratch_file("userdb").unwrap();
-        command.args([
-            "-n",
-            "--no-tls",
-            "--no-dtls",
-            "--no-cli",
-            "--pidfile=/dev/null",
-        ]);
+        let pid = scratch_file("daily.pid").unwrap();
+        command.args(["-n", "--no-tls", "--no-dtls", "--no-cli"]);
         command.arg(format!("--userdb={}", database.display()));
+        command.arg(format!("--pidfile={}", pid.display()));
         command.arg(log).args(FLAGS);
         let _server = Process::start(&mut command, "daily").unwrap();
         until("a log file", GENEROUS, || {

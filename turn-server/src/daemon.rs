@@ -30,6 +30,7 @@ use crate::{
     inherited::{Endpoints, Inherited},
     logging,
     metrics_page::MetricsPage,
+    pid_file::PidFile,
     privileges::Identity,
     quickstart,
     relay_config::{self, Plan},
@@ -385,30 +386,4 @@ fn announce(server: &Server, http: &[SocketAddr], https: bool) {
     }
     let threads = thread::available_parallelism().map_or(1, usize::from);
     info!("Total auth threads: {threads}");
-}
-
-/// A file with the process id, removed at the end.
-pub(crate) struct PidFile(std::path::PathBuf);
-
-impl PidFile {
-    /// Writes it. Whoever runs a service today knows its process without, so that nobody is without a relay for lack of it.
-    fn write(path: &std::path::Path) -> Option<Self> {
-        match std::fs::write(path, format!("{}\n", std::process::id())) {
-            Ok(()) => Some(Self(path.to_owned())),
-            Err(error) => {
-                let path = path.display();
-                warn!(
-                    "pidfile: cannot write {path} ({error}); it goes on without one: name a file that this user may write"
-                );
-                None
-            }
-        }
-    }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        // Somebody else may have removed it; that is what is wanted.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }

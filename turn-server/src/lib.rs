@@ -25,6 +25,7 @@ mod inherited;
 mod listener;
 mod logging;
 mod metrics_page;
+mod pid_file;
 pub mod prepare;
 mod privileges;
 mod quickstart;

@@ -8,7 +8,9 @@ use std::{
     fmt::Write as _,
     fs::{self, File, OpenOptions, Permissions},
     io::Write as _,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown},
+    os::unix::fs::{
+        FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown, fchown,
+    },
     path::{Path, PathBuf},
 };
 
@@ -39,7 +41,9 @@ pub fn for_user(name: &str, settings: &Settings) -> anyhow::Result<String> {
         Ok(line) => drop(writeln!(done, "{line}")),
         Err(error) => failed = Some(error),
     };
-    if let Some(path) = daemon::log_file(settings) {
+    // A device, as /dev/null, is everybody's.
+    let log = daemon::log_file(settings).filter(|path| !is_device(path));
+    if let Some(path) = log {
         let given = give_log(&path, user).with_context(|| format!("log-file: {}", path.display()));
         note(given.map(|()| format!("{} is {name}'s", path.display())));
     }
@@ -52,6 +56,10 @@ pub fn for_user(name: &str, settings: &Settings) -> anyhow::Result<String> {
         }
     }
     failed.map_or(Ok(done), Err)
+}
+
+fn is_device(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_char_device())
 }
 
 /// Finds a user among the lines of `/etc/passwd`.

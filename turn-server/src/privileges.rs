@@ -4,8 +4,10 @@
 //! which goes at the end, and the control socket. Relay ports above 1023 need no right.
 
 use std::{
-    fmt, io,
-    os::unix::fs::{MetadataExt as _, lchown},
+    fmt,
+    fs::Metadata,
+    io,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, lchown},
     path::Path,
 };
 
@@ -91,8 +93,9 @@ impl Identity {
     pub(crate) fn own<'a>(&self, files: impl Iterator<Item = &'a Path>) {
         let owner: Option<Uid> = self.user.as_ref().map(|user| user.uid);
         for file in files {
-            // One with a second name may be another file, which somebody has put here.
-            let is_own = |it: &std::fs::Metadata| !it.is_symlink() && it.nlink() == 1;
+            // One with a second name may be another file, which somebody has put here; a device is everybody's.
+            let is_own =
+                |it: &Metadata| (it.is_file() || it.file_type().is_socket()) && it.nlink() == 1;
             if !std::fs::symlink_metadata(file).is_ok_and(|it| is_own(&it)) {
                 continue;
             }
