@@ -77,7 +77,6 @@ pub fn reread(
         settings = rebuilt(&values, &fresh, environment, &restart)?;
         settings.tls.clone_from(&running.tls);
         settings.dtls.clone_from(&running.dtls);
-        settings.dtls.clone_from(&running.dtls);
     }
     if settings.is_quickstart() && settings.auth.secrets.is_empty() {
         // It was made up for this run, and is written nowhere.
