@@ -1,6 +1,6 @@
 //! Finding an option by what an operator wrote: exactly, by a unique beginning, or nearly.
 
-use crate::option::{Kind, OptionSpec, Registry};
+use crate::option::{Kind, OptionSpec, Registry, Status};
 
 /// Says why a long flag names no option.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,7 +14,8 @@ pub(crate) enum Unnamed {
 impl Registry {
     /// Finds a long flag as `getopt_long` does: the whole name, or a beginning that only one option has.
     ///
-    /// What was a unique beginning in coturn stays one: our own options step back.
+    /// What is a unique beginning in coturn is one here: options that coturn has no more step back behind those that it
+    /// has, and ours behind both.
     pub(crate) fn find_abbreviated(&self, written: &str) -> Result<&'static OptionSpec, Unnamed> {
         if let Some(option) = self.find(written) {
             return Ok(option);
@@ -23,11 +24,12 @@ impl Registry {
             .options()
             .filter(|option| option.names().any(|name| name.starts_with(written)))
             .collect();
-        let of_coturn: Vec<_> = candidates.iter().filter(|option| !option.ours).collect();
-        match (candidates.as_slice(), of_coturn.as_slice()) {
-            ([], _) => Err(Unnamed::Unknown),
-            ([only], _) => Ok(only),
-            (_, [only]) => Ok(only),
+        let Some(front) = candidates.iter().map(|option| rank(option)).min() else {
+            return Err(Unnamed::Unknown);
+        };
+        let mut foremost = candidates.iter().filter(|option| rank(option) == front);
+        match (foremost.next(), foremost.next()) {
+            (Some(only), None) => Ok(only),
             _ => Err(Unnamed::Ambiguous(
                 candidates.iter().map(|option| option.long).collect(),
             )),
@@ -56,6 +58,15 @@ impl Registry {
             .filter(|(distance, _)| *distance <= farthest)
             .min()
             .map(|(_, name)| name)
+    }
+}
+
+/// How far back an option stands where a beginning fits several.
+fn rank(option: &OptionSpec) -> u8 {
+    match option.status {
+        _ if option.ours => 2,
+        Status::Removed(_) => 1,
+        Status::Works | Status::NoEffect(_) | Status::NotYet(_) => 0,
     }
 }
 

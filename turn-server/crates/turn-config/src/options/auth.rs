@@ -133,19 +133,21 @@ pub(super) static GROUP: Group = Group {
         option(
             "static-auth-secret-file",
             Kind::Path,
-            "File with such secrets, one per line (a setting of NixOS, not coturn's); repeatable.",
+            "File with such secrets, one per line (also a setting of NixOS); repeatable.",
         )
         .list()
         .unset("none")
+        .ours()
         .reloads()
         .example("/etc/turnpike/secrets"),
         option(
             "static-users-file",
             Kind::Path,
-            "File with accounts as of user, one per line (not coturn's); repeatable.",
+            "File with accounts as of user, one per line; repeatable.",
         )
         .list()
         .unset("none")
+        .ours()
         .reloads()
         .example("/etc/turnpike/users"),
         option("zrest", Kind::Text, "Credentials of a fork of coturn.").example("1").removed("only a fork of coturn has it"),

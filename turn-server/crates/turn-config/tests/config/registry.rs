@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use turn_config::option::{Default, Kind, Status};
-use turn_config::{Raw, TURNSERVER, Values, read_file};
+use turn_config::{Raw, TURNSERVER, Values, read_command_line, read_file};
 
 /// Every long name in coturn 4.5 to 4.18, and what forks and packagers write in its files.
 const COTURN: &str = "
@@ -29,7 +29,7 @@ const COTURN: &str = "
     prometheus prometheus-port prometheus-address prometheus-path prometheus-username-labels prometheus-tls
     prometheus-cert prometheus-key prometheus-ip prometheus-no-username-labels no-prometheus
     alternate-server tls-alternate-server tcp-alternate-server udp-alternate-server cli no-cli cli-ip cli-port
-    cli-password cli-max-output-sessions zrest static-users-file static-auth-secret-file
+    cli-password cli-max-output-sessions zrest
     no-http sha256 sha384 sha512 st-cred-mech";
 
 /// coturn's short flags: the letter and the option it stands for.
@@ -53,6 +53,34 @@ fn every_option_of_coturn_is_known_and_nothing_else_is_called_its() {
         missing.is_empty() && invented.is_empty(),
         "missing {missing:?}, invented {invented:?}"
     );
+}
+
+/// Those of [`COTURN`] that coturn 4.17 has no more, or never had.
+const NOT_IN_4_17: &str = "
+    no-loopback-peers udp-relay-servers ne secret-ts-exp-time st-cred-mech sha256 sha384 sha512 no-tlsv1 no-tlsv1_1
+    no-sslv2 no-sslv3 dh2066 prod no-stun-backward-compatibility no-http prometheus-ip prometheus-no-username-labels
+    no-prometheus zrest";
+
+/// What `getopt_long` finds with the table of coturn 4.17 is found with ours, although ours is longer.
+#[test]
+fn whatever_is_a_unique_beginning_in_coturn_is_one_here() {
+    let gone: HashSet<&str> = NOT_IN_4_17.split_whitespace().collect();
+    let names: Vec<&str> = COTURN
+        .split_whitespace()
+        .filter(|name| !gone.contains(name))
+        .collect();
+    for name in &names {
+        for beginning in (1..name.len()).filter_map(|end| name.get(..end)) {
+            let fits = names.iter().filter(|name| name.starts_with(beginning));
+            if fits.count() > 1 || gone.contains(beginning) {
+                continue;
+            }
+            let flag = format!("--{beginning}=1");
+            if let Err(error) = read_command_line(&TURNSERVER, [flag.into()]) {
+                panic!("{beginning} is {name} in coturn, but here: {error}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -222,6 +250,8 @@ fn ours_are_the_documented_doors() {
             "nat64-prefix",
             "multiplex-peer-ports",
             "oauth-keys-file",
+            "static-auth-secret-file",
+            "static-users-file",
             "http-listen",
             "https",
             "http-api-key",
