@@ -15,9 +15,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use e2e::certificate::{Algorithm, Certificate};
+use e2e::http::get;
 use e2e::netns::Namespace;
 use e2e::process::{Process, run, scratch_file, target_folder, tests_folder, until};
-use e2e::server::{command, free_port};
+use e2e::server::{command, free_port, turnctl_command};
 
 /// A deadline for what takes a moment when the machine is idle.
 const GENEROUS: Duration = Duration::from_secs(60);
@@ -199,8 +200,9 @@ fn a_socket_for_all_addresses_or_too_few_of_one_are_refused_with_a_remedy() {
 /// A worker that hangs ends the meals, although all other threads go on; one that goes on, goes on being fed.
 #[test]
 fn the_watchdog_is_fed_only_while_every_worker_takes_its_turns() {
-    let port = free_port([127, 0, 0, 1].into()).unwrap();
+    let [port, metrics] = [(); 2].map(|()| free_port([127, 0, 0, 1].into()).unwrap());
     let path = scratch_file("notify").unwrap();
+    let control = scratch_file("watched-control").unwrap();
     let systemd = UnixDatagram::bind(&path).unwrap();
     systemd.set_read_timeout(Some(GENEROUS)).unwrap();
     let mut command = command(None).unwrap();
@@ -209,6 +211,9 @@ fn the_watchdog_is_fed_only_while_every_worker_takes_its_turns() {
         .env("WATCHDOG_USEC", "2000000")
         .args(["-n", "--log-file=stdout", "--listening-ip=127.0.0.1"])
         .args(["--lt-cred-mech", "--user=ann:secret", "--relay-threads=2"])
+        .args(["--prometheus", "--prometheus-address=127.0.0.1"])
+        .arg(format!("--prometheus-port={metrics}"))
+        .arg(format!("--control-socket={}", control.display()))
         .arg(format!("--listening-port={port}"));
     let mut server = Process::start(&mut command, "watched").unwrap();
     let heard = || {
@@ -239,6 +244,16 @@ fn the_watchdog_is_fed_only_while_every_worker_takes_its_turns() {
     complained(&server, 1).unwrap();
     systemd.set_nonblocking(true).unwrap();
     while heard().is_ok() {}
+    // Whoever looks why is told, and not kept waiting as well.
+    let mut turnctl = turnctl_command().unwrap();
+    turnctl
+        .arg(format!("--socket={}", control.display()))
+        .arg("status");
+    let told = turnctl.output().unwrap();
+    let told = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.contains("workers [1] do not answer"), "{told}");
+    let page = get(([127, 0, 0, 1], metrics).into(), "/metrics", &[]).unwrap();
+    assert_eq!((page.status, page.body.contains("[1]")), (503, true));
     complained(&server, 4).unwrap();
     assert_eq!(heard().ok(), None);
 

@@ -163,13 +163,15 @@ pub(crate) fn metrics_routes(
             // Of a thousand that ask at once, all but one wait here, and not each on a thread of its own.
             let _turn = turn.lock().await;
             // The workers answer between two packets; that wait must not hold up the runtime.
-            let text =
-                tokio::task::spawn_blocking(move || page.render(&server.stats(), server.shared()))
-                    .await;
-            match text {
-                Ok(text) => {
+            let text = tokio::task::spawn_blocking(move || match server.hanging() {
+                Some(hanging) => Err(hanging),
+                None => Ok(page.render(&server.stats(), server.shared())),
+            });
+            match text.await {
+                Ok(Ok(text)) => {
                     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
                 }
+                Ok(Err(hanging)) => (StatusCode::SERVICE_UNAVAILABLE, hanging).into_response(),
                 Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
             }
         }

@@ -128,7 +128,9 @@ impl Reload {
         warn_of(news.filter(|warning| !known.contains(warning)));
         self.running = *settings;
         // Who answers has taken over what came before: nobody is told of a reload that is still under way.
-        self.server.stats();
+        if let Some(hanging) = self.server.hanging() {
+            warn!("{hanging}");
+        }
         Ok(Reloaded { changed, restart })
     }
 }

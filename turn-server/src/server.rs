@@ -20,6 +20,9 @@ use crate::{
     relay_config::{Plan, random_bytes},
 };
 
+/// How long a worker may keep a question waiting. It answers between two turns, which take some milliseconds at most.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// A TURN server that runs until it is stopped or dropped.
 ///
 /// ```
@@ -134,6 +137,13 @@ impl Server {
             }
             Drive::Conns(_) => Vec::new(),
         }
+    }
+
+    /// Says which workers hang, if any do. Whoever asks all workers for something asks this before, or else waits for as long
+    /// as they hang.
+    pub(crate) fn hanging(&self) -> Option<String> {
+        let silent = self.silent_workers(PATIENCE);
+        (!silent.is_empty()).then(|| format!("workers {silent:?} do not answer: look at the log"))
     }
 
     /// Serves TLS connections that come from now on with these settings, for one with a renewed certificate. Open ones go on

@@ -180,14 +180,18 @@ impl Desk {
         }
     }
 
-    /// Asks workers, which answer between two turns: that wait must not hold up the runtime.
+    /// Asks workers, which answer between two turns: that wait must not hold up the runtime. One that hangs is named instead.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         ask: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, String> {
         let desk = Arc::clone(self);
-        let asked = spawn_blocking(move || ask(&desk)).await;
-        asked.map_err(|_| "the question was lost: look at the log".to_owned())
+        let asked = spawn_blocking(move || match desk.server.hanging() {
+            Some(hanging) => Err(hanging),
+            None => Ok(ask(&desk)),
+        });
+        let lost = |_| "the question was lost: look at the log".to_owned();
+        asked.await.map_err(lost)?
     }
 }
 
