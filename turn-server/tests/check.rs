@@ -21,7 +21,9 @@ fn settings(flags: &[&str]) -> Settings {
         variables: Vec::new(),
         ..Environment::new(&|_| None)
     };
-    let args = ["-n", "-rr"].iter().chain(flags).map(OsString::from);
+    let file: &[&str] = if flags.contains(&"-c") { &[] } else { &["-n"] };
+    let args = [file, &["-rr"], flags].concat();
+    let args = args.into_iter().map(OsString::from);
     match turn_config::parse(args, &environment) {
         Ok(Invocation::Run(settings)) => *settings,
         Ok(_) => panic!("no run"),
@@ -94,6 +96,56 @@ fn a_port_that_chrome_refuses() {
     for allowed in ["-p53", "-p80", "-p443", "-p1024", "-p0"] {
         assert_silent(&[SECRET, allowed], &good());
     }
+}
+
+/// The Fetch standard's bad ports.
+#[test]
+fn a_port_on_which_no_browser_speaks_http() {
+    let flags = |port| {
+        [
+            SECRET.to_owned(),
+            "--http-api-key=2f0c9d1be4a7385f6c".to_owned(),
+            "--http-listen=127.0.0.1:8081".to_owned(),
+            format!("--http-listen=127.0.0.1:{port}"),
+        ]
+    };
+    let bad = flags(6000);
+    assert_says(
+        &bad.each_ref().map(String::as_str),
+        &good(),
+        &["command line, --http-listen: http-listen", "port 6000"],
+    );
+    assert_silent(&flags(8080).each_ref().map(String::as_str), &good());
+}
+
+/// Of several lines for one option, it names the one that is to be changed.
+#[test]
+fn what_is_wrong_with_one_of_a_list_is_said_at_its_place() {
+    let folder = Folder::new("places");
+    let users = folder.write("users", "cat:cat\n");
+    let configuration = [
+        "static-auth-secret=2f0c9d1be4a7385f6c",
+        "static-auth-secret=short",
+        "user=ann:correct horse",
+        "user=bob:bob",
+        &format!("static-users-file={users}"),
+        "external-ip=198.51.100.9",
+        "external-ip=fd00::9/fd00::1",
+        "aux-server=192.0.2.1:5000",
+        "aux-server=192.0.2.1:444",
+    ];
+    let file = folder.write("places.conf", &configuration.join("\n"));
+    let flags = ["-c", &file];
+    for (line, parts) in [
+        (2, ["static-auth-secret", "short enough"]),
+        (4, ["user", "\"bob\""]),
+        (7, ["external-ip", "fd00::9"]),
+        (9, ["aux-server", "444"]),
+    ] {
+        let place = format!("places.conf:{line}: {}: ", parts[0]);
+        assert_says(&flags, &good(), &[&place, parts[1]]);
+    }
+    assert_says(&flags, &good(), &["static-users-file: ", "\"cat\""]);
 }
 
 #[test]

@@ -92,6 +92,12 @@ impl Said<'_> {
         self.at(self.settings.origin(option), format!("{option}: {text}"));
     }
 
+    /// Says something about one value of a list, at the place where that was given.
+    fn of_one(&mut self, option: &str, value: &impl ToString, text: impl std::fmt::Display) {
+        let place = self.settings.origin_of(option, value);
+        self.at(place, format!("{option}: {text}"));
+    }
+
     fn at(&mut self, origin: Origin, text: String) {
         self.lines.push(match origin {
             Origin::Default => text,

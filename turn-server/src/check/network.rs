@@ -8,6 +8,15 @@ use crate::{addresses, client_lists, endpoints::Endpoints, inherited::Inherited}
 /// Ports below 1024 to which Chrome connects for TURN (`AllowedTurnPort` in WebRTC's `turn_port.cc`).
 const CHROME_ALLOWS: [u16; 3] = [53, 80, 443];
 
+/// Ports to which no browser speaks HTTP: the "bad ports" of the Fetch standard (§2.9, port blocking).
+const BAD_PORTS: [u16; 82] = [
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102,
+    103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465,
+    512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993,
+    995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668,
+    6669, 6679, 6697, 10_080,
+];
+
 /// Names ports that a browser refuses.
 pub(super) fn ports(said: &mut Said<'_>) {
     let settings = said.settings;
@@ -20,18 +29,32 @@ pub(super) fn ports(said: &mut Said<'_>) {
             .map(|tls| ("tls-listening-port", tls.port)),
     );
     ports.extend(listening.proxy_port.map(|port| ("tcp-proxy-port", port)));
-    ports.extend(listening.aux.iter().map(|at| ("aux-server", at.port())));
     for (option, port) in ports {
-        // 0 is any port that is free.
-        if (1..1024).contains(&port) && !CHROME_ALLOWS.contains(&port) {
-            said.of(
-                option,
-                format!(
-                    "Chrome uses no TURN server on port {port}; take 443, 80, 53, or one from 1024 on"
-                ),
-            );
+        if let Some(text) = refused_by_chrome(port) {
+            said.of(option, text);
         }
     }
+    for at in &listening.aux {
+        if let Some(text) = refused_by_chrome(at.port()) {
+            said.of_one("aux-server", at, text);
+        }
+    }
+    for at in &settings.http.listen {
+        let port = at.port();
+        if BAD_PORTS.contains(&port) {
+            let text =
+                format!("browsers open no page and no fetch on port {port}; take 8080 or 8081");
+            said.of_one("http-listen", at, text);
+        }
+    }
+}
+
+fn refused_by_chrome(port: u16) -> Option<String> {
+    // 0 is any port that is free.
+    let refused = (1..1024).contains(&port) && !CHROME_ALLOWS.contains(&port);
+    refused.then(|| {
+        format!("Chrome uses no TURN server on port {port}; take 443, 80, 53, or one from 1024 on")
+    })
 }
 
 /// Tells when clients would be sent to an address that they cannot reach.
@@ -43,8 +66,9 @@ pub(super) fn external_address(machine: &Machine, said: &mut Said<'_>) {
     for external in &settings.relay.external {
         if let Some(kind) = unreachable(external.public) {
             let public = external.public;
-            said.of(
+            said.of_one(
                 "external-ip",
+                external,
                 format!("{public} is {kind}, which clients elsewhere cannot reach; write the public address"),
             );
         }

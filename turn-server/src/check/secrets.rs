@@ -1,6 +1,6 @@
 //! Secrets that can be guessed, and doors that stand open.
 
-use turn_config::settings::Password;
+use turn_config::{Origin, settings::Password};
 
 use super::Said;
 
@@ -55,10 +55,12 @@ pub(super) fn check(said: &mut Said<'_>) {
         let same = *password.expose() == user.name;
         let why = weak(password.expose(), PASSWORD).or(same.then_some("it is the name"));
         if let Some(why) = why {
-            said.of(
-                "user",
-                format!("the password of {:?} is easy: {why}", user.name),
-            );
+            let text = format!("the password of {:?} is easy: {why}", user.name);
+            // A file's lines are not among the rows.
+            match settings.origin_of("user", &format!("{}:(hidden)", user.name)) {
+                Origin::Default => said.of("static-users-file", text),
+                given => said.at(given, format!("user: {text}")),
+            }
         }
     }
     if let Some(secret) = &auth.nonce_secret

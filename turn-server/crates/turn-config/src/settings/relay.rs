@@ -1,5 +1,6 @@
 //! Relay addresses, ports, and the peers they may talk to.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -50,6 +51,17 @@ pub struct External {
     pub public: IpAddr,
     /// The local address it stands for; `None`: every relay address of its family.
     pub private: Option<IpAddr>,
+}
+
+impl fmt::Display for External {
+    /// As an operator would write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.public)?;
+        match self.private {
+            Some(private) => write!(f, "/{private}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Names the family of a relayed address when the client names none.

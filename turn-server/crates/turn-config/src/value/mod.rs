@@ -188,14 +188,7 @@ impl fmt::Display for Value {
             Value::Number(number) => write!(f, "{number}"),
             Value::Port(port) => write!(f, "{port}"),
             Value::Address(address) => write!(f, "{address}"),
-            Value::External(External {
-                public,
-                private: None,
-            }) => write!(f, "{public}"),
-            Value::External(External {
-                public,
-                private: Some(private),
-            }) => write!(f, "{public}/{private}"),
+            Value::External(external) => write!(f, "{external}"),
             Value::Range(range) => write!(f, "{range}"),
             Value::Clients(clients) => write!(f, "{clients}"),
             Value::Endpoint(endpoint) => write!(f, "{endpoint}"),
