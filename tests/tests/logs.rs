@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use e2e::certificate::{Algorithm, Certificate};
@@ -88,22 +89,25 @@ fn calls(space: &Namespace, server: &mut Server) {
         "-r",
         &port,
     ];
-    for by in [&[][..], &["-s"]] {
-        let good = [by, &call, &["-u", "ann", "-w", "secret", "127.0.0.1"]].concat();
-        assert!(uclient(Some(space), &good).unwrap().all_returned());
-    }
-    for (user, words) in [
-        ("ann", "user ann credentials are incorrect"),
-        ("eve", "Cannot find credentials of user <eve>"),
-    ] {
-        let mut wrong = space.command("turnutils_uclient");
-        wrong
-            .args(call)
-            .args(["-u", user, "-w", "wrong", "127.0.0.1"]);
-        // It asks again and again, and is ended when the first answer is in the log.
-        let _client = Process::start(&mut wrong, "uclient").unwrap();
-        server.wait_for_output(words).unwrap();
-    }
+    // Each takes its time, in which it waits.
+    thread::scope(|scope| {
+        for by in [&[][..], &["-s"]] {
+            let good = [by, &call, &["-u", "ann", "-w", "secret", "127.0.0.1"]].concat();
+            scope.spawn(move || assert!(uclient(Some(space), &good).unwrap().all_returned()));
+        }
+        for (user, words) in [
+            ("ann", "user ann credentials are incorrect"),
+            ("eve", "Cannot find credentials of user <eve>"),
+        ] {
+            let mut wrong = space.command("turnutils_uclient");
+            wrong
+                .args(call)
+                .args(["-u", user, "-w", "wrong", "127.0.0.1"]);
+            // It asks again and again, and is ended when the first answer is in the log.
+            let _client = Process::start(&mut wrong, "uclient").unwrap();
+            server.wait_for_output(words).unwrap();
+        }
+    });
     server
         .wait_for_output("delete: realm=<example.org>, username=<ann>")
         .unwrap();
@@ -121,34 +125,45 @@ fn assert_found(whose: &str, log: &str, shape: &str) {
     }
 }
 
+/// Fails if a line is of another shape.
+#[track_caller]
+fn assert_all_are(log: &str, shape: &str) {
+    let shape = Regex::new(shape).unwrap();
+    let odd: Vec<_> = log.lines().filter(|line| !shape.is_match(line)).collect();
+    assert_eq!(odd, [""; 0]);
+}
+
 /// A whole line in a shape, with the patterns in the same order as coturn writes them within a session.
 #[test]
 fn patterns_for_debians_coturn_find_the_same_in_our_log() {
-    for (more, shape) in [
-        (&[][..], SINCE_START),
-        (&["--new-log-timestamp"], TIME_OF_DAY),
-    ] {
-        for ours in [false, true] {
-            let space = space();
-            let mut server = if ours {
-                let flags = [&FLAGS[..], more, &["--log-format=4.5"]].concat();
-                Server::start(Some(&space), &flags)
-            } else {
-                Server::coturn(Some(&space), &[&FLAGS[..], more].concat())
-            }
-            .unwrap();
-            calls(&space, &mut server);
-            let log = server.output();
-            let whose = if ours { "ours" } else { "coturn's" };
-            assert_found(whose, &log, shape);
-            if ours {
-                // Not one line is of another shape; coturn's banner is.
-                let shape = Regex::new(shape).unwrap();
-                let odd: Vec<_> = log.lines().filter(|line| !shape.is_match(line)).collect();
-                assert_eq!(odd, [""; 0]);
+    let is_found = |more: &[&str], shape: &str, ours: bool| {
+        let space = space();
+        let mut server = if ours {
+            let flags = [&FLAGS[..], more, &["--log-format=4.5"]].concat();
+            Server::start(Some(&space), &flags)
+        } else {
+            Server::coturn(Some(&space), &[&FLAGS[..], more].concat())
+        }
+        .unwrap();
+        calls(&space, &mut server);
+        let log = server.output();
+        let whose = if ours { "ours" } else { "coturn's" };
+        assert_found(whose, &log, shape);
+        // Not one line of ours is of another shape; coturn's banner is.
+        if ours {
+            assert_all_are(&log, shape);
+        }
+    };
+    thread::scope(|scope| {
+        for (more, shape) in [
+            (&[][..], SINCE_START),
+            (&["--new-log-timestamp"], TIME_OF_DAY),
+        ] {
+            for ours in [false, true] {
+                scope.spawn(move || is_found(more, shape, ours));
             }
         }
-    }
+    });
 }
 
 /// What coturn writes about sessions and we do not, with the reason.
@@ -218,7 +233,10 @@ fn each_shape_of_coturns_session_lines_is_ours_too_or_is_left_out_for_a_reason()
         .unwrap();
         server.output().lines().filter_map(session_shape).collect()
     };
-    let (coturns, ours) = (shapes(false), shapes(true));
+    let (coturns, ours) = thread::scope(|scope| {
+        let ours = scope.spawn(|| shapes(true));
+        (shapes(false), ours.join().unwrap())
+    });
     assert!(coturns.len() > 15, "{coturns:#?}");
     for shape in coturns {
         let is_ours = ours.iter().any(|line| line.starts_with(&shape));
@@ -229,23 +247,26 @@ fn each_shape_of_coturns_session_lines_is_ours_too_or_is_left_out_for_a_reason()
 
 #[test]
 fn the_shapes_of_later_coturns_have_the_same_words() {
-    for (more, shape) in [
-        (&[][..], SINCE_417),
-        (&["--log-format=4.6"], SINCE_START_46),
-        (
-            &["--new-log-timestamp-format=%d.%m.%Y"],
-            r"^\d\d\.\d\d\.\d{4} (?:ERROR|WARNING|INFO|DEBUG) \S",
-        ),
-    ] {
+    let is_found = |more: &[&str], shape: &str| {
         let space = space();
         let mut server = Server::start(Some(&space), &[&FLAGS[..], more].concat()).unwrap();
         calls(&space, &mut server);
         let log = server.output();
         assert_found("ours", &log, shape);
-        let shape = Regex::new(shape).unwrap();
-        let odd: Vec<_> = log.lines().filter(|line| !shape.is_match(line)).collect();
-        assert_eq!(odd, [""; 0]);
-    }
+        assert_all_are(&log, shape);
+    };
+    thread::scope(|scope| {
+        for (more, shape) in [
+            (&[][..], SINCE_417),
+            (&["--log-format=4.6"], SINCE_START_46),
+            (
+                &["--new-log-timestamp-format=%d.%m.%Y"],
+                r"^\d\d\.\d\d\.\d{4} (?:ERROR|WARNING|INFO|DEBUG) \S",
+            ),
+        ] {
+            scope.spawn(move || is_found(more, shape));
+        }
+    });
 }
 
 /// The address that coturn's lines lack: each line about a client's request ends with it.
@@ -338,11 +359,7 @@ fn sessions_are_objects_of_json_on_request() {
 /// What is left of people, in lines that the server has really written.
 #[test]
 fn privacy_leaves_out_of_every_line_what_it_should() {
-    for (privacy, address) in [
-        ("truncated", "remote 192.0.2.0:0"),
-        ("hashed", "remote #"),
-        ("none", "remote -"),
-    ] {
+    let is_left_out = |privacy: &str, address: &str| {
         let space = space();
         let flag = format!("--log-privacy={privacy}");
         let server =
@@ -379,7 +396,16 @@ fn privacy_leaves_out_of_every_line_what_it_should() {
         for personal in ["192.0.2.7", "<ann>", &format!(":{port} ")] {
             assert!(!log.contains(personal), "{privacy}: {personal} in\n{log}");
         }
-    }
+    };
+    thread::scope(|scope| {
+        for (privacy, address) in [
+            ("truncated", "remote 192.0.2.0:0"),
+            ("hashed", "remote #"),
+            ("none", "remote -"),
+        ] {
+            scope.spawn(move || is_left_out(privacy, address));
+        }
+    });
 }
 
 /// What `fail2ban-regex` finds in a log by our filter: the addresses.
