@@ -375,7 +375,7 @@ fn announce(server: &Server, http: &[SocketAddr], https: bool) {
     if https {
         for listening in server
             .listening()
-            .iter()
+            .into_iter()
             .filter(|it| it.transport.is_stream())
         {
             info!("listening https {}", listening.address);

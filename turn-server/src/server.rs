@@ -33,7 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// ```
 pub struct Server {
     pub(crate) drive: Drive,
-    listening: Vec<Listening>,
     shared: Arc<Shared>,
 }
 
@@ -76,7 +75,6 @@ impl Server {
             )
         })?;
         Ok(Self {
-            listening: workers.listening().to_vec(),
             drive: Drive::Workers(Mutex::new(Some(workers))),
             shared: Arc::clone(&plan.shared),
         })
@@ -84,21 +82,27 @@ impl Server {
 
     /// Takes over a running engine.
     pub(crate) fn with_conns(engine: Engine, shared: Arc<Shared>) -> Self {
-        let listening = engine.addresses().iter().map(|&address| Listening {
-            transport: Transport::Udp,
-            address,
-            behind_proxy: false,
-        });
         Self {
-            listening: listening.collect(),
             drive: Drive::Conns(engine),
             shared,
         }
     }
 
     /// What is listened on, with real ports.
-    pub fn listening(&self) -> &[Listening] {
-        &self.listening
+    pub fn listening(&self) -> Vec<Listening> {
+        match &self.drive {
+            Drive::Workers(workers) => {
+                (lock(workers).as_ref()).map_or_else(Vec::new, Workers::listening)
+            }
+            Drive::Conns(engine) => {
+                let listening = engine.addresses().iter().map(|&address| Listening {
+                    transport: Transport::Udp,
+                    address,
+                    behind_proxy: false,
+                });
+                listening.collect()
+            }
+        }
     }
 
     /// The first address for UDP clients.
@@ -211,7 +215,7 @@ impl Server {
     fn address(&self, transport: Transport) -> Option<SocketAddr> {
         let found = self
             .listening()
-            .iter()
+            .into_iter()
             .find(|listening| listening.transport == transport);
         found.map(|listening| listening.address)
     }

@@ -153,14 +153,14 @@ impl Desk {
     fn status(&self) -> Status {
         let stats = self.server.stats();
         let (relay, io, shared) = (&stats.relay, &stats.io, self.server.shared());
-        let listening = self.server.listening().iter();
+        let listening = self.server.listening().into_iter();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime: self.started.elapsed().as_secs(),
             draining: shared.is_draining(),
             workers: self.server.workers(),
-            listening: listening.map(ToString::to_string).collect(),
+            listening: listening.map(|at| at.to_string()).collect(),
             sessions: Sessions {
                 udp: relay.allocations_udp,
                 tcp: relay.allocations_tcp,

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Packets that were not relayed, by reason.
-pub(crate) fn dropped(stats: &Stats) -> [(&'static str, u64); 13] {
+pub(crate) fn dropped(stats: &Stats) -> [(&'static str, u64); 14] {
     let (relay, io) = (&stats.relay, &stats.io);
     [
         ("malformed", relay.dropped_malformed),
@@ -25,6 +25,7 @@ pub(crate) fn dropped(stats: &Stats) -> [(&'static str, u64); 13] {
         ("worker_queue_full", io.passed_dropped),
         ("event_queue_full", io.events_dropped),
         ("no_dtls_association", io.dtls_stray),
+        ("listener_retired", io.datagrams_unwanted),
     ]
 }
 

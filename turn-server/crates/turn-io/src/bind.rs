@@ -5,23 +5,27 @@
 //! afterwards, so that the other workers' sockets may join. Unlike a probe that is closed again, this leaves no moment in which
 //! another server can slip in.
 
-use std::{io, net::SocketAddr, os::fd::AsFd};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsFd,
+};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 use udp_batch::IpVersion;
 
-use crate::{Backend, Config, Device};
+use crate::{Backend, Config, Device, Inherited, Listening, StartError};
 
 /// Connections that the kernel completes while a worker is busy; the kernel's own limit (`somaxconn`) may be lower.
-const BACKLOG: i32 = 1024;
+pub(crate) const BACKLOG: usize = 1024;
 
 /// The same for peers of one TCP allocation.
 const PEER_BACKLOG: i32 = 64;
 
 /// Whose socket it is, of those that share an address.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Share {
+enum Share {
     /// The only one: nobody joins.
     Alone,
     /// The first of several: nobody may be there yet, others will join.
@@ -74,13 +78,44 @@ impl Wish {
     }
 }
 
+/// Binds an address for every worker, and tells it with its real port.
+pub(crate) fn open_for_all(
+    config: &Config,
+    wanted: Listening,
+    workers: usize,
+) -> io::Result<(SocketAddr, Vec<Socket>)> {
+    let device = config.listening_device;
+    let mut address = wanted.address;
+    let mut sockets = Vec::with_capacity(workers);
+    for number in 0..workers {
+        let share = match number {
+            0 if workers == 1 => Share::Alone,
+            0 => Share::First,
+            _ => Share::Joining,
+        };
+        let inherited = Inherited::find(&config.inherited, &wanted, number)?;
+        let socket = match (inherited, wanted.transport.is_stream()) {
+            (Some(socket), _) => socket,
+            (None, true) => listen_tcp(address, share, device)?,
+            (None, false) => bind_udp(address, share, device)?,
+        };
+        if !wanted.transport.is_stream() {
+            prepare_udp(&socket, address, share, Wish::of(config));
+        }
+        let real = socket.local_addr()?.as_socket();
+        address = real.ok_or_else(|| io::Error::other("it has no IP address"))?;
+        sockets.push(socket);
+    }
+    Ok((address, sockets))
+}
+
 /// Binds a socket for clients' datagrams.
-pub(crate) fn bind_udp(address: SocketAddr, share: Share, device: Device) -> io::Result<Socket> {
+fn bind_udp(address: SocketAddr, share: Share, device: Device) -> io::Result<Socket> {
     bind_shared(address, Type::DGRAM, Protocol::UDP, share, device)
 }
 
 /// Sets what a socket for clients' datagrams has to tell, and how much it holds.
-pub(crate) fn prepare_udp(socket: &Socket, address: SocketAddr, share: Share, wish: Wish) {
+fn prepare_udp(socket: &Socket, address: SocketAddr, share: Share, wish: Wish) {
     set_ip_header(socket, address);
     wish.ask_for(socket);
     if share != Share::Joining {
@@ -89,9 +124,9 @@ pub(crate) fn prepare_udp(socket: &Socket, address: SocketAddr, share: Share, wi
 }
 
 /// Binds a socket for clients' connections.
-pub(crate) fn listen_tcp(address: SocketAddr, share: Share, device: Device) -> io::Result<Socket> {
+fn listen_tcp(address: SocketAddr, share: Share, device: Device) -> io::Result<Socket> {
     let socket = bind_shared(address, Type::STREAM, Protocol::TCP, share, device)?;
-    socket.listen(BACKLOG)?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     Ok(socket)
 }
 
@@ -110,6 +145,15 @@ pub(crate) fn bind_relay(local: SocketAddr, relay: RelayWish) -> io::Result<Sock
     // The listening sockets have told about a kernel that grants less.
     relay.wish.ask_for(&socket);
     Ok(socket)
+}
+
+/// Tries relay addresses out, each on a port that the system chooses.
+pub(crate) fn try_relays(config: &Config, addresses: &[IpAddr]) -> Result<(), StartError> {
+    for &address in addresses {
+        bind_relay(SocketAddr::new(address, 0), RelayWish::of(config))
+            .map_err(|cause| StartError::relay(address, cause))?;
+    }
+    Ok(())
 }
 
 /// Listens for peers' connections on the port of a TCP allocation, from which connections to peers leave as well.

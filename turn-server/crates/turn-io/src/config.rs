@@ -18,7 +18,7 @@ pub type FailureHook = Arc<dyn Fn(&WorkerFailure) + Send + Sync>;
 /// Which sockets to open and how to drive them.
 #[derive(Clone)]
 pub struct Config {
-    /// Where to listen for datagrams; port 0 takes a free one. A socket's place in this list is the number of its link.
+    /// Where to listen for datagrams; port 0 takes a free one.
     pub udp: Vec<SocketAddr>,
     /// Where to listen for connections; port 0 takes a free one.
     pub tcp: Vec<SocketAddr>,
@@ -94,6 +94,20 @@ pub struct Tuning {
     pub stream_patience: Duration,
     /// [`Config::handshake_patience`].
     pub handshake_patience: Duration,
+}
+
+/// What is spoken on all sockets, which may change while workers run. Connections and associations that are open go on as
+/// they are, and so do sessions over UDP.
+#[derive(Clone)]
+pub struct Spoken {
+    /// [`Config::plain_datagrams`].
+    pub plain_datagrams: bool,
+    /// [`Config::plain_streams`].
+    pub plain_streams: bool,
+    /// [`Config::security`].
+    pub tls: Option<Tls>,
+    /// [`Config::secure_datagrams`].
+    pub dtls: Option<Dtls>,
 }
 
 impl Default for Config {

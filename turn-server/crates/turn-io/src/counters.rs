@@ -77,6 +77,8 @@ counters! {
     receive_errors,
     /// ICMP errors about datagrams to peers.
     icmp_errors,
+    /// Datagrams of strangers to a listener that is closed to them and lives on for its sessions.
+    datagrams_unwanted,
     /// Messages for a connection or relay socket that was closed meanwhile.
     undeliverable,
     /// Connections accepted.

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -11,12 +12,19 @@ use std::{
 use tracing::error;
 use turn_proto::{Admin, IpRange, Piece, Selection, SessionId, SessionRecord, SessionView};
 
-use crate::{Dtls, FailureHook, Listening, Stats, Tls, Tuning, mailbox::Mailbox, worker::Command};
+use crate::{
+    Dtls, Endpoints, FailureHook, Listening, Opening, Spoken, StartError, Stats, Tls, Tuning, bind,
+    doors::Doors, mailbox::Mailbox, worker::Command,
+};
+
+/// Times that workers are asked whether they have closed what nobody wants any more; they have by the second.
+const SETTLING: usize = 64;
 
 /// Running workers. Dropping it stops them and waits for their threads.
 pub struct Workers {
     handles: Vec<Handle>,
-    listening: Vec<Listening>,
+    /// Large, and of use at a reload only.
+    doors: Box<Doors>,
     failures: Failures,
 }
 
@@ -39,17 +47,72 @@ impl fmt::Display for WorkerFailure {
 }
 
 impl Workers {
-    pub(crate) fn new(handles: Vec<Handle>, listening: Vec<Listening>, failures: Failures) -> Self {
+    pub(crate) fn new(handles: Vec<Handle>, doors: Doors, failures: Failures) -> Self {
         Self {
             handles,
-            listening,
+            doors: Box::new(doors),
             failures,
         }
     }
 
-    /// What is listened on, in the order it was bound: datagrams first, real ports.
-    pub fn listening(&self) -> &[Listening] {
-        &self.listening
+    /// What is listened on, in the order it was asked for: datagrams first, real ports.
+    pub fn listening(&self) -> Vec<Listening> {
+        self.doors.table.listening()
+    }
+
+    /// What is not listened on any more and still has sessions, with their number. The sockets are closed when it is none.
+    pub fn retired(&self) -> Vec<(Listening, usize)> {
+        let retired = self.doors.table.retired();
+        let count = |(listening, link)| {
+            let (answer, answers) = mpsc::channel();
+            for handle in &self.handles {
+                handle.send(Command::SessionsAt(link, answer.clone()));
+            }
+            drop(answer);
+            (listening, answers.into_iter().sum())
+        };
+        retired.map(count).collect()
+    }
+
+    /// Opens sockets for other addresses, to listen there as well or instead; binds to relay addresses as well, to try them.
+    /// Nobody is served on any of them before [`Workers::turn_to`], and dropping them closes them.
+    ///
+    /// # Errors
+    /// When one of the addresses cannot be had; then nothing is left behind, and everything goes on as it was.
+    pub fn open(
+        &self,
+        endpoints: &Endpoints,
+        relay_addresses: &[IpAddr],
+    ) -> Result<Opening, StartError> {
+        // What has sessions now may be wanted again, and what has none is closed before others are opened.
+        let _held = self.doors.table.hold();
+        self.settle();
+        let opening = self.doors.open(endpoints)?;
+        bind::try_relays(&self.doors.config, relay_addresses)?;
+        Ok(opening)
+    }
+
+    /// Listens on what was opened by the last [`Workers::open`], and on nothing else, and speaks what is to be spoken there.
+    ///
+    /// Connections go on. A datagram socket that is not wanted any more still serves who has a session on it, until there is
+    /// none; what others send there is dropped and counted. When it is wanted again it serves everybody again.
+    pub fn turn_to(&mut self, opening: Opening, spoken: &Spoken) {
+        for handle in &self.handles {
+            handle.send(Command::Speak(spoken.clone()));
+        }
+        self.doors.turn_to(opening);
+    }
+
+    /// Waits until the workers have closed what they were told to close.
+    fn settle(&self) {
+        // Once for what was shut by order. What a worker has found to be of no use is closed a letter later.
+        self.stats();
+        for _ in 0..SETTLING {
+            if !self.doors.table.is_closing() {
+                break;
+            }
+            self.stats();
+        }
     }
 
     /// How many workers there are, failed ones included.

@@ -77,6 +77,20 @@ impl Mailboxes {
         Self(all.into())
     }
 
+    /// Sends a command to one worker, if there is such a one.
+    pub(crate) fn tell(&self, worker: usize, command: Command) {
+        if let Some(mailbox) = self.0.get(worker) {
+            mailbox.send(command);
+        }
+    }
+
+    /// Sends a command to every worker.
+    pub(crate) fn tell_all(&self, command: impl Fn() -> Command) {
+        for mailbox in self.0.iter() {
+            mailbox.send(command());
+        }
+    }
+
     /// Hands something over to another worker. What is for nobody is dropped.
     pub(crate) fn post(&self, worker: u16, mail: Mail) {
         if let Some(mailbox) = self.0.get(usize::from(worker)) {

@@ -8,6 +8,9 @@ use crate::data::Half;
 /// Numbers of links stay below this, so that a token fits into 32 bits as well.
 pub(crate) const LINKS: u32 = 1 << 28;
 
+/// Links below are places of listening datagram sockets, which come and go while connections have theirs.
+pub(crate) const LISTENERS: u32 = 1 << 16;
+
 const KIND_BITS: u32 = 4;
 
 /// Something a worker waits for.
@@ -17,6 +20,8 @@ pub(crate) enum Source {
     Waker,
     /// A listening datagram socket, by its place.
     Listener(u32),
+    /// The same that only those who have a session on it are still heard on.
+    Retired(u32),
     /// A listening stream socket, by its place.
     Acceptor(u32),
     /// A relay socket.
@@ -40,6 +45,7 @@ impl Source {
             Self::PeerListener(RelayId(number)) => (5, number),
             Self::Data(place, Half::Peer) => (6, place),
             Self::Data(place, Half::Client) => (7, place),
+            Self::Retired(place) => (8, place),
         };
         Token(((number as usize) << KIND_BITS) | kind)
     }
@@ -55,6 +61,7 @@ impl Source {
             5 => Self::PeerListener(RelayId(number)),
             6 => Self::Data(number, Half::Peer),
             7 => Self::Data(number, Half::Client),
+            8 => Self::Retired(number),
             _ => return None,
         })
     }
@@ -64,7 +71,7 @@ impl Source {
 mod tests {
     use turn_proto::{LinkId, RelayId};
 
-    use super::{Half, LINKS, Source};
+    use super::{Half, LINKS, LISTENERS, Source};
 
     #[test]
     fn every_source_comes_back_from_its_token() {
@@ -78,6 +85,7 @@ mod tests {
             Source::PeerListener(RelayId(LINKS - 1)),
             Source::Data(0, Half::Peer),
             Source::Data(LINKS - 1, Half::Client),
+            Source::Retired(LISTENERS - 1),
         ];
         for source in sources {
             assert_eq!(Source::from_token(source.token()), Some(source));

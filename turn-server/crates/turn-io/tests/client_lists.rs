@@ -37,7 +37,7 @@ fn server() -> Server {
 
 /// The listeners of a transport in IPv4.
 fn both(server: &Server, transport: Transport) -> [SocketAddr; 2] {
-    let listening = server.workers.listening().iter();
+    let listening = server.workers.listening().into_iter();
     let meant = listening.filter(|at| at.transport == transport && at.address.is_ipv4());
     let meant: Vec<_> = meant.map(|at| at.address).collect();
     meant.try_into().unwrap()

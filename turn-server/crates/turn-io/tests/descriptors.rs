@@ -4,10 +4,71 @@
 
 mod support;
 
-use std::{env, fs::File, process::Command};
+use std::{
+    env,
+    fs::{self, File},
+    process::Command,
+};
 
-use support::{LOOPBACKS, Server};
+use support::{LOOPBACKS, Server, Setup};
+use turn_io::{Endpoints, Spoken};
 use turn_proto::Transport;
+
+/// Its own process counts only sockets, which the other test here opens in another one.
+fn sockets() -> usize {
+    let all = fs::read_dir("/proc/self/fd").unwrap();
+    let targets = all.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    targets
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn listening_elsewhere_again_and_again_leaks_no_socket() {
+    if env::var_os(LIMITED).is_some() {
+        return;
+    }
+    let mut setup = Setup::default();
+    setup.config.workers = 2;
+    let mut server = Server::with(setup);
+    let spoken = Spoken {
+        plain_datagrams: true,
+        plain_streams: true,
+        tls: None,
+        dtls: None,
+    };
+    let mut counts = Vec::new();
+    for round in 0..60 {
+        // Both addresses or one of them, on other ports each time, and now and then one that cannot be had.
+        let ports = LOOPBACKS[..1 + round % 2].iter();
+        let on: Vec<_> = ports.map(|at| at.parse().unwrap()).collect();
+        let foreign = Endpoints {
+            tcp: vec![on[0], "192.0.2.1:3478".parse().unwrap()],
+            udp: on.clone(),
+            ..Endpoints::default()
+        };
+        assert!(server.workers.open(&foreign, &[]).is_err());
+        let none = server.workers.open(&Endpoints::default(), &[]).unwrap();
+        server.workers.turn_to(none, &spoken);
+        let wanted = Endpoints {
+            udp: on.clone(),
+            tcp: on,
+            ..Endpoints::default()
+        };
+        let opening = server.workers.open(&wanted, &[]).unwrap();
+        server.workers.turn_to(opening, &spoken);
+        let mut client = server.client(Transport::Udp, LOOPBACKS[0]);
+        client.allocate();
+        client.release();
+        drop(client);
+        server.workers.stats();
+        counts.push(sockets());
+    }
+    // The one that had a session waits for a worker to look at it, so a few are left at a time.
+    let (early, late) = (counts[..20].iter().max(), counts[40..].iter().max());
+    assert!(late <= early, "{counts:?}");
+}
 
 /// Set in the run that has the low limit.
 const LIMITED: &str = "TURN_IO_TEST_LIMITED";

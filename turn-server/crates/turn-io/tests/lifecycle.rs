@@ -96,7 +96,7 @@ fn stopping_frees_every_port() {
         relays: vec![ip(QUIET)],
         ..setup
     });
-    let listening = server.workers.listening().to_vec();
+    let listening = server.workers.listening();
     let mut clients: Vec<_> = [Transport::Udp, Transport::Tcp]
         .map(|transport| server.client(transport, ON))
         .into();

@@ -64,6 +64,12 @@ pub(crate) struct ClientKey {
     link_port: u64,
 }
 
+impl ClientKey {
+    fn is_on(&self, link: LinkId) -> bool {
+        self.link_port >> 32 == u64::from(link.0)
+    }
+}
+
 impl From<&Path> for ClientKey {
     fn from(path: &Path) -> Self {
         let (ip, v4) = match path.client.ip() {
@@ -235,6 +241,17 @@ impl Relay {
         if let Some(key) = self.allocations.key_at(relay.index()).filter(|_| key) {
             self.end(now, key, EndReason::RelayClosed);
         }
+    }
+
+    /// Whether packets on this path belong to a session: of this worker, or of another one to which they are passed on.
+    pub fn knows(&self, path: &Path) -> bool {
+        self.find(path).is_some() || self.away.contains_key(&path.into())
+    }
+
+    /// How many clients have a session on a link that many share, a listening datagram socket. Looks at all clients.
+    pub fn clients_at(&self, link: LinkId) -> usize {
+        let here = self.clients.keys().chain(self.away.keys());
+        here.filter(|client| client.is_on(link)).count()
     }
 
     /// Takes an operator's command.

@@ -106,10 +106,7 @@ impl Associations {
             unix: 0,
             scratch: Vec::new(),
         };
-        table.settings.clone_from(&config.secure_datagrams);
-        if table.is_on() {
-            table.scratch.resize(SCRATCH, 0);
-        }
+        table.serve(config.secure_datagrams.clone());
         table
     }
 
@@ -119,11 +116,32 @@ impl Associations {
         self.openings.set_patience(now, tuning.handshake_patience);
     }
 
-    /// Begins associations with other settings from now on. What is off stays off: there may be no socket for it.
+    /// Begins associations with other settings from now on, where DTLS is served.
     pub(crate) fn renew(&mut self, settings: Dtls) {
         if self.is_on() {
             self.settings = Some(settings);
         }
+    }
+
+    /// Begins associations from now on, or none. Those that there are go on.
+    pub(crate) fn serve(&mut self, settings: Option<Dtls>) {
+        self.settings = settings;
+        if self.is_on() {
+            self.scratch.resize(SCRATCH, 0);
+        }
+    }
+
+    /// Whether a client has an association on a socket.
+    pub(crate) fn knows(&self, place: u32, client: SocketAddr) -> bool {
+        self.clients.contains_key(&(place, client))
+    }
+
+    /// The associations on a socket, with or without an allocation.
+    pub(crate) fn at(&self, place: u32, allocated: bool) -> impl Iterator<Item = LinkId> {
+        let here = move |held: &&Association| held.place == place && held.allocated == allocated;
+        (self.associations.values())
+            .filter(here)
+            .map(|held| held.path.link)
     }
 
     /// Whether DTLS is served.
@@ -170,6 +188,9 @@ impl Associations {
             if association.is_some_and(|association| association.began_with(hello)) {
                 return Routed::To(link);
             }
+        }
+        if !self.is_on() {
+            return Routed::Stray;
         }
         let ends = Ends {
             client: path.client,

@@ -21,7 +21,7 @@ pub(crate) struct Streams {
     /// without an end.
     headers: Openings,
     shakes: Openings,
-    /// Links below belong to listening sockets.
+    /// Links below belong to listening datagram sockets.
     first: u32,
     next: u32,
     limit: usize,

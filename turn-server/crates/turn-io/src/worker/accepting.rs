@@ -11,7 +11,7 @@ use mio::{Interest, net::TcpStream};
 use socket2::SockRef;
 use turn_proto::{Path, Transport};
 
-use super::{Served, Worker};
+use super::{Served, Worker, sockets::Acceptor};
 use crate::{
     source::Source,
     streams::{Connection, Entrance},
@@ -33,7 +33,7 @@ impl Worker {
     /// Accepts connections.
     pub(super) fn serve_acceptor(&mut self, place: u32) -> Served {
         for packets in 0..ACCEPT {
-            let Some(acceptor) = self.sockets.acceptors.get(place as usize) else {
+            let Some(acceptor) = self.acceptor(place) else {
                 return Served::NOTHING;
             };
             let tried = acceptor.listener.accept();
@@ -52,6 +52,10 @@ impl Worker {
             packets: ACCEPT,
             more: true,
         }
+    }
+
+    fn acceptor(&self, place: u32) -> Option<&Acceptor> {
+        self.sockets.acceptors.get(place as usize)?.as_ref()
     }
 
     /// Admits a connection, or closes it: dropping does that, nothing is read first, and nothing is said.
@@ -102,7 +106,7 @@ impl Worker {
 
     /// Tells whether a proxy's word comes first on a connection to this address; `None` where its sender is not served.
     fn proxied(&self, place: u32, from: IpAddr, server: SocketAddr) -> Option<bool> {
-        let acceptor = self.sockets.acceptors.get(place as usize)?;
+        let acceptor = self.acceptor(place)?;
         let is_proxy = self
             .proxies
             .iter()

@@ -26,11 +26,28 @@ struct Came {
 }
 
 impl Worker {
-    /// Whether a datagram from a client is for the state machine as it is, where not all are.
-    pub(super) fn is_plain(&self, index: usize, datagram: Range<usize>) -> bool {
+    /// Whether a datagram from a client is for the state machine as it is, where not all are. Where plain ones are not served
+    /// any more, those of sessions still are.
+    pub(super) fn is_plain(&mut self, place: u32, index: usize, datagram: Range<usize>) -> bool {
         let first = self.arena.bytes(index, datagram);
         let first = first.and_then(|bytes| bytes.first().copied());
-        self.plain_datagrams && !first.is_some_and(is_dtls)
+        !first.is_some_and(is_dtls) && (self.plain_datagrams || self.has_path(place, index))
+    }
+
+    /// Whether a datagram belongs to a session that lives on a listener, or to an association that has one.
+    pub(super) fn has_session(&mut self, place: u32, index: usize, datagram: Range<usize>) -> bool {
+        let first = self.arena.bytes(index, datagram);
+        if !first.is_some_and(|bytes| bytes.first().copied().is_some_and(is_dtls)) {
+            return self.has_path(place, index);
+        }
+        let slot = self.arena.slot_mut(index);
+        slot.is_some_and(|slot| self.sockets.associations.knows(place, slot.from))
+    }
+
+    fn has_path(&mut self, place: u32, index: usize) -> bool {
+        let listener = self.sockets.listeners.get(place as usize);
+        let path = listener.zip(self.arena.slot_mut(index));
+        path.is_some_and(|(listener, slot)| self.relay.knows(&listener.path(slot.from)))
     }
 
     /// Serves a datagram in a slot that is of DTLS or of nothing.

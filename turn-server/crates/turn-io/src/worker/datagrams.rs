@@ -12,14 +12,36 @@ impl Worker {
     /// Receives a batch from clients.
     pub(super) fn serve_listener(&mut self, place: u32) -> Served {
         let first = self.free_slots();
-        let Some(listener) = self.sockets.listeners.get(place as usize) else {
+        let listener = self.sockets.listeners.get(place as usize);
+        let Some(socket) = listener.and_then(|listener| listener.socket.as_ref()) else {
             return Served::NOTHING;
         };
-        let received = self.arena.receive(listener.socket.as_fd(), first, BATCH);
+        let received = self.arena.receive(socket.as_fd(), first, BATCH);
         self.serve_batch(
             (first, received),
             |arena, index| arena.datagrams(index),
             |worker, index, datagram| worker.serve_client(place, index, datagram),
+        )
+    }
+
+    /// Receives a batch on a socket that only those are still heard on who have a session there.
+    pub(super) fn serve_retired(&mut self, place: u32) -> Served {
+        let first = self.free_slots();
+        let listener = self.sockets.listeners.get(place as usize);
+        let Some(socket) = listener.and_then(|listener| listener.socket.as_ref()) else {
+            return Served::NOTHING;
+        };
+        let received = self.arena.receive(socket.as_fd(), first, BATCH);
+        self.serve_batch(
+            (first, received),
+            |arena, index| arena.datagrams(index),
+            |worker, index, datagram| {
+                if worker.has_session(place, index, datagram.clone()) {
+                    return worker.serve_client(place, index, datagram);
+                }
+                worker.sockets.counters.datagrams_unwanted += 1;
+                None
+            },
         )
     }
 
@@ -72,7 +94,7 @@ impl Worker {
     }
 
     fn serve_client(&mut self, place: u32, index: usize, datagram: Range<usize>) -> Option<()> {
-        if !self.plain_only && !self.is_plain(index, datagram.clone()) {
+        if !self.plain_only && !self.is_plain(place, index, datagram.clone()) {
             return self.serve_dtls(place, index, datagram);
         }
         let slot = self.arena.slot_mut(index)?;

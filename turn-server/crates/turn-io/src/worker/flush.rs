@@ -27,13 +27,13 @@ impl Worker {
             match chain.exit {
                 Exit::Listener(place) => {
                     let listener = self.sockets.listeners.get_mut(place as usize);
-                    let report = listener.map(|listener| {
+                    let report = listener.and_then(|listener| {
                         listener.pending = Pending::default();
-                        self.sender.send_trains(
-                            listener.socket.as_fd(),
+                        Some(self.sender.send_trains(
+                            listener.socket.as_ref()?.as_fd(),
                             &mut listener.trains,
                             self.sockets.outbox.packets(chain, &self.arena),
-                        )
+                        ))
                     });
                     self.count_sent(chain, report);
                 }

@@ -8,6 +8,7 @@ mod datagrams;
 mod errors;
 mod flush;
 mod guests;
+mod listening;
 mod moving;
 mod passing;
 mod resting;
@@ -33,20 +34,19 @@ use turn_proto::{
 use turn_wire::{HEADROOM, TAILROOM};
 use udp_batch::Arena;
 
-pub(crate) use self::sockets::Acceptor;
+pub(crate) use self::listening::Change;
 use self::{data::Leaving, moving::Returned, resting::Resting, sockets::Sockets};
 use crate::{
-    Config, Counters, DEPTHS, Dtls, GuestHook, Stats, TURN_TIMES, Tls, Tuning,
+    Config, Counters, DEPTHS, Dtls, GuestHook, Spoken, Stats, TURN_TIMES, Tls, Tuning,
     bind::RelayWish,
     clock::Clock,
     colleagues::Colleagues,
     data::{DataConnections, PeerListeners},
     dtls::{Associations, Cookies},
     kept_sockets::KeptSockets,
-    listener::Listener,
     mailbox::{Mail, Mailboxes},
     relay_sockets::{RelaySockets, SharedSocket},
-    source::Source,
+    source::{LISTENERS, Source},
     streams::{Entrance, HttpAnswers, Streams},
 };
 
@@ -90,6 +90,12 @@ pub(crate) enum Command {
     Dtls(Dtls),
     /// Believe these proxies from now on.
     Proxies(Vec<IpRange>),
+    /// Speak this from now on.
+    Speak(Spoken),
+    /// Listen elsewhere.
+    Listening(Change),
+    /// Tell how many sessions there are on a listener.
+    SessionsAt(LinkId, Sender<usize>),
     /// Be as patient as this from now on.
     Tune(Tuning),
     /// Take what another worker hands over.
@@ -103,8 +109,6 @@ pub(crate) enum Command {
 /// What a worker is given: everything whose making can fail.
 pub(crate) struct Parts {
     pub(crate) poll: Poll,
-    pub(crate) listeners: Vec<Listener>,
-    pub(crate) acceptors: Vec<Acceptor>,
     pub(crate) shared_relays: Vec<SharedSocket>,
     pub(crate) colleagues: Colleagues,
     pub(crate) relay: Relay,
@@ -157,6 +161,8 @@ pub(crate) struct Worker {
     sender: udp_batch::Sender,
     /// When to accept connections again after a failure.
     accept_again: Option<Duration>,
+    /// When to look whether listeners that are not wanted any more have sessions.
+    look_at_retired_at: Option<Duration>,
     /// Connections to close once the outbox is flushed.
     doomed: Vec<LinkId>,
     /// Packets that other workers have sent back, until the message that brought them is served.
@@ -171,9 +177,8 @@ pub(crate) struct Worker {
 impl Worker {
     /// Allocates the buffers. Called on the worker's own thread, so that they are near its core.
     pub(crate) fn new(config: &Config, parts: Parts) -> Self {
-        let first_link = u32::try_from(parts.listeners.len()).unwrap_or(u32::MAX);
         let relays = RelaySockets::new(parts.kept, parts.shared_relays, RelayWish::of(config));
-        let streams = Streams::new(first_link, config);
+        let streams = Streams::new(LISTENERS, config);
         let entrance = Entrance {
             plain: config.plain_streams,
             tls: config.security.clone(),
@@ -196,8 +201,6 @@ impl Worker {
             commands: parts.commands,
             events: config.events.clone(),
             sockets: Sockets::new(
-                parts.listeners,
-                parts.acceptors,
                 relays,
                 (streams, associations),
                 (data, PeerListeners::new(config.relay_device)),
@@ -213,6 +216,7 @@ impl Worker {
             used_slots: 0,
             sender: udp_batch::Sender::new(config.backend, SLOTS),
             accept_again: None,
+            look_at_retired_at: None,
             doomed: Vec::new(),
             leaving: None,
             returned: Returned::new(),
@@ -298,6 +302,7 @@ impl Worker {
             self.sockets.associations.next_look(),
             self.sockets.data.next_look(),
             self.accept_again,
+            self.look_at_retired_at,
         ];
         earliest(timers)
     }
@@ -320,6 +325,9 @@ impl Worker {
         }
         self.serve_association_timers();
         self.serve_silent_data();
+        if self.look_at_retired_at.is_some_and(|at| at <= now) {
+            self.look_at_retired();
+        }
         if self.accept_again.is_some_and(|at| at <= now) {
             self.accept_again = None;
             for place in (0..).take(self.sockets.acceptors.len()) {
@@ -390,6 +398,7 @@ impl Worker {
         match source {
             Source::Waker => Served::NOTHING,
             Source::Listener(place) => self.serve_listener(place),
+            Source::Retired(place) => self.serve_retired(place),
             Source::Acceptor(place) => self.serve_acceptor(place),
             Source::Relay(relay) => self.serve_relay(relay),
             Source::Stream(link) => self.serve_stream(link),
@@ -438,6 +447,11 @@ impl Worker {
                 }
                 Command::Tls(tls) => self.entrance.tls = Some(tls),
                 Command::Dtls(dtls) => self.sockets.associations.renew(dtls),
+                Command::Speak(spoken) => self.speak(spoken),
+                Command::Listening(change) => self.change_listening(change),
+                Command::SessionsAt(link, asker) => {
+                    let _ = asker.send(self.sessions_at(link));
+                }
                 Command::Proxies(proxies) => self.proxies = proxies,
                 Command::Tune(tuning) => {
                     self.sockets.streams.tune(self.now.mono, tuning);

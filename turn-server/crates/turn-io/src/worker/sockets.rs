@@ -31,7 +31,8 @@ pub(crate) struct Acceptor {
 /// The sockets and what is queued for them.
 pub(super) struct Sockets {
     pub(super) listeners: Vec<Listener>,
-    pub(super) acceptors: Vec<Acceptor>,
+    /// By place; what is shut leaves its place empty.
+    pub(super) acceptors: Vec<Option<Acceptor>>,
     pub(super) relays: RelaySockets,
     pub(super) streams: Streams,
     pub(super) associations: Associations,
@@ -47,15 +48,13 @@ pub(super) struct Sockets {
 
 impl Sockets {
     pub(super) fn new(
-        listeners: Vec<Listener>,
-        acceptors: Vec<Acceptor>,
         relays: RelaySockets,
         (streams, associations): (Streams, Associations),
         (data, peer_listeners): (DataConnections, PeerListeners),
     ) -> Self {
         Self {
-            listeners,
-            acceptors,
+            listeners: Vec::new(),
+            acceptors: Vec::new(),
             relays,
             streams,
             associations,
@@ -79,6 +78,14 @@ impl Sockets {
             *ready = true;
             self.ready.push_back(source);
         }
+    }
+
+    /// Takes a source off the list of ready ones.
+    pub(super) fn strike(&mut self, source: Source) {
+        if let Some(ready) = self.ready_flag(source) {
+            *ready = false;
+        }
+        self.ready.retain(|listed| *listed != source);
     }
 
     /// Takes the source that has been ready for longest.
@@ -177,7 +184,8 @@ impl Sockets {
         Some(match source {
             Source::Waker => return None,
             Source::Listener(place) => &mut self.listeners.get_mut(place as usize)?.ready,
-            Source::Acceptor(place) => &mut self.acceptors.get_mut(place as usize)?.ready,
+            Source::Retired(place) => &mut self.listeners.get_mut(place as usize)?.ready,
+            Source::Acceptor(place) => &mut self.acceptors.get_mut(place as usize)?.as_mut()?.ready,
             Source::Relay(relay) => &mut self.relays.at_mut(relay)?.ready,
             Source::Stream(link) => &mut self.streams.at_mut(link)?.ready,
             Source::PeerListener(relay) => &mut self.peer_listeners.at_mut(relay)?.ready,

@@ -151,9 +151,9 @@ impl Server {
     /// Where the server listens for a transport, in the family of `like`.
     pub(crate) fn address(&self, transport: Transport, like: &str) -> SocketAddr {
         let like: SocketAddr = like.parse().unwrap();
-        let found = self.workers.listening().iter().find(|listening| {
-            listening.transport == transport && listening.address.is_ipv4() == like.is_ipv4()
-        });
+        let mut listening = self.workers.listening().into_iter();
+        let found = listening
+            .find(|it| it.transport == transport && it.address.is_ipv4() == like.is_ipv4());
         found.unwrap().address
     }
 
