@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("turn-auth", &[]),
     ("udp-batch", &[]),
     ("turn-config", &[]),
+    ("work-counts", &[]),
     // level 1
     ("turn-proto", &["turn-wire", "turn-auth"]),
     ("ice-api", &["turn-auth"]),
@@ -39,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "userdb",
             "turn-io",
             "signaling",
+            "work-counts",
         ],
     ),
 ];

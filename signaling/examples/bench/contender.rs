@@ -2,6 +2,7 @@
 //!
 //! In: starting, ending, memory, processor time. Not in: what is said to them.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -84,28 +85,51 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(contender: &Contender, pace: Pace) -> Running {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let mut command = Command::new("taskset");
-        command.args(["--cpu-list", &last_core().to_string()]);
-        match contender.script {
-            None => {
-                command.arg(std::env::current_exe().unwrap());
-                command.arg(match pace {
-                    Pace::Kept => "serve-paced",
-                    Pace::Lifted => "serve",
-                });
-            }
+        let port = free_port();
+        let command = match contender.script {
+            None => vec![
+                std::env::current_exe().unwrap().into(),
+                match pace {
+                    Pace::Kept => "serve-paced".into(),
+                    Pace::Lifted => "serve".into(),
+                },
+                port.to_string().into(),
+            ],
             Some(script) => {
                 let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/bench");
-                command.arg("node").arg(folder.join(script));
+                vec![
+                    "node".into(),
+                    folder.join(script).into(),
+                    port.to_string().into(),
+                ]
+            }
+        };
+        Running::launch(&command, port).await
+    }
+
+    /// Starts our own service, run by another program if there are words for one: as built into this one, or a `signaling`.
+    pub(crate) async fn start_under(runner: &[String], program: Option<&Path>) -> Running {
+        let port = free_port();
+        let mut command: Vec<OsString> = runner.iter().map(OsString::from).collect();
+        match program {
+            None => command.extend([
+                std::env::current_exe().unwrap().into(),
+                "serve-paced".into(),
+                port.to_string().into(),
+            ]),
+            Some(program) => {
+                command.extend([program.into(), format!("--listen=127.0.0.1:{port}").into()])
             }
         }
-        let child = command
-            .arg(port.to_string())
+        Running::launch(&command, port).await
+    }
+
+    async fn launch(words: &[OsString], port: u16) -> Running {
+        let child = Command::new("taskset")
+            .args(["--cpu-list", &last_core().to_string()])
+            .args(words)
+            // One core's worth, of whatever is built on tokio.
+            .env("TOKIO_WORKER_THREADS", "1")
             .stdout(Stdio::null())
             .spawn()
             .expect("it starts; npm ci in tests/clients");
@@ -113,14 +137,24 @@ impl Running {
         let running = Running { child, address };
         let begun = Instant::now();
         while TcpStream::connect(address).await.is_err() {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "{} does not start",
-                contender.name
-            );
+            assert!(begun.elapsed() < PATIENCE, "{words:?} does not start");
             sleep(Duration::from_millis(20)).await;
         }
         running
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as an operator does, and waits until it has.
+    pub(crate) async fn end(mut self) {
+        work_counts::signal(self.pid(), "-TERM").unwrap();
+        let begun = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < PATIENCE, "it does not end");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn proc(&self, file: &str) -> String {
@@ -149,6 +183,26 @@ impl Running {
         let ticks = |index: usize| fields[index].parse::<f64>().unwrap();
         (ticks(11) + ticks(12)) / 100.0
     }
+
+    /// How often its threads have gone to sleep.
+    pub(crate) fn sleeps(&self) -> u64 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads
+            .map(|thread| {
+                let status = std::fs::read_to_string(thread.unwrap().path().join("status"));
+                let status = status.unwrap_or_default();
+                let line = status
+                    .lines()
+                    .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+                line.map_or(0, |count| count.trim().parse().unwrap())
+            })
+            .sum()
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Drop for Running {

@@ -2,9 +2,12 @@
 //!
 //! ```text
 //! cargo run --release -p signaling --example bench            the whole comparison
-//! cargo run --release -p signaling --example bench -- idle    one row: idle, relay, rooms, neighbours
+//! cargo run --release -p signaling --example bench -- idle    one row: idle, relay, rooms, counts, neighbours
 //! cargo run --release -p signaling --example bench -- --rounds=1  each figure once, and not the median of three
-//! cargo run --release -p signaling --example bench -- --smoke a moment of each; counts and order are checked, times mean nothing
+//! cargo run --release -p signaling --example bench -- --rooms=10,100,1000   other rooms than 10, 1000 and 5000
+//! cargo run --release -p signaling --example bench -- --smoke a moment of each; what arrives is checked, times mean nothing
+//! cargo run -p signaling --example bench -- counts --server=target/release/signaling --hold=tests/signaling_counts.txt
+//!                         counts of a program that is built, in fewer rooms, and a failure where they are more than a file allows
 //! ```
 //!
 //! A contender is a process of its own on the last core; the load is this one, on the first. What is said about processor time is
@@ -21,15 +24,18 @@
 )]
 
 mod contender;
+mod counts;
 mod line;
 mod pair;
 mod rows;
 mod table;
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use counts::Plan;
 use ice_api::{Endpoint, Issuer};
 use rows::Size;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -78,17 +84,41 @@ fn main() {
             stay_on_first_core();
             let smoke = arguments.iter().any(|argument| argument == "--smoke");
             let mut size = if smoke { SMOKE } else { FULL };
-            let rounds = arguments
-                .iter()
-                .find_map(|argument| argument.strip_prefix("--rounds="));
+            let option = |name: &str| {
+                arguments
+                    .iter()
+                    .find_map(|argument| argument.strip_prefix(name))
+            };
+            let rounds = option("--rounds=");
             size.rounds = rounds.map_or(size.rounds, |rounds| rounds.parse().expect("a number"));
+            let hold = option("--hold=").map(PathBuf::from);
+            if let Some(rooms) = option("--rooms=") {
+                let mut rooms = rooms
+                    .split(',')
+                    .map(|rooms| rooms.parse().expect("a number"));
+                size.rooms = std::array::from_fn(|_| rooms.next().expect("three numbers"));
+            }
+            let plan = Plan {
+                rooms: rooms_to_count(&size, hold.is_some()),
+                program: option("--server=").map(PathBuf::from),
+                hold,
+            };
             let rows = arguments
                 .iter()
                 .filter(|argument| !argument.starts_with("--"));
             let rows: Vec<&str> = rows.map(String::as_str).collect();
             let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(compare(&rows, &size, !smoke));
+            runtime.block_on(compare(&rows, &size, &plan, !smoke));
         }
+    }
+}
+
+/// Rooms and pairs in each; a file of figures is held by as few as show growth.
+fn rooms_to_count(size: &Size, held: bool) -> Vec<(usize, usize)> {
+    let [few, some, many] = size.rooms;
+    match held {
+        true => vec![(few, 1), (some, 1)],
+        false => vec![(few, 1), (some, 1), (many, 1), (some, 3)],
     }
 }
 
@@ -144,7 +174,7 @@ fn stay_on_first_core() {
     );
 }
 
-async fn compare(rows: &[&str], size: &Size, judged: bool) {
+async fn compare(rows: &[&str], size: &Size, plan: &Plan, judged: bool) {
     let wanted = |row: &str| rows.is_empty() || rows.contains(&row);
     if wanted("idle") {
         rows::idle(size).await.print(judged);
@@ -154,6 +184,10 @@ async fn compare(rows: &[&str], size: &Size, judged: bool) {
     }
     if wanted("rooms") {
         rows::rooms(size).await.print(judged);
+    }
+    // In a smoke run the stage that holds them has them.
+    if wanted("counts") && (judged || !rows.is_empty()) {
+        counts::counts(plan).await.print(judged);
     }
     if wanted("neighbours") {
         rows::neighbours(size).await.print(judged);

@@ -91,6 +91,13 @@ impl Pair {
         self.envelope.clone()
     }
 
+    /// Says one thing, and waits until it has arrived.
+    pub(crate) async fn pass(&mut self) {
+        let text = format!("{:#<SIGNAL$}", "");
+        self.sender.say(&self.envelope.around(&text)).await;
+        self.receiver.until("#").await;
+    }
+
     /// Says numbers and times, and checks that they arrive in their order.
     pub(crate) async fn talk(
         self,

@@ -126,7 +126,7 @@ fn medians<const N: usize>(rounds: &[[f64; N]]) -> [f64; N] {
 /// Microseconds of processor time per message, as rooms grow in number and in size.
 pub(crate) async fn rooms(size: &Size) -> Block {
     let title = format!(
-        "rooms: µs of processor time per message, {} messages at {IN_ROOMS_RATE}/s in all",
+        "rooms: µs of processor time per message (and how often the server went to sleep for it), {} messages at {IN_ROOMS_RATE}/s in all",
         size.in_rooms
     );
     let headings: Vec<String> = [(size.rooms[0], 1), (size.rooms[1], 1), (size.rooms[2], 1)]
@@ -146,9 +146,12 @@ pub(crate) async fn rooms(size: &Size) -> Block {
         for (rooms, pairs) in [(few, 1), (some, 1), (many, 1), (some, 3)] {
             figures.push(in_rooms(contender, rooms, pairs, size.in_rooms).await);
         }
-        let smallest = figures.iter().copied().fold(f64::INFINITY, f64::min);
-        let spread = figures.iter().copied().fold(0.0, f64::max) / smallest;
-        let cells = figures.iter().map(|figure| format!("{figure:.1}"));
+        let times = figures.iter().map(|[time, _]| *time);
+        let smallest = times.clone().fold(f64::INFINITY, f64::min);
+        let spread = times.fold(0.0, f64::max) / smallest;
+        let cells = figures
+            .iter()
+            .map(|[time, sleeps]| format!("{time:.1} ({sleeps:.2})"));
         let cells: Vec<String> = cells.chain([format!("{spread:.2}")]).collect();
         block.line(contender.name, &cells);
         if contender.is_ours() {
@@ -158,22 +161,27 @@ pub(crate) async fn rooms(size: &Size) -> Block {
     block
 }
 
-/// What a message costs where so many rooms have so many pairs.
-async fn in_rooms(contender: &Contender, rooms: usize, pairs: usize, messages: usize) -> f64 {
+/// What a message costs where so many rooms have so many pairs, and how often the server went to sleep for it: fewer than once
+/// where messages share their wakings.
+async fn in_rooms(contender: &Contender, rooms: usize, pairs: usize, messages: usize) -> [f64; 2] {
     let server = Running::start(contender, Pace::Lifted).await;
     let mut all = Vec::new();
     for room in 0..rooms {
         let place = format!("r{room}");
         all.extend(Pair::gather(server.address, contender.dialect, &place, pairs).await);
     }
-    // So many a second whatever the number of rooms, evenly spread, so that each message wakes the server by itself.
+    // What grows with a connection's first message is not what a message costs.
+    let (all, _) = all_talk(all, 1, None).await;
+    // So many a second whatever the number of rooms, evenly spread.
     let each = (messages / all.len()).max(1);
     let total = each * all.len();
     let gap = Duration::from_secs_f64(all.len() as f64 / IN_ROOMS_RATE);
-    let cpu = server.cpu();
+    let (cpu, sleeps) = (server.cpu(), server.sleeps());
     let (_all, heard) = all_talk(all, each, Some(gap)).await;
     assert_eq!(heard.wrong, 0, "{} loses or disorders", contender.name);
-    (server.cpu() - cpu).max(0.01) * 1_000_000.0 / total as f64
+    let time = (server.cpu() - cpu).max(0.01) * 1_000_000.0;
+    let slept = (server.sleeps() - sleeps) as f64;
+    [time / total as f64, slept / total as f64]
 }
 
 /// What somebody does to the others.

@@ -40,8 +40,10 @@ impl Block {
         println!("  reach: {}: {verdict}", self.reach);
         let wide = |text: &str| text.chars().count().max(10);
         let widths: Vec<usize> = self.columns.iter().map(|column| wide(column)).collect();
+        let names = self.lines.iter().map(|(name, _)| name.chars().count());
+        let first = names.max().unwrap_or(0).max(16);
         let row = |name: &str, cells: &[String]| {
-            let mut text = format!("  {name:<16}");
+            let mut text = format!("  {name:<first$}");
             for (cell, width) in cells.iter().zip(&widths) {
                 text.push_str(&format!("  {cell:>width$}"));
             }
