@@ -9,7 +9,7 @@ use std::{
 };
 
 use dimpl::Output;
-use turn_proto::Path;
+use turn_proto::{Path, Secured};
 
 use super::{
     hello::{HELLO_VERIFY_REQUEST, Hello, earlier_hello},
@@ -54,6 +54,8 @@ pub(crate) struct Association {
     stage: Stage,
     /// Whether the client has shown a certificate that is trusted.
     certified: bool,
+    /// OpenSSL's name for the cipher suite.
+    cipher: Option<&'static str>,
 }
 
 /// How far an association has come.
@@ -122,11 +124,18 @@ impl Association {
             },
             stage: Stage::Handshake,
             certified: !settings.asks_for_certificates(),
+            cipher: suite.cipher,
         })
     }
 
     pub(crate) fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// How it is secured.
+    pub(crate) fn secured(&self) -> Option<Secured> {
+        let protocol = "DTLSv1.2";
+        self.cipher.map(|cipher| Secured { cipher, protocol })
     }
 
     /// Whether it began with this very hello.

@@ -66,6 +66,8 @@ struct Settings {
 /// A suite, and the engine's configuration with this suite only: which one is taken is decided before there is an engine.
 pub(super) struct Suite {
     name: Dtls12CipherSuite,
+    /// OpenSSL's name for it.
+    pub(super) cipher: Option<&'static str>,
     pub(super) explicit_nonce: bool,
     pub(super) config: Arc<Config>,
 }
@@ -137,7 +139,7 @@ fn suites(chosen: &CryptoProvider, ask_clients: bool) -> Result<Vec<Suite>, TlsE
     let groups = groups(chosen)?;
     let is_chosen = |name| (chosen.cipher_suites.iter()).any(|suite| suite.suite() == name);
     let of_dtls = SUITES.into_iter().filter(|(name, ..)| is_chosen(*name));
-    let suites = of_dtls.map(|(_, name, explicit_nonce)| {
+    let suites = of_dtls.map(|(of_tls, name, explicit_nonce)| {
         let config = Config::builder()
             .with_crypto_provider(provider())
             .dtls12_cipher_suites(&[name])
@@ -152,6 +154,7 @@ fn suites(chosen: &CryptoProvider, ask_clients: bool) -> Result<Vec<Suite>, TlsE
         let config = config.map_err(|error| TlsError::Ciphers(error.to_string()))?;
         Ok(Suite {
             name,
+            cipher: tls::suites::name(of_tls),
             explicit_nonce,
             config: Arc::new(config),
         })
@@ -261,5 +264,6 @@ mod tests {
             (chosen.name.as_u16(), chosen.explicit_nonce),
             (0xCCA9, false)
         );
+        assert_eq!(chosen.cipher, Some("ECDHE-ECDSA-CHACHA20-POLY1305"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::SyncSender;
 
-use turn_proto::{Action, Event, LinkId, Path, RelayId, Transport};
+use turn_proto::{Action, Event, LinkId, Path, RelayId, Secured, Transport};
 
 use super::Worker;
 use crate::mailbox::Mail;
@@ -107,10 +107,8 @@ impl Worker {
     fn tell(&mut self, mut event: Event) {
         if let Event::Started { path, secured, .. } | Event::Refreshed { path, secured, .. } =
             &mut event
-            && path.transport == Transport::Tls
         {
-            let connection = self.sockets.streams.at_mut(path.link);
-            *secured = connection.and_then(|connection| connection.secured());
+            *secured = self.secured(path);
         }
         match &event {
             Event::Started { path, .. } => self.mark(path, true),
@@ -123,6 +121,15 @@ impl Worker {
             .is_none_or(|events: &SyncSender<Event>| events.try_send(event).is_ok());
         if !told {
             self.sockets.counters.events_dropped += 1;
+        }
+    }
+
+    /// How a way to a client is secured, if it is.
+    fn secured(&mut self, path: &Path) -> Option<Secured> {
+        match path.transport {
+            Transport::Tls => self.sockets.streams.at_mut(path.link)?.secured(),
+            Transport::Dtls => self.sockets.associations.at_mut(path.link)?.secured(),
+            Transport::Udp | Transport::Tcp => None,
         }
     }
 
