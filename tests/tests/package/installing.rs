@@ -58,8 +58,12 @@ fn the_package_starts_with_a_secret_of_its_own_and_upgrades_around_what_was_chan
     machine.run("apt-get remove -y turnpike").unwrap();
     assert!(machine.path("/etc/turnserver.conf").exists());
     assert!(machine.run("systemctl is-active turnserver").is_err());
-    machine.run("dpkg --purge turnpike").unwrap();
-    assert!(!machine.path("/etc/turnserver.conf").exists());
+    machine
+        .run("rm /root/turnpike_*.deb && dpkg --purge turnpike")
+        .unwrap();
+    let left =
+        r"find / -xdev \( -name '*turnserver*' -o -name '*turnpike*' \) -not -path '/proc/*'";
+    assert_eq!(machine.run(left).unwrap(), "");
 }
 
 /// The file of a guide, with certbot's key that root alone may read, and a log of its own: first under coturn, then here, and
@@ -153,6 +157,7 @@ fn debians_default_file_is_kept_and_what_it_lacks_is_said() {
         said.contains("cannot be used as it is") && said.contains("static-auth-secret"),
         "{said}"
     );
+    assert!(said.contains("then: systemctl start turnserver"), "{said}");
     assert!(machine.run("systemctl is-active turnserver").is_err());
     machine.run("echo static-auth-secret=4f1c9e2b7a >> /etc/turnserver.conf && systemctl start turnserver").unwrap();
     active(&machine, "turnserver");

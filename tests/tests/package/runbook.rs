@@ -21,10 +21,14 @@ fn runbook() -> Vec<String> {
     blocks.collect()
 }
 
-/// A client that comes from elsewhere, as packet filters see it.
+/// The machine's address for clients over IPv6.
+const ADDRESS_6: &str = "2001:db8::10";
+
+/// Clients that come from elsewhere, as packet filters see it.
 struct Clients {
     space: Namespace,
     server: SocketAddr,
+    server_6: SocketAddr,
 }
 
 impl Clients {
@@ -32,17 +36,30 @@ impl Clients {
         let space = Namespace::new("clients").unwrap();
         machine.plug(&space, "203.0.113.10/24").unwrap();
         space.ip("address add 203.0.113.20/24 dev wan").unwrap();
-        let server = format!("{ADDRESS}:3478").parse().unwrap();
-        Self { space, server }
+        space
+            .ip("address add 2001:db8::20/64 dev wan nodad")
+            .unwrap();
+        machine
+            .run(&format!("ip address add {ADDRESS_6}/64 dev eth0 nodad"))
+            .unwrap();
+        Self {
+            space,
+            server: format!("{ADDRESS}:3478").parse().unwrap(),
+            server_6: format!("[{ADDRESS_6}]:3478").parse().unwrap(),
+        }
     }
 
     /// A client with a credential that the web application has made.
     fn client(&self) -> TurnClient {
+        self.client_of(self.server)
+    }
+
+    fn client_of(&self, server: SocketAddr) -> TurnClient {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let minted = turn_auth::rest::mint(b"4f1c9e2b7a", "alice", 600, now.as_secs(), ':');
         let (name, password) = (&minted.username, &minted.password);
         self.space
-            .inside(|| TurnClient::new(self.server, name, password))
+            .inside(|| TurnClient::new(server, name, password))
             .unwrap()
     }
 
@@ -57,9 +74,13 @@ impl Clients {
 
     /// How many of so many new clients come to the canary.
     fn canaries(&self, machine: &Machine, of: usize) -> u64 {
+        self.canaries_of(self.server, machine, of)
+    }
+
+    fn canaries_of(&self, server: SocketAddr, machine: &Machine, of: usize) -> u64 {
         let before = requests(machine);
         for _ in 0..of {
-            assert!(self.client().is_alive().unwrap());
+            assert!(self.client_of(server).is_alive().unwrap());
         }
         requests(machine) - before
     }
@@ -92,7 +113,7 @@ fn the_runbook_of_this_page_moves_a_host_and_back() {
     machine
         .run("apt-get install -y --no-download --no-install-recommends coturn")
         .unwrap();
-    let conf = "use-auth-secret\nstatic-auth-secret=4f1c9e2b7a\nrealm=example.org\nlistening-ip=203.0.113.10\n";
+    let conf = "use-auth-secret\nstatic-auth-secret=4f1c9e2b7a\nrealm=example.org\nlistening-ip=203.0.113.10\nlistening-ip=2001:db8::10\n";
     machine.write("/etc/turnserver.conf", conf).unwrap();
     machine
         .run("systemctl reset-failed coturn; systemctl restart coturn")
@@ -110,6 +131,10 @@ fn the_runbook_of_this_page_moves_a_host_and_back() {
     assert!(explained.contains("realm = example.org"), "{explained}");
     step(1);
     active(&machine, "turnpike-canary");
+    let user = machine
+        .run("ps -o user= -p $(systemctl show -P MainPID turnpike-canary)")
+        .unwrap();
+    assert_eq!(user.trim(), "turnserver");
     assert!(clients.canaries(&machine, 50) <= 50 - NEARLY_ALL);
     step(2);
     // By a coin that falls on ten of a hundred, 200 times: 20, and hardly ever fewer than 1 or more than 60.
@@ -128,6 +153,7 @@ fn the_runbook_of_this_page_moves_a_host_and_back() {
     let mut on_coturn = clients.allocated();
     step(4);
     assert!(clients.canaries(&machine, 50) >= NEARLY_ALL);
+    assert!(clients.canaries_of(clients.server_6, &machine, 50) >= NEARLY_ALL);
     goes_on(&mut on_canary);
     goes_on(&mut on_coturn);
 
@@ -155,6 +181,10 @@ fn the_runbook_of_this_page_moves_a_host_and_back() {
     .unwrap();
 
     step(6);
+    assert!(!machine.run("nft list ruleset").unwrap().contains("canary"));
+    drop(clients.allocated());
+
+    step(7);
     active(&machine, "coturn");
     assert!(machine.run("systemctl is-active turnserver").is_err());
     assert_eq!(

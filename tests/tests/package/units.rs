@@ -65,6 +65,11 @@ fn a_credential_of_systemds_is_a_secret() {
     .unwrap();
     relays(&machine, &["-W", "another-of-root"]);
     assert_eq!(property(&machine, "MainPID"), before);
+    // The file has no secret, but the unit has: the next version starts, and has nothing to say of it.
+    let said = machine.run("dpkg -i /root/turnpike_*.deb 2>&1").unwrap();
+    assert!(!said.contains("cannot be used"), "{said}");
+    active(&machine, "turnserver");
+    assert_ne!(property(&machine, "MainPID"), before);
 }
 
 const LIVE: &str = "/etc/letsencrypt/live/turn.example.org";
@@ -160,6 +165,29 @@ fn logrotate_turns_the_log_over_in_both_manners() {
     goes_on("a session in the log that was cut");
     // It is appended to: no hole of zeroes where the old lines were.
     assert!(!read(log).contains('\0'));
+}
+
+/// A server that does not run has nobody to tell, and that is no failure; one that runs and cannot be told is one, which
+/// logrotate passes on: lines would go on into a file that is compressed and deleted.
+#[test]
+fn logrotate_fails_where_a_running_server_cannot_be_told_and_only_there() {
+    let machine = installed();
+    let log = "/var/log/turnserver/own.log";
+    machine.run("systemctl stop turnserver").unwrap();
+    let rotate = "logrotate --force /etc/logrotate.d/turnpike";
+    machine.write(log, "old\n").unwrap();
+    machine.run(rotate).unwrap();
+    assert!(machine.path(&format!("{log}.1")).exists());
+
+    machine.run("systemctl start turnserver").unwrap();
+    machine.write(log, "new\n").unwrap();
+    // systemctl as it is, but for its signals.
+    let deaf = "#!/bin/sh\n[ \"$1\" != kill ] || exit 1\nexec /usr/bin/systemctl \"$@\"\n";
+    machine.write("/root/deaf/systemctl", deaf).unwrap();
+    machine.run("chmod 755 /root/deaf/systemctl").unwrap();
+    let failed = machine.run(&format!("PATH=/root/deaf:$PATH {rotate}"));
+    let said = format!("{:#}", failed.unwrap_err());
+    assert!(said.contains("error running shared postrotate"), "{said}");
 }
 
 /// By a capability, and by a socket that systemd opens.

@@ -72,7 +72,15 @@ fn main() -> ExitCode {
     }
     match next.as_deref() {
         Some(command) if control::has(command) => {
-            control::run(&socket, command, &arguments.collect::<Vec<_>>())
+            let arguments: Vec<String> = arguments.collect();
+            if arguments
+                .iter()
+                .any(|word| word == "--help" || word == "-h")
+            {
+                print!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
+            control::run(&socket, command, &arguments)
         }
         Some("bench") => bench::run(arguments.collect()),
         Some(bench::OWN_SESSION) => bench::run_session(arguments.collect()),
