@@ -141,6 +141,35 @@ fn a_relay_address_that_is_not_this_machines_is_named_with_the_remedy_for_a_nat(
     );
 }
 
+/// What only the start itself can find out is said with its place as well.
+#[test]
+fn what_cannot_be_opened_is_named_with_the_line_that_asks_for_it() {
+    for (option, line) in [
+        ("http-listen", "http-listen=192.0.2.1:8081"),
+        (
+            "prometheus-port",
+            "prometheus\nprometheus-address=192.0.2.1\nprometheus-port=9999",
+        ),
+        ("control-socket", "control-socket=/no/such/folder/socket"),
+    ] {
+        let configuration =
+            format!("lt-cred-mech\nuser=guest:secret\nlistening-ip=127.0.0.1\n{line}\n");
+        let (code, output, file) = refuses(&configuration, &[]).unwrap();
+        let place = format!("{file}:{}: {option}: ", configuration.lines().count());
+        assert_eq!(code, Some(1), "{output}");
+        assert!(output.contains(&place), "{place} is missing: {output}");
+    }
+    let space = Namespace::new("log").unwrap();
+    let file = scratch_file("turnserver.conf").unwrap();
+    let flags = "lt-cred-mech\nuser=guest:secret\nlistening-ip=127.0.0.1\n";
+    fs::write(&file, format!("{flags}log-file=/no/such/folder/log\n")).unwrap();
+    let mut command = command(Some(&space)).unwrap();
+    let mut process = Process::start(command.arg("-c").arg(&file), "no log").unwrap();
+    process.wait(GENEROUS).unwrap();
+    let place = format!("{}:4: log-file: cannot write", file.display());
+    assert!(process.output().contains(&place), "{}", process.output());
+}
+
 #[test]
 fn a_misspelt_key_is_named_before_what_it_caused() {
     let (code, output, file) = refuses("static-auth-secrt=0123456789\n", &[]).unwrap();

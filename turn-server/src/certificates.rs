@@ -124,10 +124,7 @@ impl Named<'_> {
             TlsPart::Groups => ("ec-curve-name", None),
             TlsPart::Versions => ("no-tlsv1_2", None),
         };
-        let origin = match self.settings.origin(option) {
-            Origin::Default => String::new(),
-            origin => format!("{origin}: "),
-        };
+        let origin = self.settings.place(option);
         let file = path.map_or_else(String::new, |path| format!(": {}", path.display()));
         format!("{origin}{option}{file}")
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::bail;
 use turn_config::{
-    ClientRange, Origin,
+    ClientRange,
     settings::{Clients, Settings},
 };
 use turn_proto::{ClientLists, IpRange, Listeners};
@@ -56,10 +56,7 @@ pub(crate) fn lost(settings: &Settings, listening: &[SocketAddr]) -> Vec<String>
     };
     let lost = (settings.clients.entries()).filter(|(_, entry)| is_lost(entry));
     lost.map(|(option, entry)| {
-        let place = match settings.origin_of(option, entry) {
-            Origin::Default => String::new(),
-            origin => format!("{origin}: "),
-        };
+        let place = settings.origin_of(option, entry).place();
         let there = listening.iter().take(NAMED).map(SocketAddr::to_string);
         let mut there: Vec<String> = there.collect();
         if listening.len() > NAMED {

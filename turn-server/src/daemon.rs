@@ -93,7 +93,8 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
         Mode::Quickstart => Some(quickstart::fill(&mut settings)?),
         Mode::Configured => None,
     };
-    let log = logging::init(&settings.logging)?;
+    let log = logging::init(&settings.logging)
+        .map_err(|error| error.context(format!("{}log-file", settings.place("log-file"))))?;
     warn_of(&settings.warnings);
     let inherited = Inherited::take()?;
     inherited.shape(&mut settings)?;
@@ -167,7 +168,10 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     };
     let pid_file = settings.process.pid_file.as_deref();
     let pid_file = pid_file.and_then(PidFile::write);
-    let control = ControlSocket::bind(&settings.process.control)?;
+    let control = ControlSocket::bind(&settings.process.control).with_context(|| {
+        let place = settings.place("control-socket");
+        format!("{place}control-socket")
+    })?;
     if let Some(identity) = &identity {
         let files = [&settings.process.pid_file, &log_file(&settings)];
         let files = files.into_iter().flatten().map(PathBuf::as_path);
@@ -331,10 +335,7 @@ fn find_device(settings: &Settings, option: &str, name: &Option<String>) -> anyh
         return Ok(Device::default());
     };
     Device::find(name).map_err(|error| {
-        let place = match settings.origin(option) {
-            Origin::Default => String::new(),
-            origin => format!("{origin}: "),
-        };
+        let place = settings.place(option);
         let wrong = match error.kind() {
             io::ErrorKind::NotFound => "this machine has no such network interface; ip link lists them".to_owned(),
             io::ErrorKind::PermissionDenied => {

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
 use tracing::warn;
-use turn_config::{Origin, settings::Settings};
+use turn_config::settings::Settings;
 
 /// Whom the server becomes.
 #[derive(Debug)]
@@ -37,10 +37,7 @@ impl Identity {
     /// When there is no such user or group, or this user may not become one.
     pub(crate) fn wanted(settings: &Settings) -> anyhow::Result<Option<Self>> {
         let (user, group) = (&settings.process.user, &settings.process.group);
-        let place = |option| match settings.origin(option) {
-            Origin::Default => option.to_owned(),
-            origin => format!("{origin}: {option}"),
-        };
+        let place = |option| format!("{}{option}", settings.place(option));
         let user = match user {
             None => None,
             Some(name) => Some(find_user(name).with_context(|| place("proc-user"))?),

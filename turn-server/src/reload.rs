@@ -5,6 +5,7 @@
 
 use std::{fmt, sync::Arc};
 
+use anyhow::Context as _;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 use turn_config::{
@@ -101,7 +102,8 @@ impl Reload {
         let secured = certificates::load(&settings)?;
         let api = self.api.as_ref().map(|api| api.made_of(&settings));
         let api = api.transpose()?;
-        let output = logging::open(&settings.logging)?;
+        let output = logging::open(&settings.logging)
+            .with_context(|| format!("{}log-file", settings.place("log-file")))?;
         // From here on, nothing fails. First the log, so that what follows is written where it belongs.
         let old = &self.running.logging;
         self.log.turn_to(output, old, &settings.logging);

@@ -12,7 +12,7 @@ use signaling::server::Site;
 use signaling::{Gate, Signaling};
 use tokio::{sync::watch, task::JoinSet};
 use turn_auth::Secret;
-use turn_config::settings::{self, Settings};
+use turn_config::settings::Settings;
 use turn_io::GuestHook;
 
 use crate::{
@@ -103,28 +103,23 @@ impl Listeners {
         } else {
             let listen = settings.http.listen.iter();
             listen
-                .map(|at| listener::bind(*at, "--http-listen"))
+                .map(|at| {
+                    let place = settings.origin_of("http-listen", at).place();
+                    listener::bind(*at, "--http-listen")
+                        .with_context(|| format!("{place}http-listen"))
+                })
                 .collect::<anyhow::Result<_>>()?
         };
         http.extend(inherited.http()?);
-        let metrics = match &settings.metrics {
-            None => Vec::new(),
-            Some(settings::Metrics {
-                address: None,
-                port,
-                ..
-            }) => listener::bind_everywhere(*port, "--prometheus-port")?,
-            Some(settings::Metrics {
-                address: Some(ip),
-                port,
-                ..
-            }) => {
-                vec![listener::bind(
-                    SocketAddr::new(*ip, *port),
-                    "--prometheus-port",
-                )?]
-            }
-        };
+        let metrics = settings.metrics.as_ref().map_or(Ok(Vec::new()), |page| {
+            let flag = "--prometheus-port";
+            let bound = match page.address {
+                None => listener::bind_everywhere(page.port, flag),
+                Some(ip) => listener::bind(SocketAddr::new(ip, page.port), flag).map(|it| vec![it]),
+            };
+            let place = settings.place("prometheus-port");
+            bound.with_context(|| format!("{place}prometheus-port"))
+        })?;
         let https = settings.http.https.then(Guests::open);
         Ok(Self {
             http,

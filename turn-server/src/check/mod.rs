@@ -99,9 +99,6 @@ impl Said<'_> {
     }
 
     fn at(&mut self, origin: Origin, text: String) {
-        self.lines.push(match origin {
-            Origin::Default => text,
-            origin => format!("{origin}: {text}"),
-        });
+        self.lines.push(format!("{}{text}", origin.place()));
     }
 }

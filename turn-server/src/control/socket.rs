@@ -48,7 +48,7 @@ impl ControlSocket {
                 }
                 // Nobody has asked for it: a second server on a machine, or another user's, does without.
                 Ok(Self::bind_at(path)
-                    .inspect_err(|error| warn!("{error:#}"))
+                    .inspect_err(|error| warn!("control-socket: {error:#}"))
                     .ok())
             }
         }
@@ -62,7 +62,7 @@ impl ControlSocket {
     fn bind_at(path: &Path) -> anyhow::Result<Self> {
         let context = || {
             format!(
-                "control-socket: cannot listen on {}; name a place where this user may write",
+                "cannot listen on {}; name a place where this user may write",
                 path.display()
             )
         };
@@ -104,13 +104,13 @@ fn remove_stale(path: &Path) -> anyhow::Result<()> {
     };
     if !found.file_type().is_socket() {
         bail!(
-            "control-socket: {} is there already and is no socket; name another place",
+            "{} is there already and is no socket; name another place",
             path.display()
         );
     }
     if UnixStream::connect(path).is_ok() {
         bail!(
-            "control-socket: another server listens on {}; name another place for this one",
+            "another server listens on {}; name another place for this one",
             path.display()
         );
     }

@@ -52,7 +52,7 @@ pub(super) fn open_file(path: &Path) -> anyhow::Result<File> {
     let file = OpenOptions::new().create(true).append(true).open(path);
     file.with_context(|| {
         format!(
-            "log-file: cannot write {}; name a file that this user may write, or --log-file=stdout",
+            "cannot write {}; name a file that this user may write, or --log-file=stdout",
             path.display()
         )
     })

@@ -58,6 +58,7 @@ impl IpRange {
 
     /// Reads one range; the error says what is wrong, without the remedy.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let literal = |part: &str| literal(part, text);
         if let Some((address, prefix)) = text.split_once('/') {
             return cidr(literal(address)?, prefix);
         }
@@ -87,10 +88,13 @@ impl fmt::Display for IpRange {
     }
 }
 
-fn literal(text: &str) -> Result<IpAddr, String> {
-    let text = text.trim();
-    text.parse()
-        .map_err(|_| format!("{} is not an IP address", quote(text)))
+/// Reads an address that is `whole`, or the part of it on one side of a dash or slash.
+fn literal(part: &str, whole: &str) -> Result<IpAddr, String> {
+    let part = part.trim();
+    // Of a part that is not there, nothing can be shown.
+    let shown = if part.is_empty() { whole } else { part };
+    part.parse()
+        .map_err(|_| format!("{} is not an IP address", quote(shown)))
 }
 
 fn cidr(address: IpAddr, prefix: &str) -> Result<IpRange, String> {

@@ -29,6 +29,16 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// It, to stand in front of a message; nothing where nobody gave the value.
+    pub fn place(&self) -> String {
+        match self {
+            Origin::Default => String::new(),
+            given => format!("{given}: "),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -15,6 +15,7 @@ mod logging;
 mod metrics;
 mod multiplex;
 mod oauth;
+mod own_ports;
 mod process;
 mod redirect;
 mod relay;
@@ -125,7 +126,7 @@ impl Settings {
         let listening = Listening::build(values, report);
         let auth = Auth::build(values, stun, profile, environment, report);
         let (tls, dtls) = Tls::build(values, &listening, profile, environment, report);
-        Settings {
+        let settings = Settings {
             relay: Relay::build(values, &listening, report),
             quotas: Quotas::build(values, report),
             caps: caps::build(values, report),
@@ -147,7 +148,9 @@ impl Settings {
             file: None,
             values: values.clone(),
             profile,
-        }
+        };
+        own_ports::check(&settings, report);
+        settings
     }
 
     /// Whether it is a quickstart's: the program makes up what is missing then.
@@ -161,6 +164,11 @@ impl Settings {
             .iter()
             .find(|effective| effective.option == option)
             .map_or(Origin::Default, |effective| effective.origin.clone())
+    }
+
+    /// Where `option` was given, to stand in front of a message; nothing where nobody has given it.
+    pub fn place(&self, option: &str) -> String {
+        self.origin(option).place()
     }
 
     /// Where this value of a list was given.

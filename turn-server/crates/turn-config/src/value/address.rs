@@ -7,6 +7,7 @@ use super::{Fault, Resolve};
 use crate::client_range::ClientRange;
 use crate::diagnostics::quote;
 use crate::ip_range::IpRange;
+use crate::option::OptionSpec;
 use crate::settings::External;
 
 pub(super) fn address(text: &str, resolve: Resolve<'_>) -> Result<IpAddr, Fault> {
@@ -81,13 +82,15 @@ pub(super) fn external(text: &str, resolve: Resolve<'_>) -> Result<External, Fau
     })
 }
 
-pub(super) fn range(text: &str) -> Result<IpRange, Fault> {
-    const REMEDY: &str =
-        "Write IP, FIRST-LAST or NETWORK/PREFIX, for example 10.0.0.0-10.255.255.255.";
+pub(super) fn range(spec: &OptionSpec, text: &str) -> Result<IpRange, Fault> {
+    let remedy = format!(
+        "Write IP, FIRST-LAST or NETWORK/PREFIX, for example {}.",
+        spec.example
+    );
     if text.trim().is_empty() {
-        return Err(Fault::new("a range of addresses is missing", REMEDY));
+        return Err(Fault::new("a range of addresses is missing", remedy));
     }
-    IpRange::parse(text).map_err(|what| Fault::new(what, REMEDY))
+    IpRange::parse(text).map_err(|what| Fault::new(what, remedy))
 }
 
 pub(super) fn clients(text: &str) -> Result<ClientRange, Fault> {
@@ -123,6 +126,9 @@ pub(super) fn server(text: &str, resolve: Resolve<'_>) -> Result<Named, Fault> {
     const REMEDY: &str =
         "Write ADDRESS:PORT or NAME:PORT, for example 198.51.100.7:3478 or [2001:db8::7]:3478.";
     let text = text.trim();
+    if text.is_empty() {
+        return Err(Fault::new("a server is missing", REMEDY));
+    }
     // An IPv6 address without brackets is all address, and what stands in brackets has its port behind them.
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
@@ -130,7 +136,10 @@ pub(super) fn server(text: &str, resolve: Resolve<'_>) -> Result<Named, Fault> {
         }
         _ => (text, None),
     };
-    let ip = address(host, resolve)?;
+    let ip = address(host, resolve).map_err(|fault| match looks_like_a_host(host) {
+        true => fault,
+        false => Fault::new(fault.text, REMEDY),
+    })?;
     if ip.is_unspecified() || ip.is_multicast() {
         return Err(Fault::new(
             format!("{ip} is not the address of a server"),

@@ -108,7 +108,7 @@ fn meaning(
         Kind::Duration => Value::Duration(number::duration(text)?),
         Kind::Address => Value::Address(address::address(text, resolve)?),
         Kind::External => Value::External(address::external(text, resolve)?),
-        Kind::Range => Value::Range(address::range(text)?),
+        Kind::Range => Value::Range(address::range(spec, text)?),
         Kind::Clients => Value::Clients(address::clients(text)?),
         Kind::Endpoint => Value::Endpoint(address::endpoint(text, resolve)?),
         Kind::Server => Value::Server(address::server(text, resolve)?),

@@ -63,9 +63,10 @@ pub(super) fn number(
     }
     if value > i128::from(bounds.max) {
         if !bounds.clamp {
+            let Number { min, max, unit, .. } = bounds;
             return Err(Fault::new(
-                format!("{value} is above {}", bounds.max),
-                ask(bounds),
+                format!("{value} is above {max}"),
+                format!("Write a whole number ({unit}) from {min} to {max}."),
             ));
         }
         remarks.push(format!(
@@ -155,6 +156,9 @@ pub(super) fn duration(text: &str) -> Result<Duration, Fault> {
         )
     };
     let text = text.trim();
+    if text.is_empty() {
+        return Err(fault("a time is missing".to_owned()));
+    }
     let end = text
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());

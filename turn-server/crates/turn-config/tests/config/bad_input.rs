@@ -3,7 +3,7 @@
 use turn_config::option::{Kind, Number, OptionSpec, Status};
 use turn_config::{Error, Problem, TURNSERVER, Warning};
 
-use super::support::{FILE, parse, parse_with};
+use super::support::{FILE, file_problems, parse, parse_with};
 
 /// What was said about one line of a file.
 enum Said {
@@ -341,6 +341,42 @@ fn all_problems_are_told_at_once() {
             "default"
         ]
     );
+}
+
+/// Where a remedy that fits all options of a kind would mislead, it fits the one.
+#[test]
+fn a_remedy_is_one_for_this_option_and_shows_what_was_written() {
+    for (line, said) in [
+        (
+            "total-quota=99999999999",
+            "99999999999 is above 4294967295. Write a whole number (allocations) from 0 to 4294967295.",
+        ),
+        (
+            "denied-peer-ip=/8",
+            "\"/8\" is not an IP address. Write IP, FIRST-LAST or NETWORK/PREFIX, for example 10.0.0.0-10.255.255.255.",
+        ),
+        (
+            "nat64-prefix=nonsense",
+            "\"nonsense\" is not an IP address. Write IP, FIRST-LAST or NETWORK/PREFIX, for example 2001:db8:64::/96.",
+        ),
+        (
+            "alternate-server=",
+            "a server is missing. Write ADDRESS:PORT or NAME:PORT, for example 198.51.100.7:3478 or [2001:db8::7]:3478.",
+        ),
+        (
+            "alternate-server=1.2.3.4.5",
+            "\"1.2.3.4.5\" is not an IP address. Write ADDRESS:PORT or NAME:PORT, for example 198.51.100.7:3478 or [2001:db8::7]:3478.",
+        ),
+        (
+            "latency-budget=",
+            "a time is missing. Write digits and a unit: 200us, 5ms or 1s, up to 60s.",
+        ),
+    ] {
+        let problems = file_problems(&format!("no-auth\n{line}\n"));
+        let option = line.split('=').next().unwrap();
+        let expected = format!("{FILE}:2: {option}: {said}");
+        assert_eq!(problems[0].to_string(), expected);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod generated;
 mod migration;
 mod oauth;
 mod other_program;
+mod own_ports;
 mod registry;
 mod reread;
 mod samples;

@@ -55,6 +55,12 @@ pub enum TlsError {
     /// The PEM text for certificates is damaged.
     #[error("it is damaged: {0}; copy it anew from where the certificate was issued")]
     BadCertificate(String),
+    /// The certificate is of a version that has no extensions, and so no names of hosts.
+    #[error(
+        "it is of X.509 version 1, which names no hosts in a way that clients read; have it issued as version 3 (openssl x509 -req \
+         makes one with -extfile, and subjectAltName in that file)"
+    )]
+    OldCertificate,
     /// The PEM text for the key holds none.
     #[error(
         "it holds no private key (no line -----BEGIN PRIVATE KEY-----); name the key that the certificate was made with"
@@ -127,7 +133,9 @@ impl TlsError {
     /// Which setting is wrong.
     pub fn part(&self) -> TlsPart {
         match self {
-            Self::NoCertificate | Self::BadCertificate(_) => TlsPart::Certificates,
+            Self::NoCertificate | Self::BadCertificate(_) | Self::OldCertificate => {
+                TlsPart::Certificates
+            }
             Self::NoKey
             | Self::EncryptedKey
             | Self::WrongPassword
@@ -230,6 +238,25 @@ pub(crate) fn roots(text: &[u8]) -> Result<Arc<RootCertStore>, TlsError> {
 mod tests {
     use super::{Tls, TlsError, TlsMaterial, TlsPart};
 
+    /// What `openssl x509 -req` of OpenSSL 3.0 makes without `-extfile`.
+    const OF_VERSION_1: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBKTCBzwIUe9+hmJvizobvORjm0j+uYz//gV8wCgYIKoZIzj0EAwIwFjEUMBIG\n\
+A1UEAwwLb2xkLmV4YW1wbGUwIBcNMjYxMTIxMTYzNjQzWhgPMjEyNjEwMjgxNjM2\n\
+NDNaMBYxFDASBgNVBAMMC29sZC5leGFtcGxlMFkwEwYHKoZIzj0CAQYIKoZIzj0D\n\
+AQcDQgAEoaTIfdGNMPW30NyF3sEBZzfxNbIhDA9BKPjJWnJU9OLvfrRFxpkdaAw5\n\
+i7ioYmKQSytSKN39gDLAj5GxJ5fm3TAKBggqhkjOPQQDAgNJADBGAiEA9fYV+9nd\n\
+pX8f2/eVTPXZQg9hMkdLA8qQ6yNdp8X98AgCIQCoadoEkd2wGmFpGUncZoprH+6X\n\
+0l0ll0GzeSYdqHu/4g==\n\
+-----END CERTIFICATE-----\n";
+
+    const ITS_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----\n\
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg+PoCy7cWNufBiyeh\n\
++Y1Fy8s56VSBVBRDlubOYA3PrzShRANCAAShpMh90Y0w9bfQ3IXewQFnN/E1siEM\n\
+D0Eo+MlaclT04u9+tEXGmR1oDDmLuKhiYpBLK1Io3f2AMsCPkbEnl+bd\n\
+-----END PRIVATE KEY-----\n";
+
     fn material() -> TlsMaterial {
         let made = rcgen::generate_simple_self_signed(["turn.example.org".to_owned()]).unwrap();
         TlsMaterial {
@@ -263,6 +290,11 @@ mod tests {
                 with(&|m| m.certificates = m.key.clone()),
                 TlsPart::Certificates,
                 "chain",
+            ),
+            (
+                with(&|m| (m.certificates, m.key) = (OF_VERSION_1.into(), ITS_KEY.into())),
+                TlsPart::Certificates,
+                "X.509 version 1",
             ),
             (
                 with(&|m| m.certificates.truncate(m.certificates.len() / 2)),

@@ -71,7 +71,11 @@ fn contains(text: &[u8], needle: &[u8]) -> bool {
 pub(crate) fn refusal_of_pair(error: Error) -> TlsError {
     match error {
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::KeyMismatch,
-        Error::InvalidCertificate(error) => TlsError::BadCertificate(error.to_string()),
+        Error::InvalidCertificate(error) => match error.to_string() {
+            // The error of its X.509 library is hidden inside.
+            old if old.contains("UnsupportedCertVersion") => TlsError::OldCertificate,
+            other => TlsError::BadCertificate(other),
+        },
         other => TlsError::BadKey(other.to_string()),
     }
 }
