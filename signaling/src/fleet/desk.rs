@@ -21,6 +21,13 @@ use crate::hub::{Hub, Limits, Outbound};
 /// Bytes of an entry, with its number.
 pub(crate) type Written = (u64, Vec<u8>);
 
+/// Bytes of what is written at once, about. Readers take 256 entries at a time, which have to be a reply that they accept.
+const LARGEST_ENTRY: usize = 256 * 1024;
+
+/// Bytes that may wait to be read back, about. A Redis that stands still is waited for, and meanwhile clients talk on, as fast as
+/// they may; beyond this the node goes on alone.
+const MOST_WAITING: usize = 64 * 1024 * 1024;
+
 /// What is between a node's connections and the state that all agree on.
 pub(crate) struct Desk {
     me: NodeId,
@@ -28,9 +35,11 @@ pub(crate) struct Desk {
     /// Whether what happens here goes through the log; otherwise it is done at once.
     logging: bool,
     /// Not written yet.
-    queue: Vec<Deed>,
+    queue: VecDeque<Deed>,
     /// Written, or about to be, and not read back.
     unread: VecDeque<Written>,
+    /// About how many bytes there are in both.
+    waiting: usize,
     /// How many of `unread` were handed out to be written.
     handed_out: usize,
     number: u64,
@@ -54,8 +63,9 @@ impl Desk {
             me,
             replica: Replica::new(limits, now),
             logging: false,
-            queue: Vec::new(),
+            queue: VecDeque::new(),
             unread: VecDeque::new(),
+            waiting: 0,
             handed_out: 0,
             number: 0,
             last_read: LogId::default(),
@@ -96,17 +106,26 @@ impl Desk {
 
     /// Something happens here: it is done, or noted to be written.
     pub(crate) fn happens(&mut self, now: Duration, deed: Deed) -> Outbound {
-        if self.logging {
-            self.queue.push(deed);
-            return Outbound::new();
+        if !self.logging {
+            return self.replica.alone(now, &self.me, vec![deed]);
         }
-        self.replica.alone(now, &self.me, vec![deed])
+        self.note(deed);
+        match self.waiting > MOST_WAITING {
+            true => self.go_alone(now),
+            false => Outbound::new(),
+        }
+    }
+
+    /// Has a deed written in its turn.
+    fn note(&mut self, deed: Deed) {
+        self.waiting += deed.weight();
+        self.queue.push_back(deed);
     }
 
     /// A deadline has come. In a fleet it is the log's time that counts, and a beat is what makes it go on.
     pub(crate) fn on_timeout(&mut self, now: Duration) -> Outbound {
         if self.logging {
-            self.queue.push(Deed::Beat);
+            self.note(Deed::Beat);
             return Outbound::new();
         }
         self.replica.on_timeout(now)
@@ -158,12 +177,26 @@ impl Desk {
     /// The next entry to write.
     pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, postcard::Error> {
         if self.handed_out == self.unread.len() && !self.queue.is_empty() {
-            let deeds = std::mem::take(&mut self.queue);
+            let deeds = self.take_queued();
             self.write(deeds)?;
         }
         let next = self.unread.get(self.handed_out);
         self.handed_out += usize::from(next.is_some());
         Ok(next.map(|(_, bytes)| bytes.clone()))
+    }
+
+    /// Takes out as much as may be written at once.
+    fn take_queued(&mut self) -> Vec<Deed> {
+        let (mut deeds, mut bytes) = (Vec::new(), 0);
+        while let Some(next) = self.queue.front() {
+            bytes += next.weight();
+            if bytes > LARGEST_ENTRY && !deeds.is_empty() {
+                break;
+            }
+            self.waiting = self.waiting.saturating_sub(next.weight());
+            deeds.extend(self.queue.pop_front());
+        }
+        deeds
     }
 
     /// Has everything written again that was not read back.
@@ -178,7 +211,9 @@ impl Desk {
             number: self.number,
             deeds,
         };
-        self.unread.push_back((self.number, entry.encode()?));
+        let bytes = entry.encode()?;
+        self.waiting += bytes.len();
+        self.unread.push_back((self.number, bytes));
         Ok(())
     }
 
@@ -211,7 +246,9 @@ impl Desk {
 
     fn begin(&mut self, from: LogId, with: Deed) {
         self.logging = true;
-        self.queue = vec![with];
+        self.waiting = 0;
+        self.queue.clear();
+        self.note(with);
         self.unread.clear();
         self.handed_out = 0;
         self.last_read = from;
@@ -220,6 +257,10 @@ impl Desk {
 
     /// Reads an entry of the log.
     pub(crate) fn read(&mut self, at: LogId, entry: Entry) -> (Read, Outbound) {
+        // It has gone on alone while this was read, and has done what was its own.
+        if !self.logging {
+            return (Read::Stranger, Outbound::new());
+        }
         // Whoever stood still reads of its own death. It knows better, and must not lose the connections that it has: it brings
         // them when it comes back.
         if self.comes_in_with.is_none() && self.replica.is_silent(&self.me, at.time()) {
@@ -229,11 +270,10 @@ impl Desk {
         let (node, number) = (entry.node.clone(), entry.number);
         let own = node == self.me;
         if own {
-            while self
-                .unread
-                .front()
-                .is_some_and(|(written, _)| *written <= number)
+            while let Some((written, bytes)) = self.unread.front()
+                && *written <= number
             {
+                self.waiting = self.waiting.saturating_sub(bytes.len());
                 self.unread.pop_front();
                 self.handed_out = self.handed_out.saturating_sub(1);
             }
@@ -283,7 +323,8 @@ impl Desk {
                     .flat_map(|entry| entry.deeds),
             );
         }
-        deeds.append(&mut self.queue);
+        deeds.extend(self.queue.drain(..));
+        self.waiting = 0;
         self.logging = false;
         self.handed_out = 0;
         self.comes_in_with = None;

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calllog::RecordId;
-use crate::hub::{Command, ConnectionId, Departure, Holdings, Identity, Name};
+use crate::hub::{CallSignal, Command, ConnectionId, Departure, Holdings, Identity, Name};
 
 /// Part of the log's name in Redis: nodes that write differently, or follow other rules in the hub, do not meet.
 pub(crate) const VERSION: u32 = 2;
@@ -49,6 +49,30 @@ pub(crate) enum Deed {
     Recorded(Vec<RecordId>),
     /// The node ends in good order.
     Leave,
+}
+
+/// Bytes of a deed without anything of a client's making: more than most have.
+const WEIGHT: usize = 256;
+
+impl Deed {
+    /// About how many bytes it has; to bound what waits, however much clients say at once.
+    pub(crate) fn weight(&self) -> usize {
+        let said = match self {
+            Deed::Handle(
+                _,
+                Command::Signal { data, .. } | Command::CallSignal(CallSignal { data, .. }),
+            ) => data.as_str().len(),
+            Deed::Handle(_, Command::PeerTell { data, .. }) => {
+                data.as_ref().map_or(0, |data| data.as_str().len())
+            }
+            Deed::Handle(_, Command::CallInitiate { recipients, .. }) => recipients
+                .iter()
+                .map(|user| user.0.as_str().len() + 2)
+                .sum(),
+            _ => 0,
+        };
+        WEIGHT + said
+    }
 }
 
 impl Entry {

@@ -650,3 +650,79 @@ fn calls_of_one_name_are_told_apart_even_at_once() {
     assert_eq!(ids.len(), 2);
     assert_ne!(ids[0], ids[1]);
 }
+
+/// Something long that ann says to bob.
+fn long() -> Deed {
+    let text = format!("{:?}", "x".repeat(60_000));
+    let raw = serde_json::value::RawValue::from_string(text).unwrap();
+    let signal = Command::Signal {
+        kind: SignalKind::Opaque,
+        to: Some(MemberId(2)),
+        data: Payload::from(raw),
+    };
+    Deed::Handle(ConnectionId(1), signal)
+}
+
+fn pair_in_a_room() -> Lab {
+    let mut lab = Lab::of(2);
+    lab.connect(0, 1, "ann");
+    lab.connect(1, 2, "bob");
+    lab.join(0, 1, None);
+    lab.join(1, 2, None);
+    lab.take(1, 2);
+    lab
+}
+
+#[test]
+fn much_that_is_said_at_once_is_several_entries_in_their_order() {
+    let mut lab = pair_in_a_room();
+    let now = lab.now;
+    for _ in 0..40 {
+        let _ = lab.nodes[0].desk.happens(now, long());
+    }
+    lab.tell(0, 1, 2, "the last");
+    let sizes = lab.log.iter().map(|(_, entry)| entry.len());
+    let largest = sizes.max().unwrap();
+    assert!(largest < 320_000, "{largest} bytes");
+    let told = lab.take(1, 2);
+    assert_eq!(told.len(), 41);
+    assert_eq!(told[40], r#"1 says "the last""#);
+}
+
+#[test]
+fn what_waits_for_a_redis_that_stands_still_is_bounded() {
+    let mut lab = pair_in_a_room();
+    let (now, mut said) = (lab.now, 0);
+    // It is written, and never read back; or not even written.
+    for is_written in [true, false] {
+        let desk = &mut lab.nodes[0].desk;
+        while desk.is_logging() && said < 10_000 {
+            let _ = desk.happens(now, long());
+            if is_written {
+                desk.next().unwrap();
+            }
+            said += 1;
+        }
+        assert!((1_000..1_200).contains(&said), "{said}");
+        assert_eq!(desk.reading_from(), None, "it is alone");
+        said = 0;
+        lab.come_in(0);
+        lab.tell(0, 1, 2, "hello");
+        assert_eq!(lab.take(1, 2), [r#"1 says "hello""#]);
+    }
+}
+
+#[test]
+fn a_node_that_went_on_alone_while_it_read_does_nothing_twice() {
+    let mut lab = pair_in_a_room();
+    let now = lab.now;
+    let _ = lab.nodes[1]
+        .desk
+        .happens(now, Deed::Handle(ConnectionId(2), Command::Leave));
+    let written = lab.nodes[1].desk.next().unwrap().unwrap();
+    let alone = lab.nodes[1].desk.go_alone(now);
+    assert!(!alone.is_empty(), "it is done");
+    let at = lab.append(written.clone());
+    let (read, out) = lab.nodes[1].desk.read(at, Entry::decode(&written).unwrap());
+    assert_eq!((read, out.len()), (Read::Stranger, 0));
+}
