@@ -21,7 +21,7 @@ use crate::fleet::post::Post;
 use crate::fleet::replica::Read;
 use crate::fleet::{Fleet, LogId, link};
 use crate::hub::{
-    Census, CloseReason, Command, ConnectionId, Departure, Event, Identity, Limits, Outbound,
+    Census, CloseReason, Command, ConnectionId, Departure, Event, Identity, Limits, Name, Outbound,
     PeerId,
 };
 use crate::metrics::{Metrics, outcome};
@@ -76,6 +76,22 @@ impl Switchboard {
         metrics: Arc<Metrics>,
         fleet: Option<Fleet>,
     ) -> Switchboard {
+        let (redis, node) = fleet.map(|fleet| (fleet.redis, fleet.node)).unzip();
+        let board = Switchboard::node(limits, call_log, metrics, node);
+        if let Some(redis) = redis {
+            tokio::spawn(link::run(redis, board.post()));
+        }
+        board
+    }
+
+    /// Starts one that is a node, if it has a name, and is alone until somebody links it with others. Must be called inside a tokio
+    /// runtime.
+    pub(crate) fn node(
+        limits: Limits,
+        call_log: Option<CallLog>,
+        metrics: Arc<Metrics>,
+        name: Option<Name>,
+    ) -> Switchboard {
         let clock = Clock::start();
         // Nodes agree on a time, and calls are told apart by when they began, also from those of before a restart.
         let ahead = Duration::from_secs(clock::unix_time()).saturating_sub(clock.now());
@@ -84,11 +100,9 @@ impl Switchboard {
             connections: usize::MAX,
             ..limits
         };
-        let me = NodeId {
-            name: fleet.as_ref().map(|fleet| fleet.node.clone()),
-            life: chance::connection_id().0,
-        };
-        let (recorded, records) = fleet.is_some().then(mpsc::unbounded_channel).unzip();
+        let (recorded, records) = name.is_some().then(mpsc::unbounded_channel).unzip();
+        let life = chance::connection_id().0;
+        let me = NodeId { name, life };
         let state = State {
             desk: Desk::new(me, of_all, clock.now() + ahead),
             outboxes: HashMap::new(),
@@ -115,10 +129,12 @@ impl Switchboard {
         if let Some(records) = records {
             tokio::spawn(tell_recorded(Arc::downgrade(&inner), records));
         }
-        if let Some(Fleet { redis, .. }) = fleet {
-            tokio::spawn(link::run(redis, Post::new(Arc::downgrade(&inner))));
-        }
         Switchboard(inner)
+    }
+
+    /// What links it with the other nodes of a fleet.
+    pub(crate) fn post(&self) -> Post {
+        Post::new(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -274,6 +290,11 @@ impl Inner {
             state.read_at = now;
             state.desk.read(at, entry)
         })
+    }
+
+    /// Notes that Redis can be heard, though nothing was read yet.
+    pub(crate) fn is_heard(&self) {
+        self.lock().read_at = self.clock.now();
     }
 
     /// How long nothing of the log was read.

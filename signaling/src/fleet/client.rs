@@ -30,22 +30,39 @@ pub struct RedisAddress {
     pub tls: Option<Trust>,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// How connections to Redis are made.
+pub(crate) trait Way: Send + Sync {
+    /// Makes one, logged in.
+    fn open(&self) -> impl Future<Output = Result<Client, Broken>> + Send;
+}
+
+impl Way for RedisAddress {
+    async fn open(&self) -> Result<Client, Broken> {
+        Client::connect(self).await
+    }
+}
+
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection that is open.
-pub(super) struct Client {
+pub(crate) struct Client {
     stream: Box<dyn Stream>,
     reader: Reader,
 }
 
 impl Client {
-    pub(super) async fn connect(address: &RedisAddress) -> Result<Client, Broken> {
-        let mut client = Client {
-            stream: open(address).await?,
+    /// One that is open already.
+    pub(super) fn over(stream: Box<dyn Stream>) -> Client {
+        Client {
+            stream,
             reader: Reader::default(),
-        };
+        }
+    }
+
+    async fn connect(address: &RedisAddress) -> Result<Client, Broken> {
+        let mut client = Client::over(open(address).await?);
         if let Some(password) = &address.password {
             let mut login: Vec<&[u8]> = vec![b"AUTH"];
             login.extend(address.user.as_ref().map(|user| user.as_bytes()));

@@ -1,18 +1,20 @@
 //! A node's way into the fleet and out of it, by Redis.
 //!
-//! In: writing entries, reading the log, coming in and coming back. Not in: one connection (`client.rs`), what entries do
-//! (`replica.rs`), and the node's own part in it (`post.rs`).
+//! In: writing entries and reading the log. Not in: how a node gets the state first (`coming.rs`), one connection (`client.rs`), what
+//! entries do (`replica.rs`), and the node's own part in it (`post.rs`).
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::client::{Client, RedisAddress};
+use super::client::{Client, Way};
 use super::post::{Mail, Post};
-use super::replica::{Read, Replica, SILENCE};
+use super::replica::Read;
 use super::resp::{Malformed, Reply};
+use super::trail::Trail;
 use super::{LogId, entry};
 
 /// How long nothing may come back before the node goes on alone. Until then its clients wait, which they notice less than
@@ -25,17 +27,12 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long a node waits until it tries again to reach Redis.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How long nodes that have the state may take to give it, times how often they are asked: longer together than a dead one is
-/// believed to live, so that its turn has gone to another.
-const ANSWER: Duration = Duration::from_secs(1);
-const QUESTIONS: u32 = 6;
-
-/// Entries that Redis keeps at least. Whoever is further behind comes in anew.
-const LOG_LENGTH: &[u8] = b"20000";
+/// Entries read at a time.
+pub(super) const PAGE: &[u8] = b"256";
 
 /// Why the connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("no answer in time")]
@@ -55,10 +52,10 @@ pub(super) enum Broken {
 }
 
 /// Keeps a node in the fleet for as long as it lives.
-pub(crate) async fn run(address: RedisAddress, post: Post) {
+pub(crate) async fn run(way: impl Way, post: Post) {
     let mut complained = false;
     while post.is_open() {
-        let ended = Link::open(&address, &post).await;
+        let ended = Link::open(&way, &post).await;
         let ended = match ended {
             Ok(link) => link.serve(&mut complained).await,
             Err(broken) => Err(broken),
@@ -66,7 +63,7 @@ pub(crate) async fn run(address: RedisAddress, post: Post) {
         let Err(broken) = ended else { return };
         // What came apart is not mended by waiting; what broke may be back at once.
         let apart = matches!(broken, Broken::Apart(_) | Broken::Entry(_));
-        if post.go_alone(apart) {
+        if post.go_alone(apart) || apart && !complained && !post.is_logging() {
             warn!("this node goes on alone: {broken}");
             complained = true;
         } else if !complained && !post.is_logging() {
@@ -78,19 +75,19 @@ pub(crate) async fn run(address: RedisAddress, post: Post) {
 }
 
 /// Two connections: one writes, one waits for what is new.
-struct Link<'a> {
-    writer: Client,
+pub(super) struct Link<'a> {
+    pub(super) writer: Client,
     reader: Client,
-    log: Vec<u8>,
-    post: &'a Post,
+    pub(super) log: Vec<u8>,
+    pub(super) post: &'a Post,
 }
 
 impl<'a> Link<'a> {
-    async fn open(address: &RedisAddress, post: &'a Post) -> Result<Link<'a>, Broken> {
+    async fn open(way: &impl Way, post: &'a Post) -> Result<Link<'a>, Broken> {
         let log = format!("turnpike:signaling:{}:log", entry::VERSION).into_bytes();
         Ok(Link {
-            writer: Client::connect(address).await?,
-            reader: Client::connect(address).await?,
+            writer: way.open().await?,
+            reader: way.open().await?,
             log,
             post,
         })
@@ -107,104 +104,21 @@ impl<'a> Link<'a> {
             post,
         } = self;
         *complained = false;
+        let trail = Mutex::default();
         tokio::select! {
-            ended = write(writer, &log, post) => ended,
-            ended = read(reader, &log, post) => ended,
+            ended = write(writer, &log, post, &trail) => ended,
+            ended = read(reader, &log, post, &trail) => ended,
         }
-    }
-
-    /// Says whether the log still has what was read last, so that a short break was only that.
-    async fn goes_on_where_it_was(&mut self) -> Result<bool, Broken> {
-        let Some(last) = self.post.reading_from() else {
-            return Ok(false);
-        };
-        let last = last.to_string();
-        let range: [&[u8]; 4] = [b"XRANGE", &self.log, last.as_bytes(), last.as_bytes()];
-        let there = match self.writer.ask(&range).await? {
-            Reply::List(entries) => !entries.is_empty(),
-            _ => return Err(Broken::Unexpected),
-        };
-        if !there {
-            self.post.go_alone(true);
-            warn!("Redis came back without the log: this node comes in anew");
-        }
-        self.post.write_again();
-        Ok(there)
-    }
-
-    /// Gets the state from those who have it, or declares its own to be everybody's.
-    async fn come_in(&mut self) -> Result<(), Broken> {
-        let mut first_asked_at = None;
-        for _ in 0..QUESTIONS {
-            let asked = self.post.question()?;
-            let asked_at = add(&mut self.writer, &self.log, &asked).await?;
-            if first_asked_at.is_none() && !self.somebody_lives(asked_at).await? {
-                break;
-            }
-            let since = *first_asked_at.get_or_insert(asked_at);
-            if let Some((at, replica)) = self.answer(since).await? {
-                let nodes = self.post.come_in(at, replica);
-                info!("nodes of the fleet: {}", nodes + 1);
-                return Ok(());
-            }
-        }
-        let from = self.end_of_log().await?;
-        self.post.found(from);
-        info!("nodes of the fleet: 1");
-        Ok(())
-    }
-
-    /// Says whether anybody wrote shortly before.
-    async fn somebody_lives(&mut self, asked_at: LogId) -> Result<bool, Broken> {
-        let before = format!("({asked_at}");
-        let range: [&[u8]; 6] = [
-            b"XREVRANGE",
-            &self.log,
-            before.as_bytes(),
-            b"-",
-            b"COUNT",
-            b"1",
-        ];
-        let Reply::List(entries) = self.writer.ask(&range).await? else {
-            return Err(Broken::Unexpected);
-        };
-        let last = entries.into_iter().next().and_then(stream_entry);
-        Ok(last.is_some_and(|(at, _)| at.time() + SILENCE >= asked_at.time()))
-    }
-
-    /// The answer to a question asked since then. One to an earlier question, which may have been underway for long, is not taken:
-    /// what came behind it in the log was told to our connections already, and would be told again.
-    async fn answer(&mut self, since: LogId) -> Result<Option<(LogId, Replica)>, Broken> {
-        let key = self.post.snapshot_key();
-        let step = Duration::from_millis(25);
-        for _ in 0..ANSWER.as_millis() / step.as_millis() {
-            match self.writer.ask(&[b"GET", key.as_bytes()]).await? {
-                Reply::Bytes(bytes) => {
-                    self.writer.ask(&[b"DEL", key.as_bytes()]).await?;
-                    let (at, replica) = postcard::from_bytes(&bytes)?;
-                    if at >= since {
-                        return Ok(Some((at, replica)));
-                    }
-                }
-                Reply::Nil => sleep(step).await,
-                _ => return Err(Broken::Unexpected),
-            }
-        }
-        Ok(None)
-    }
-
-    async fn end_of_log(&mut self) -> Result<LogId, Broken> {
-        let range: [&[u8]; 6] = [b"XREVRANGE", &self.log, b"+", b"-", b"COUNT", b"1"];
-        let Reply::List(entries) = self.writer.ask(&range).await? else {
-            return Err(Broken::Unexpected);
-        };
-        let last = entries.into_iter().next().and_then(stream_entry);
-        last.map(|(at, _)| at).ok_or(Broken::Unexpected)
     }
 }
 
 /// Writes what the node has to say, as much at once as there is; and that it lives.
-async fn write(mut writer: Client, log: &[u8], post: &Post) -> Result<(), Broken> {
+async fn write(
+    mut writer: Client,
+    log: &[u8],
+    post: &Post,
+    trail: &Mutex<Trail>,
+) -> Result<(), Broken> {
     loop {
         if timeout(BEAT, post.something_to_send()).await.is_err() {
             post.beat();
@@ -212,7 +126,8 @@ async fn write(mut writer: Client, log: &[u8], post: &Post) -> Result<(), Broken
         while let Some(mail) = post.next()? {
             match mail {
                 Mail::Entry(bytes) => {
-                    add(&mut writer, log, &bytes).await?;
+                    let kept_from = lock(trail).begins_at();
+                    add(&mut writer, log, &bytes, kept_from).await?;
                 }
                 Mail::Snapshot(key, bytes) => {
                     let set: [&[u8]; 5] = [b"SET", key.as_bytes(), &bytes, b"PX", b"30000"];
@@ -226,8 +141,16 @@ async fn write(mut writer: Client, log: &[u8], post: &Post) -> Result<(), Broken
     }
 }
 
-async fn add(writer: &mut Client, log: &[u8], bytes: &[u8]) -> Result<LogId, Broken> {
-    let add: [&[u8]; 8] = [b"XADD", log, b"MAXLEN", b"~", LOG_LENGTH, b"*", b"e", bytes];
+/// Adds an entry to the log, and takes those out of it that are too old, about.
+pub(super) async fn add(
+    writer: &mut Client,
+    log: &[u8],
+    bytes: &[u8],
+    kept_from: LogId,
+) -> Result<LogId, Broken> {
+    let kept_from = kept_from.to_string();
+    let kept_from = kept_from.as_bytes();
+    let add: [&[u8]; 8] = [b"XADD", log, b"MINID", b"~", kept_from, b"*", b"e", bytes];
     match writer.ask(&add).await? {
         Reply::Bytes(id) => LogId::parse(&id).ok_or(Broken::Unexpected),
         _ => Err(Broken::Unexpected),
@@ -235,18 +158,22 @@ async fn add(writer: &mut Client, log: &[u8], bytes: &[u8]) -> Result<LogId, Bro
 }
 
 /// Reads the log and does what is in it. The node's own beats are in it: when they fail to come, nothing else comes either.
-async fn read(mut reader: Client, log: &[u8], post: &Post) -> Result<(), Broken> {
+async fn read(
+    mut reader: Client,
+    log: &[u8],
+    post: &Post,
+    trail: &Mutex<Trail>,
+) -> Result<(), Broken> {
     loop {
-        let from = post
-            .reading_from()
-            .ok_or(Broken::Apart("out of the fleet"))?;
+        let swamped = Broken::Apart("more happens here than Redis takes");
+        let from = post.reading_from().ok_or(swamped)?;
         let from = from.to_string();
         let read: [&[u8]; 8] = [
             b"XREAD",
             b"BLOCK",
             b"1900",
             b"COUNT",
-            b"256",
+            PAGE,
             b"STREAMS",
             log,
             from.as_bytes(),
@@ -258,6 +185,7 @@ async fn read(mut reader: Client, log: &[u8], post: &Post) -> Result<(), Broken>
         };
         for entry in entries {
             let (at, bytes) = stream_entry(entry).ok_or(Broken::Unexpected)?;
+            lock(trail).note(at, bytes.len());
             match post.read(at, entry::Entry::decode(&bytes)?) {
                 Read::Done | Read::Stranger | Read::Asked => {}
                 Read::Gap => return Err(Broken::Apart("an entry of the log is missing")),
@@ -269,6 +197,11 @@ async fn read(mut reader: Client, log: &[u8], post: &Post) -> Result<(), Broken>
             return Err(Broken::Apart("the others believed this node dead"));
         }
     }
+}
+
+/// Held for a moment by one of two that run in turns.
+fn lock(trail: &Mutex<Trail>) -> std::sync::MutexGuard<'_, Trail> {
+    trail.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The entries out of XREAD's answer about one stream.
@@ -283,7 +216,7 @@ fn entries_of(streams: Vec<Reply>) -> Option<Vec<Reply>> {
 }
 
 /// The id and the one field of an entry.
-fn stream_entry(entry: Reply) -> Option<(LogId, Vec<u8>)> {
+pub(super) fn stream_entry(entry: Reply) -> Option<(LogId, Vec<u8>)> {
     let Reply::List(parts) = entry else {
         return None;
     };

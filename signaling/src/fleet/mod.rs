@@ -20,7 +20,8 @@
 //!   connect elsewhere and take up their rooms and calls within the grace period, as after any lost connection. So a dead
 //!   node costs what its sockets still held, and no call.
 //! * **Coming in.** A new node writes that it is here; the first of those that have the state puts a snapshot as of that entry
-//!   under a key of its own, from where the newcomer reads on in the log. Nobody waits meanwhile.
+//!   under a key of its own, from where the newcomer reads on in the log. Nobody waits meanwhile. If the log says that nobody has
+//!   the state, because all who wrote lately ask for it as well, the first of them declares its own.
 //! * **Redis away.** A node that cannot reach it goes on alone after `link::PATIENCE`: it does its steps itself, and remote
 //!   connections stay in its hub as they were, so that nobody's call ends because of it. What is told to them is lost.
 //! * **Redis back.** Whoever comes back takes a snapshot like any newcomer and then writes what its connections hold, in one
@@ -28,6 +29,8 @@
 //!   one of them declares its own to be everybody's; of two, the later one in the log.
 //! * **Records.** All see a call end and remember that; the first of them records it (`calllog`) and writes that it did, so that they
 //!   forget it. When it dies before, the next one records it. A record's name follows from the call, so that one is there once.
+//! * **Much at once.** What waits for Redis is bounded, and so are an entry and the log: beyond, a node goes on alone, and one that is
+//!   behind comes in anew.
 //! * **Exactly once.** Entries are numbered by their writer. One that may or may not have arrived is written again, and read once.
 //!
 //! # What it costs
@@ -39,18 +42,24 @@
 //! A node that is cut off for longer than the silence and the grace period together (24 s), while its clients stay connected to it,
 //! has lost them for the others, whose calls with them end.
 //!
-//! In: `entry` (what is in the log), `replica` (what reading it does), `desk` (a node's own part), all pure; `resp` (Redis's
-//! protocol), `client` (a connection to it), `link` (what goes over that), `post` (what is between link and desk). Not in: outboxes and the lock (`switchboard.rs`).
+//! In: `entry` (what is in the log), `replica` (what reading it does), `desk` (a node's own part), `lately` and `trail` (who is in the
+//! log, and how much of it is kept), all pure; `resp` (Redis's protocol), `client` (a connection to it), `link` and `coming` (what goes
+//! over that), `post` (what is between link and desk). Not in: outboxes and the lock (`switchboard.rs`).
 
 mod client;
+mod coming;
 pub(crate) mod desk;
 pub(crate) mod entry;
+mod lately;
 pub(crate) mod link;
 pub(crate) mod post;
 pub(crate) mod replica;
 mod resp;
 #[cfg(test)]
+mod stand_in;
+#[cfg(test)]
 mod tests;
+mod trail;
 
 use std::fmt;
 use std::time::Duration;

@@ -92,6 +92,16 @@ impl Post {
         });
     }
 
+    /// Who asks.
+    pub(crate) fn me(&self) -> NodeId {
+        let me = self.desk(|desk, _| (desk.me().clone(), Outbound::new()));
+        // Of a node that is gone nobody asks anything any more.
+        me.unwrap_or(NodeId {
+            name: None,
+            life: 0,
+        })
+    }
+
     /// The question for the state.
     pub(crate) fn question(&self) -> Result<Vec<u8>, postcard::Error> {
         let question = self.desk(|desk, _| (desk.question(), Outbound::new()));
@@ -111,6 +121,7 @@ impl Post {
             desk.come_in(at, replica);
             ((), Outbound::new())
         });
+        self.is_heard();
         nodes
     }
 
@@ -120,6 +131,14 @@ impl Post {
             desk.found(from);
             ((), Outbound::new())
         });
+        self.is_heard();
+    }
+
+    /// The time without anything to read begins now.
+    fn is_heard(&self) {
+        if let Some(inner) = self.board.upgrade() {
+            inner.is_heard();
+        }
     }
 
     /// Goes on alone, if it is time: at once if `now`, else if nothing was read for too long. Says whether it did.
