@@ -1,6 +1,8 @@
 // Opens one page in one real browser and answers questions about it.
 //
-//   node page.mjs chrome|firefox EXECUTABLE PROFILE_FOLDER URL
+//   node page.mjs chrome|firefox EXECUTABLE PROFILE_FOLDER URL granted|refused
+//
+// Camera and microphone are granted, or refused as a person would.
 //
 // One JSON line out when the page has loaded, then one per JSON line that comes in:
 //   {"evaluate": EXPRESSION}             → {"value": …}
@@ -11,15 +13,16 @@
 import { createInterface } from 'node:readline';
 import puppeteer from 'puppeteer-core';
 
-const [browserName, executablePath, profile, url] = process.argv.slice(2);
+const [browserName, executablePath, profile, url, devices] = process.argv.slice(2);
+const refused = devices === 'refused';
 const origin = new URL(url).origin;
 
 // Cameras need a secure context. The lab has plain HTTP on addresses that are not loopback, as a first try in one's own
 // network has, so this browser, thrown away with its profile after the test, is told to treat that one origin as secure.
 const CHROMIUM_FLAGS = [
   '--no-sandbox', // the tests run as root, where Chromium's own sandbox refuses
-  '--use-fake-device-for-media-stream',
-  '--use-fake-ui-for-media-stream',
+  '--use-fake-device-for-media-stream=device-count=3',
+  ...(refused ? [] : ['--use-fake-ui-for-media-stream']),
   ...(origin.startsWith('http://') ? [`--unsafely-treat-insecure-origin-as-secure=${origin}`] : []),
   '--autoplay-policy=no-user-gesture-required',
   '--disable-gpu',
@@ -31,7 +34,7 @@ const CHROMIUM_FLAGS = [
 ];
 const FIREFOX_PREFS = {
   'media.navigator.streams.fake': true,
-  'media.navigator.permission.disabled': true,
+  ...(refused ? { 'permissions.default.camera': 2, 'permissions.default.microphone': 2 } : { 'media.navigator.permission.disabled': true }),
   'media.devices.insecure.enabled': true, // as above: plain HTTP in a lab that is thrown away
   'media.getusermedia.insecure.enabled': true,
   'media.peerconnection.ice.loopback': true, // a relay on localhost is what quickstart offers on localhost
@@ -61,6 +64,8 @@ async function open() {
     extraPrefsFirefox: FIREFOX_PREFS,
     timeout: START_MS,
   });
+  // All that is not named is refused.
+  if (refused && browserName === 'chrome') await browser.defaultBrowserContext().overridePermissions(origin, []);
   phase = 'it makes a tab';
   page = await browser.newPage();
   page.on('console', (message) => journal.push(`console ${message.type()}: ${message.text()}`));

@@ -79,6 +79,24 @@ impl Page {
         url: &str,
         authority: Option<&Authority>,
     ) -> Result<Self> {
+        Self::launch(space, kind, url, authority, "granted")
+    }
+
+    /// As [`Page::open`], in a browser whose user allows neither camera nor microphone.
+    ///
+    /// # Errors
+    /// As [`Page::open`].
+    pub fn open_refusing(space: &Namespace, kind: Kind, url: &str) -> Result<Self> {
+        Self::launch(space, kind, url, None, "refused")
+    }
+
+    fn launch(
+        space: &Namespace,
+        kind: Kind,
+        url: &str,
+        authority: Option<&Authority>,
+        devices: &str,
+    ) -> Result<Self> {
         if !tests_folder().join("browsers/node_modules").exists() {
             bail!("the browser driver is not installed: (cd tests/browsers && npm ci)");
         }
@@ -106,6 +124,7 @@ impl Page {
             .args([browser, executable])
             .arg(&profile)
             .arg(url)
+            .arg(devices)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

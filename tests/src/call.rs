@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fmt, thread};
 
@@ -46,6 +47,15 @@ impl Quickstart {
             space,
             &["--quickstart", "--prometheus"],
         )?)
+    }
+
+    /// Starts it with a control socket.
+    ///
+    /// # Errors
+    /// As [`Quickstart::start`].
+    pub fn with_control(space: &Namespace, socket: &Path) -> Result<Self> {
+        let socket = format!("--control-socket={}", socket.display());
+        Self::told(Server::quickstart(space, &["--quickstart", &socket])?)
     }
 
     /// Starts it with all allocations on one relay port, as in a container that publishes one.

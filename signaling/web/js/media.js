@@ -101,9 +101,8 @@ export class LocalMedia {
     });
     const [audio] = stream.getAudioTracks();
     const [camera] = stream.getVideoTracks();
-    if (this.#closed) return stream.getTracks().forEach((track) => track.stop()); // Hung up while the browser was asking.
-    if (audio) this.#audio = this.#watch(audio);
-    if (camera) this.#camera = this.#watch(camera);
+    if (audio) this.#audio = this.#take(audio);
+    if (camera) this.#camera = this.#take(camera);
     this.#changed();
   }
 
@@ -150,7 +149,7 @@ export class LocalMedia {
     this.#camera.stop();
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: { ...VIDEO, deviceId: { exact: next.deviceId } } });
-      this.#camera = this.#watch(stream.getVideoTracks()[0]);
+      this.#camera = this.#take(stream.getVideoTracks()[0]);
       return null;
     } catch (error) {
       this.#camera = null;
@@ -176,7 +175,7 @@ export class LocalMedia {
     try {
       const stream = await navigator.mediaDevices.getDisplayMedia({ video: true, audio: false });
       // The browser's own "stop sharing" bar ends the track without asking us.
-      this.#screen = this.#watch(stream.getVideoTracks()[0]);
+      this.#screen = this.#take(stream.getVideoTracks()[0]);
       this.#changed();
       return null;
     } catch (error) {
@@ -194,10 +193,15 @@ export class LocalMedia {
   }
 
   /**
-   * Forgets a track that ends from outside: unplugged, taken away in the browser, sharing stopped.
+   * Takes a new track, and forgets it when it ends from outside: unplugged, taken away in the browser, sharing stopped.
    * @param {MediaStreamTrack} track
+   * @returns {MediaStreamTrack | null} Null when the call was hung up while the browser was asking: the device is released.
    */
-  #watch(track) {
+  #take(track) {
+    if (this.#closed) {
+      track.stop();
+      return null;
+    }
     track.addEventListener('ended', () => {
       if (this.#audio === track) this.#audio = null;
       if (this.#camera === track) this.#camera = null;
