@@ -19,7 +19,7 @@ use std::{
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use support::{Answer, Client, Got, Mail, World, address, config};
+use support::{Answer, Client, Got, Mail, World, address, config, each_seed};
 use turn_proto::{Event, LinkId, Output, Path, Transport};
 use turn_wire::{Class, HEADROOM, Method, RequestBuilder, TAILROOM, attr};
 
@@ -55,17 +55,11 @@ struct Sim {
 
 #[test]
 fn whatever_moves_and_breaks_nothing_is_left_and_nobody_hears_anothers_data() {
-    let only = std::env::var("SEED").ok();
-    let count = std::env::var("SEEDS").map_or(300, |n| n.parse().expect("SEEDS is a number"));
-    let seeds = only.map_or(0..count, |seed| {
-        let seed: u64 = seed.parse().expect("SEED is a number");
-        seed..seed + 1
+    let run = |seed| Sim::new(seed).run();
+    let moves: usize = each_seed(300, run).into_iter().sum();
+    TELLING.into_iter().for_each(|seed| {
+        run(seed);
     });
-    let mut moves = 0;
-    for seed in seeds.chain(TELLING) {
-        let run = std::panic::catch_unwind(|| Sim::new(seed).run());
-        moves += run.unwrap_or_else(|_| panic!("SEED={seed}"));
-    }
     assert!(moves > 0, "nobody has moved");
 }
 

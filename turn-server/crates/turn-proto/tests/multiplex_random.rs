@@ -13,15 +13,13 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    hash::{BuildHasher, Hasher, RandomState},
     net::{IpAddr, SocketAddr},
-    panic,
     sync::Arc,
     time::Duration,
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-use support::{Client, Got, PORTS, World, address, behind_nat};
+use support::{Client, Got, PORTS, World, address, behind_nat, each_seed};
 use turn_proto::{Multiplex, Path, Shared};
 use turn_wire::{Method, RequestBuilder, Responder};
 
@@ -65,22 +63,7 @@ struct Both {
 
 #[test]
 fn what_is_delivered_was_permitted_and_nothing_stays() {
-    let seeds = match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => {
-            let count =
-                std::env::var("SEEDS").map_or(200, |n| n.parse().expect("SEEDS is a number"));
-            // Other seeds in every run: the hasher's keys are the randomness at hand.
-            let first = RandomState::new().build_hasher().finish() >> 1;
-            (first..first + count).collect::<Vec<u64>>()
-        }
-    };
-    let mut delivered = 0;
-    for seed in seeds {
-        let run = panic::catch_unwind(|| simulate(seed));
-        assert!(run.is_ok(), "failed; repeat with SEED={seed}");
-        delivered += run.unwrap_or(0);
-    }
+    let delivered: usize = each_seed(200, simulate).into_iter().sum();
     assert!(delivered > 0, "a test of nothing");
 }
 

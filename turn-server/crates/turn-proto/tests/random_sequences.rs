@@ -10,16 +10,10 @@
 
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    hash::{BuildHasher, Hasher, RandomState},
-    net::SocketAddr,
-    panic,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use support::{Client, Got, World, address, behind_nat, config};
+use support::{Client, Got, World, address, behind_nat, config, each_seed};
 use turn_proto::{BindFailure, Transport};
 use turn_wire::{Family, Method, RequestBuilder};
 
@@ -51,20 +45,7 @@ const PEERS: [&str; 7] = [
 
 #[test]
 fn the_books_balance_after_every_step() {
-    let seeds = match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => {
-            let count =
-                std::env::var("SEEDS").map_or(300, |n| n.parse().expect("SEEDS is a number"));
-            // Other seeds in every run: the hasher's keys are the randomness at hand.
-            let first = RandomState::new().build_hasher().finish() >> 1;
-            (first..first + count).collect()
-        }
-    };
-    for seed in seeds {
-        let run = panic::catch_unwind(|| simulate(seed));
-        assert!(run.is_ok(), "failed; repeat with SEED={seed}");
-    }
+    each_seed(300, simulate);
 }
 
 fn simulate(seed: u64) {

@@ -17,9 +17,7 @@ mod peers;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::panic;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -29,7 +27,7 @@ use turn_proto::{
     Caps, Config, ConnectionId, CredentialExpiry, Good, Guard, Holder, IpRange, Transport,
 };
 
-use support::{Client, World, config};
+use support::{Client, World, config, each_seed};
 
 const STEPS: usize = 600;
 const PEERS: [&str; 4] = [
@@ -105,30 +103,16 @@ struct Network {
 
 #[test]
 fn nothing_is_relayed_that_was_not_granted_and_nothing_is_left() {
-    let seeds = match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => {
-            let count =
-                std::env::var("SEEDS").map_or(200, |n| n.parse().expect("SEEDS is a number"));
-            // Other seeds in every run: the hasher's keys are the randomness at hand.
-            let first = RandomState::new().build_hasher().finish() >> 1;
-            (first..first + count).collect::<Vec<u64>>()
-        }
-    };
-    let (mut relayed, mut joined) = (0, 0);
-    for seed in &seeds {
-        let run = panic::catch_unwind(|| Network::new(*seed).run());
-        let Ok(counts) = run else {
-            panic!("failed; repeat with SEED={seed}");
-        };
-        (relayed, joined) = (relayed + counts.0, joined + counts.1);
-    }
+    let runs = each_seed(200, |seed| Network::new(seed).run());
+    let sum =
+        |counts: (usize, usize), more: &(usize, usize)| (counts.0 + more.0, counts.1 + more.1);
+    let (relayed, joined) = runs.iter().fold((0, 0), sum);
     println!(
         "\npromise: seeds of clients behind a lossy network ({relayed} packets relayed, {joined} connections joined) | none fails | 0 of {} | -",
-        seeds.len()
+        runs.len()
     );
     assert!(
-        seeds.len() < 100 || (relayed > 0 && joined > 0),
+        runs.len() < 100 || (relayed > 0 && joined > 0),
         "a test of nothing"
     );
 }
