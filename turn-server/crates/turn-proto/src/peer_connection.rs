@@ -64,28 +64,18 @@ impl Relay {
         let held = self.connections.get(&connection);
         let mut allocation = held.and_then(|held| self.allocations.get_mut(held.allocation));
         let caps = &self.config.guard.caps;
-        if let Some(meter) = allocation.as_ref().and_then(|held| held.meter.as_ref()) {
-            let ways = [
-                (Direction::ToPeer, to_peer),
-                (Direction::ToClient, to_client),
-            ];
-            for (direction, bytes) in ways.into_iter().filter(|(_, bytes)| *bytes > 0) {
-                meter.charge(caps, now.mono, direction, bytes);
+        let ways = [
+            (Direction::ToPeer, to_peer),
+            (Direction::ToClient, to_client),
+        ];
+        for (direction, bytes) in ways.into_iter().filter(|(_, bytes)| *bytes > 0) {
+            if let Some(allocation) = &mut allocation {
+                if let Some(meter) = &allocation.meter {
+                    meter.charge(caps, now.mono, direction, bytes);
+                }
+                allocation.traffic.add(direction, bytes, bytes);
             }
-        }
-        let counted = allocation
-            .as_mut()
-            .map(|allocation| &mut allocation.traffic);
-        for traffic in [Some(&mut self.stats.traffic), counted]
-            .into_iter()
-            .flatten()
-        {
-            if to_peer > 0 {
-                traffic.add_to_peer(to_peer, to_peer);
-            }
-            if to_client > 0 {
-                traffic.add_to_client(to_client, to_client);
-            }
+            self.stats.traffic.add(direction, bytes, bytes);
         }
     }
 

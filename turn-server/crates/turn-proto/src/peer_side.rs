@@ -3,7 +3,9 @@
 
 use std::{net::SocketAddr, ops::Range, sync::Arc};
 
-use crate::{Now, PeerAddr, RelayId, ToClient, external, relay::Relay, slab::Key};
+use crate::{
+    Now, PeerAddr, RelayId, ToClient, external, meter::Direction, relay::Relay, slab::Key,
+};
 
 impl Relay {
     #[inline]
@@ -49,7 +51,7 @@ impl Relay {
             self.stats.dropped_peer += 1;
             return None;
         };
-        self.spend_to_client(now, key, range.len(), length)
+        self.spend(now, key, Direction::ToClient, range.len(), length)
             .then_some(ToClient { path, range })
     }
 

@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use crate::{
-    Action, Member, Now, Output, Passed, PeerAddr, PeerIp, RelayId, ToClient, relay::Relay,
-    relayed::Version, slab::Key,
+    Action, Member, Now, Output, Passed, PeerAddr, PeerIp, RelayId, ToClient, meter::Direction,
+    relay::Relay, relayed::Version, slab::Key,
 };
 
 /// A part of a client's packet on its way to a peer.
@@ -138,7 +138,13 @@ impl Relay {
         if let Some(place) = sending.relay.place_if_shared() {
             return self.forward_shared(now, key, packet, (sending, place));
         }
-        if !self.spend_to_peer(now, key, packet.len(), sending.range.len()) {
+        if !self.spend(
+            now,
+            key,
+            Direction::ToPeer,
+            packet.len(),
+            sending.range.len(),
+        ) {
             return Output::Nothing;
         }
         sending.output()
@@ -158,7 +164,7 @@ impl Relay {
             self.stats.dropped_client += 1;
             return Output::Nothing;
         }
-        let spent = self.spend_to_peer(now, key, packet.len(), payload.len());
+        let spent = self.spend(now, key, Direction::ToPeer, packet.len(), payload.len());
         if !spent || self.hand_over(key, place, sending.to, payload) {
             return Output::Nothing;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use turn_wire::Method;
 
-use crate::{Bounds, CapCounters, EndReason, Histogram, Tally};
+use crate::{Bounds, CapCounters, EndReason, Histogram, Tally, meter::Direction};
 
 /// The error codes that requests are answered with.
 pub const ERROR_CODES: [u16; 16] = [
@@ -212,19 +212,23 @@ impl AddAssign for Traffic {
 }
 
 impl Traffic {
-    #[inline]
-    pub(crate) fn add_to_peer(&mut self, message: usize, payload: usize) {
-        self.client_received_packets += 1;
-        self.client_received_bytes += message as u64;
-        self.peer_sent_packets += 1;
-        self.peer_sent_bytes += payload as u64;
-    }
-
-    #[inline]
-    pub(crate) fn add_to_client(&mut self, message: usize, payload: usize) {
-        self.peer_received_packets += 1;
-        self.peer_received_bytes += payload as u64;
-        self.client_sent_packets += 1;
-        self.client_sent_bytes += message as u64;
+    /// Counts a packet, as long as `message` on the client's side and as `payload` on the peer's.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, direction: Direction, message: usize, payload: usize) {
+        let (message, payload) = (message as u64, payload as u64);
+        match direction {
+            Direction::ToPeer => {
+                self.client_received_packets += 1;
+                self.client_received_bytes += message;
+                self.peer_sent_packets += 1;
+                self.peer_sent_bytes += payload;
+            }
+            Direction::ToClient => {
+                self.peer_received_packets += 1;
+                self.peer_received_bytes += payload;
+                self.client_sent_packets += 1;
+                self.client_sent_bytes += message;
+            }
+        }
     }
 }

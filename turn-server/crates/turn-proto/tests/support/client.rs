@@ -1,6 +1,6 @@
 //! A client that knows the long-term mechanism, and how it reads answers.
 
-use std::{net::IpAddr, net::SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use turn_auth::LongTermKey;
 use turn_proto::{LinkId, Path, Transport};
