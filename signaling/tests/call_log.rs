@@ -104,6 +104,25 @@ async fn a_database_that_is_away_costs_records_and_nothing_else() {
     );
 }
 
+/// One that is gone without a word, or whose network is: its connection is open, and nothing ever comes.
+#[tokio::test]
+async fn a_database_that_answers_nothing_any_more_is_given_up_and_asked_anew() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = format!(
+        "postgresql://signaling@{}/postgres",
+        silent.local_addr().unwrap()
+    );
+    let store = PostgresLog::new(&secret(&server)).unwrap();
+    let log = kept(Store::Postgres(Box::new(store)));
+    log.add(entry("1", now(), &["bob"]));
+    let _first = silent.accept().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(31)).await;
+    tokio::time::resume();
+    let second = tokio::time::timeout(PATIENCE, silent.accept()).await;
+    assert!(second.is_ok(), "it waits for ever");
+}
+
 /// Asks `/v1/calls`; status and body.
 async fn ask(server: &Server, method: &str, query: &str, token: Option<&str>) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.address).await.unwrap();

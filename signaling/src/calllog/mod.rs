@@ -45,6 +45,10 @@ const SWEEP: Duration = Duration::from_secs(3_600);
 /// How long a question to the database may take.
 const QUESTION: Duration = Duration::from_secs(10);
 
+/// How long it may take to do something. A server that is gone without a word answers nothing, ever, and would be waited for by all
+/// that comes behind.
+const WORK: Duration = Duration::from_secs(30);
+
 /// Where entries are kept.
 pub enum Store {
     /// A file beside us.
@@ -251,8 +255,7 @@ impl CallLog {
         let Some((store, _)) = &self.0.store else {
             return Ok(Vec::new());
         };
-        let answer = timeout(QUESTION, store.history(query)).await;
-        answer.map_err(|_| StoreError::NoAnswer)?
+        within(QUESTION, store.history(query)).await
     }
 
     /// Takes a user out of all entries, and those out that were about nobody else; says how many it found.
@@ -269,9 +272,7 @@ impl CallLog {
             tasks.send(task).await.map_err(|_| StoreError::NoAnswer)?;
             answer.await.map_err(|_| StoreError::NoAnswer)?
         };
-        timeout(QUESTION, done)
-            .await
-            .map_err(|_| StoreError::NoAnswer)?
+        within(QUESTION, done).await
     }
 
     /// Waits until everything that was recorded is written, for `limit` at most. Nothing may be recorded afterwards.
@@ -340,7 +341,7 @@ impl Writer {
                 Task::Erase(user, answer) => {
                     self.write(&std::mem::take(&mut entries)).await;
                     // Whoever asked may have given up.
-                    let _ = answer.send(self.store.erase(user).await);
+                    let _ = answer.send(within(WORK, self.store.erase(user)).await);
                 }
                 Task::End => then = ControlFlow::Break(()),
             }
@@ -353,7 +354,7 @@ impl Writer {
     async fn write(&self, entries: &[Entry]) {
         let mut wait = FIRST_WAIT;
         while !entries.is_empty() {
-            match self.store.insert(entries).await {
+            match within(WORK, self.store.insert(entries)).await {
                 Ok(()) => {
                     let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
                     self.counts.written.fetch_add(count, Ordering::Relaxed);
@@ -368,16 +369,22 @@ impl Writer {
 
     async fn sweep(&self) {
         let retention = i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX);
-        match self
-            .store
-            .expire(unix_millis().saturating_sub(retention))
-            .await
-        {
+        let before = unix_millis().saturating_sub(retention);
+        match within(WORK, self.store.expire(before)).await {
             Ok(0) => {}
             Ok(count) => info!(count, "calls of long ago are no longer in the call log"),
             Err(error) => warn!(%error, "calls of long ago stay in the call log"),
         }
     }
+}
+
+async fn within<T>(
+    limit: Duration,
+    done: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(limit, done)
+        .await
+        .unwrap_or(Err(StoreError::NoAnswer))
 }
 
 fn next_sweep(last: Instant) -> Instant {
