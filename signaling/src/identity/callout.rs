@@ -90,8 +90,8 @@ impl CallOut {
         if let Some(said) = self.known(&fingerprint) {
             return said.ok_or(Unproven::Wrong);
         }
-        let open = Arc::clone(self.lock().open.entry(fingerprint).or_default());
-        let asking = open.lock().await;
+        let open = Open::question(self, fingerprint);
+        let _asking = open.turn.lock().await;
         let answer = match self.known(&fingerprint) {
             Some(said) => Ok(said),
             None => self
@@ -99,12 +99,6 @@ impl CallOut {
                 .await
                 .inspect(|said| self.keep(fingerprint, said.clone())),
         };
-        drop(asking);
-        // The last of those who had the question in common takes it away.
-        let mut kept = self.lock();
-        if Arc::strong_count(&open) <= 2 {
-            kept.open.remove(&fingerprint);
-        }
         answer?.ok_or(Unproven::Wrong)
     }
 
@@ -179,9 +173,58 @@ impl CallOut {
     }
 }
 
+/// A question that somebody waits to have answered. The last of those who have it in common takes it away, also if nobody waits to
+/// the end.
+struct Open<'a> {
+    callout: &'a CallOut,
+    fingerprint: Fingerprint,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Open<'_> {
+    fn question(callout: &CallOut, fingerprint: Fingerprint) -> Open<'_> {
+        let turn = Arc::clone(callout.lock().open.entry(fingerprint).or_default());
+        Open {
+            callout,
+            fingerprint,
+            turn,
+        }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let mut kept = self.callout.lock();
+        // This one and the one in the table.
+        if Arc::strong_count(&self.turn) <= 2 {
+            kept.open.remove(&self.fingerprint);
+        }
+    }
+}
+
 fn fingerprint(token: &str) -> Fingerprint {
     let mut fingerprint = Fingerprint::default();
     let digest = digest::digest(&digest::SHA256, token.as_bytes());
     fingerprint.copy_from_slice(digest.as_ref());
     fingerprint
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_question_that_everybody_gives_up_is_forgotten() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let callout = CallOut::new(url.parse().unwrap(), None);
+        let moment = Duration::from_millis(50);
+        for token in ["a", "b"] {
+            let two = async { tokio::join!(callout.user_of(token), callout.user_of(token)) };
+            assert!(timeout(moment, two).await.is_err(), "it was answered");
+        }
+        assert!(callout.lock().open.is_empty());
+    }
 }
