@@ -114,7 +114,7 @@ impl Signaling {
             ice,
             api,
             doors,
-            engines: Engines::default(),
+            engines: Engines::new(limits.connections),
             history_keys,
             metrics,
             draining: AtomicBool::new(false),

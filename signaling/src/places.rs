@@ -1,4 +1,5 @@
-//! The places of connections: how many there are, and who makes room when they are taken.
+//! The places of connections, and of conversations that have none of their own: how many there are, and who makes room when they
+//! are taken.
 //!
 //! Whoever opens connections by the thousand and says just enough on each to keep it would keep everybody else out. So a newcomer
 //! takes the place of the connection that has asked for nothing for longest; if all are being answered, of the one that was asked
@@ -85,6 +86,11 @@ impl Place {
     /// Waits until somebody else has it.
     pub(crate) async fn is_lost(&self) {
         self.removal.notified().await;
+    }
+
+    /// What is notified when somebody else has it, for one who does not hold it.
+    pub(crate) fn removal(&self) -> Arc<Notify> {
+        Arc::clone(&self.removal)
     }
 
     /// Notes that a request begins to be answered, or that none is any more.

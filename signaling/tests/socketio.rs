@@ -16,7 +16,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use common::{Client, PATIENCE, Server, config, quickstart};
 use serde_json::{Value, json};
-use signaling::hub::{Census, Limits};
+use signaling::hub::Limits;
 use signaling::{Config, Doors, Signaling};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error;
@@ -376,16 +376,29 @@ async fn requests_that_belong_to_no_conversation_are_refused() {
 }
 
 #[tokio::test]
-async fn conversations_are_counted_from_their_first_request() {
+async fn who_opens_conversations_without_end_keeps_nobody_out() {
     let server = Server::limited(Limits {
-        connections: 2,
+        connections: 8,
         ..Limits::default()
     })
     .await;
-    let _two = [Polling::open(&server).await, Polling::open(&server).await];
-    let (status, _) = ask(&server.signaling.router(), Request::get(POLLING), "").await;
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(server.signaling.census(), Census::default());
+    let ann = Polling::open(&server).await;
+    ann.post(r#"40{"token":"ann"}"#).await;
+    assert!(ann.poll().await.1.starts_with("40{"));
+    // As real clients do nearly always, it waits for what comes.
+    let waiting = tokio::spawn(async move { ann.poll().await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for number in 0..100 {
+        let one = Polling::open(&server).await;
+        one.post(&format!("40{}", json!({"token": format!("eve{number}")})))
+            .await;
+    }
+    let mut bob = user(&server, "bob").await;
+    let initiate = json!({"callId": "c", "participants": ["ann"]});
+    emit(&mut bob, "call-initiate", initiate).await;
+    let (status, told) = timeout(PATIENCE, waiting).await.unwrap().unwrap();
+    assert_eq!(status, StatusCode::OK);
+    assert!(told.contains("call-incoming"), "{told}");
 }
 
 #[tokio::test]

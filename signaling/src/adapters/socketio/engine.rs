@@ -6,6 +6,10 @@
 //! A session talks to its [`Line`] as it would to a WebSocket. The other end is a [`Link`], which requests and a WebSocket
 //! find by the conversation's id. Both directions are bounded: whoever does not fetch what waits, or sends faster than the
 //! session reads, waits or is given up.
+//!
+//! A conversation by requests needs no connection of its own, so that one client could hold all there may be, and keep everybody
+//! out. So they are a part of all, and a newcomer takes the place of the one that has had no request waiting for longest: real clients
+//! nearly always have one.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +20,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite;
 
+use crate::places::{Place, Places};
 use crate::session::LINGER;
 
 /// Separates the packets of one HTTP body.
@@ -33,18 +38,48 @@ type Frame = Option<Result<Message, axum::Error>>;
 /// The same on its way to the session. A channel has room for 32 of what it carries, however few may be in it; so it carries little.
 type Parcel = Box<Frame>;
 
+/// The two ends of a conversation: the session's and the client's.
+pub(super) type Ends = (Line, Arc<Link>);
+
+/// What part of all conversations may be by requests.
+const POLLING_PART: usize = 4;
+
 /// All conversations of a process, by their ids.
-#[derive(Clone, Default)]
-pub(crate) struct Engines(Arc<Mutex<HashMap<String, Arc<Link>>>>);
+#[derive(Clone)]
+pub(crate) struct Engines {
+    links: Arc<Mutex<HashMap<String, Arc<Link>>>>,
+    most: usize,
+    polling: Arc<Places>,
+}
 
 impl Engines {
-    /// Begins a conversation, unless there are too many.
-    pub(super) fn open(&self, sid: String, most: usize) -> Option<(Line, Arc<Link>)> {
+    pub(crate) fn new(most: usize) -> Engines {
+        Engines {
+            links: Arc::default(),
+            most,
+            polling: Places::new(most.div_ceil(POLLING_PART)),
+        }
+    }
+
+    /// Begins a conversation by requests; another one makes room if it has to.
+    pub(super) fn open(&self, sid: String) -> Option<Ends> {
+        let place = self.polling.give()?;
+        self.begin(sid, Some(place))
+    }
+
+    /// Begins one over a WebSocket, unless there are too many.
+    pub(super) fn open_socket(&self, sid: String) -> Option<Ends> {
+        self.begin(sid, None)
+    }
+
+    fn begin(&self, sid: String, place: Option<Arc<Place>>) -> Option<Ends> {
         let mut links = self.lock();
-        if links.len() >= most {
+        // Those by requests have their places, and some that lost theirs may not have noticed yet.
+        if place.is_none() && links.len() >= self.most {
             return None;
         }
         let (sender, incoming) = mpsc::channel(1);
+        let removal = place.as_ref().map(|place| place.removal());
         let link = Arc::new(Link {
             sid: sid.clone(),
             state: Mutex::default(),
@@ -52,10 +87,12 @@ impl Engines {
             drained: Notify::new(),
             incoming: sender,
             posting: tokio::sync::Mutex::new(()),
+            place: Mutex::new(place),
         });
         links.insert(sid, Arc::clone(&link));
         let line = Line {
             incoming,
+            removal,
             link: Arc::clone(&link),
             engines: self.clone(),
         };
@@ -67,20 +104,33 @@ impl Engines {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Link>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The session's end of a conversation.
 pub(crate) struct Line {
     incoming: mpsc::Receiver<Parcel>,
+    /// Notified when another conversation has this one's place; `None` if that is over, or cannot be.
+    removal: Option<Arc<Notify>>,
     link: Arc<Link>,
     engines: Engines,
 }
 
 impl Line {
     pub(crate) async fn recv(&mut self) -> Frame {
-        self.incoming.recv().await.and_then(|parcel| *parcel)
+        let lost = match &self.removal {
+            None => return self.incoming.recv().await.and_then(|parcel| *parcel),
+            Some(removal) => tokio::select! {
+                biased;
+                () = removal.notified() => None,
+                parcel = self.incoming.recv() => return parcel.and_then(|parcel| *parcel),
+            },
+        };
+        // Nothing more is heard of it, whatever it says.
+        self.removal = None;
+        self.incoming.close();
+        lost
     }
 
     /// Hands a message over; waits while too much waits to be fetched.
@@ -110,6 +160,8 @@ pub(crate) struct Link {
     incoming: mpsc::Sender<Parcel>,
     /// Held by the request that brings packets: two at once would have no order.
     posting: tokio::sync::Mutex<()>,
+    /// Its place among the conversations by requests, for as long as it is one.
+    place: Mutex<Option<Arc<Place>>>,
 }
 
 #[derive(Default)]
@@ -146,6 +198,22 @@ impl Link {
         self.filled.notify_waiters();
         self.filled.notify_one();
         self.drained.notify_one();
+    }
+
+    /// Notes that it is carried by a WebSocket from now on.
+    fn has_socket(&self) {
+        self.change(|state| state.carrier = Carrier::Socket);
+        self.place().take();
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_busy(&self, is_busy: bool) {
+        if let Some(place) = &*self.place() {
+            place.is_busy(is_busy);
+        }
     }
 
     async fn push(&self, packet: String) {
@@ -239,7 +307,7 @@ impl Link {
     /// Carries packets over a WebSocket until either side ends.
     pub(super) async fn carry(&self, mut socket: WebSocket, first: Option<String>) {
         if let Some(first) = first {
-            self.change(|state| state.carrier = Carrier::Socket);
+            self.has_socket();
             let sent = Box::pin(send(&mut socket, Message::Text(first.into())));
             if sent.await.is_err() {
                 let _ = self.incoming.send(Box::new(None)).await;
@@ -282,7 +350,7 @@ impl Link {
         if !matches!(socket.recv().await, Some(Ok(Message::Text(text))) if text == "5") {
             return false;
         }
-        self.change(|state| state.carrier = Carrier::Socket);
+        self.has_socket();
         true
     }
 
@@ -355,13 +423,17 @@ struct Polling<'a>(&'a Link);
 
 impl Polling<'_> {
     fn begin(link: &Link) -> Option<Polling<'_>> {
-        let mut state = link.lock();
-        (!std::mem::replace(&mut state.polling, true)).then(|| Polling(link))
+        if std::mem::replace(&mut link.lock().polling, true) {
+            return None;
+        }
+        link.is_busy(true);
+        Some(Polling(link))
     }
 }
 
 impl Drop for Polling<'_> {
     fn drop(&mut self) {
+        self.0.is_busy(false);
         self.0.lock().polling = false;
     }
 }
@@ -411,8 +483,8 @@ mod tests {
     use super::*;
 
     fn open() -> (Line, Arc<Link>, Engines) {
-        let engines = Engines::default();
-        let (line, link) = engines.open("s".to_owned(), 1).unwrap();
+        let engines = Engines::new(1);
+        let (line, link) = engines.open("s".to_owned()).unwrap();
         (line, link, engines)
     }
 
@@ -477,12 +549,35 @@ mod tests {
     #[tokio::test]
     async fn a_conversation_that_ended_says_so_once_and_is_forgotten() {
         let (mut line, link, engines) = open();
-        assert!(engines.open("t".to_owned(), 1).is_none(), "one too many");
+        assert!(
+            engines.open_socket("t".to_owned()).is_none(),
+            "one too many"
+        );
         line.send(Message::Close(None)).await;
         assert_eq!(link.poll().await.as_deref(), Some("1"));
         assert_eq!(link.poll().await, None);
         drop(line);
         assert!(engines.find("s").is_none());
         assert!(!link.post("4x").await);
+    }
+
+    #[tokio::test]
+    async fn who_has_no_request_waiting_for_longest_makes_room_for_a_newcomer() {
+        let engines = Engines::new(8);
+        let open = |sid: &str| engines.open(sid.to_owned()).unwrap();
+        let (_waits, waiting) = open("waits");
+        let poll = tokio::spawn(async move { waiting.poll().await });
+        let (mut idle, _) = open("idle");
+        tokio::task::yield_now().await;
+        let (mut newcomer, link) = open("newcomer");
+        assert!(idle.recv().await.is_none() && idle.recv().await.is_none());
+        assert!(!poll.is_finished());
+        // It has another carrier now, and takes no place any more.
+        link.has_socket();
+        let (mut next, _) = open("next");
+        let moment = Duration::from_millis(10);
+        for line in [&mut newcomer, &mut next] {
+            assert!(timeout(moment, line.recv()).await.is_err(), "it is lost");
+        }
     }
 }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::call_id;
-use super::engine::{Line, Link};
+use super::engine::{Ends, Engines, Link};
 use crate::hub::{CallType, Name};
 use crate::identity::token_in;
 use crate::router::{accept, host_of, with_cors};
@@ -72,7 +72,7 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Body) -> Response {
         None => None,
     };
     match (&parts.method, shown.transport.as_deref(), link) {
-        (&Method::GET, Some("polling"), None) => match open(&shared) {
+        (&Method::GET, Some("polling"), None) => match open(&shared, Engines::open) {
             Some((line, link)) => {
                 let visitor = visitor(&shared, &parts, shown);
                 let greeting = greeting(&shared, &link);
@@ -97,7 +97,7 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Body) -> Response {
             let own = Arc::clone(&shared);
             accept(&own, parts, move |socket| async move {
                 // Beyond the limit there is nobody to talk to: the socket is dropped.
-                if let Some((line, link)) = open(&shared) {
+                if let Some((line, link)) = open(&shared, Engines::open_socket) {
                     let greeting = greeting(&shared, &link);
                     tokio::spawn(session::run(Wire::Engine(line), shared, visitor));
                     link.carry(socket, Some(greeting)).await;
@@ -110,12 +110,11 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Body) -> Response {
     }
 }
 
-fn open(shared: &Shared) -> Option<(Line, Arc<Link>)> {
+fn open(shared: &Shared, how: fn(&Engines, String) -> Option<Ends>) -> Option<Ends> {
     if shared.draining.load(Ordering::Relaxed) {
         return None;
     }
-    let most = shared.board.limits().connections;
-    shared.engines.open(chance::peer_id(), most)
+    how(&shared.engines, chance::peer_id())
 }
 
 fn visitor(shared: &Shared, parts: &Parts, shown: Shown) -> Visitor {
