@@ -115,11 +115,13 @@ impl Link<'_> {
         for _ in 0..within.as_millis() / step.as_millis() {
             match self.writer.ask(&[b"GET", key.as_bytes()]).await? {
                 Reply::Bytes(bytes) => {
-                    self.writer.ask(&[b"DEL", key.as_bytes()]).await?;
                     let (at, replica) = postcard::from_bytes(&bytes)?;
                     if at >= since {
+                        self.writer.ask(&[b"DEL", key.as_bytes()]).await?;
                         return Ok(Some((at, replica)));
                     }
+                    // The right one takes its place; to delete it could delete that.
+                    sleep(step).await;
                 }
                 Reply::Nil => sleep(step).await,
                 _ => return Err(Broken::Unexpected),

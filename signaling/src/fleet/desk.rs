@@ -298,6 +298,8 @@ impl Desk {
         if read == Read::Asked
             && let Ok(state) = postcard::to_stdvec(&(at, &self.replica))
         {
+            // One that was cut off has asked more than once, and waits for the answer to its last question.
+            self.asking.retain(|(other, _)| *other != node);
             self.asking.push((node, state));
         }
         (read, out)

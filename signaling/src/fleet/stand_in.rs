@@ -378,3 +378,19 @@ async fn a_node_that_comes_back_tells_nothing_twice() {
     sleep(Duration::from_millis(100)).await;
     assert_eq!(told(&hears), ["5"]);
 }
+
+/// What it asked while it was cut off is all heard at once.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_cut_off_is_back_at_once() {
+    let (_redis, fleet) = fleet(3).await;
+    for node in &fleet {
+        for tenths in [25, 47, 60, 95] {
+            node.cut.send_replace(true);
+            sleep(Duration::from_millis(tenths * 100)).await;
+            node.cut.send_replace(false);
+            let healed = until_together(&fleet).await;
+            assert!(healed < Duration::from_millis(500), "{tenths}: {healed:?}");
+            sleep(Duration::from_secs(5)).await;
+        }
+    }
+}

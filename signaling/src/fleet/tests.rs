@@ -726,3 +726,19 @@ fn a_node_that_went_on_alone_while_it_read_does_nothing_twice() {
     let (read, out) = lab.nodes[1].desk.read(at, Entry::decode(&written).unwrap());
     assert_eq!((read, out.len()), (Read::Stranger, 0));
 }
+
+#[test]
+fn of_a_node_that_asks_again_and_again_the_latest_question_is_answered() {
+    let mut lab = Lab::of(2);
+    lab.start("n2");
+    let mut asked_at = Vec::new();
+    for _ in 0..3 {
+        let question = lab.nodes[2].desk.question().unwrap();
+        asked_at.push(lab.append(question));
+    }
+    lab.read_all();
+    let (_, state) = lab.nodes[0].desk.answer().unwrap();
+    let (at, _): (LogId, crate::fleet::replica::Replica) = postcard::from_bytes(&state).unwrap();
+    assert_eq!(Some(&at), asked_at.last());
+    assert!(lab.nodes[0].desk.answer().is_none(), "an older one");
+}
