@@ -1,6 +1,6 @@
 //! Pairs of users in calls, who talk all the time and come back wherever a load balancer would send them.
 //!
-//! Every call is between two nodes, and each node has the same share of the users whenever something happens to it.
+//! Most calls are between two nodes, some within one, and each node has the same share of the users whenever something happens to it.
 //!
 //! Everybody numbers what is said to the other. So whoever hears it knows what is missing, what comes twice and what comes
 //! out of order; and notes when nothing came for long, and whether the call was ended.
@@ -45,7 +45,32 @@ impl Balancer {
     }
 }
 
-/// What one user has seen.
+/// Between whom something happens.
+#[derive(Clone, Copy)]
+pub(crate) enum Cut {
+    /// Nothing that anybody has to notice.
+    None,
+    /// A node is away, with its clients.
+    Dead(usize),
+    /// A node is apart from the others.
+    Off(usize),
+    /// Each node is apart from the others.
+    Everywhere,
+}
+
+impl Cut {
+    /// Says whether it concerns a call of users at these nodes.
+    fn is_between(self, one: usize, other: usize) -> bool {
+        match self {
+            Cut::None => false,
+            Cut::Dead(node) => one == node || other == node,
+            Cut::Off(node) => (one == node) != (other == node),
+            Cut::Everywhere => one != other,
+        }
+    }
+}
+
+/// What one user has seen, or many.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) said: u64,
@@ -60,6 +85,31 @@ pub(crate) struct Seen {
     last_at: Option<Instant>,
     /// The node that the user is connected to.
     at: usize,
+}
+
+impl Seen {
+    /// Takes out what was seen since the last time.
+    fn take(&mut self) -> Seen {
+        let silent = self.last_at.map_or(Duration::ZERO, |at| at.elapsed());
+        self.longest_silence = self.longest_silence.max(silent);
+        let next = Seen {
+            last: self.last,
+            last_at: self.last_at,
+            at: self.at,
+            ..Seen::default()
+        };
+        std::mem::replace(self, next)
+    }
+
+    fn add(&mut self, other: &Seen) {
+        self.said += other.said;
+        self.heard += other.heard;
+        self.lost += other.lost;
+        self.disordered += other.disordered;
+        self.ended += other.ended;
+        self.reconnected += other.reconnected;
+        self.longest_silence = self.longest_silence.max(other.longest_silence);
+    }
 }
 
 /// Somebody in a call.
@@ -77,16 +127,27 @@ struct Caller {
 pub(crate) struct Crowd {
     nodes: usize,
     names: Vec<String>,
+    /// What the two of each call have seen, one after the other.
     seen: Vec<Arc<Mutex<Seen>>>,
+    /// Where the two of each call want to be.
+    calls: Vec<(usize, usize)>,
     round: watch::Sender<u32>,
 }
 
 impl Crowd {
-    /// Lets pairs call each other, the caller on one node and the callee on the next.
-    pub(crate) async fn gather(pairs: usize, nodes: usize, balancer: &Balancer) -> Result<Crowd> {
+    /// Lets pairs call each other, the caller on one node and the callee on the next; and on each node some among themselves.
+    pub(crate) async fn gather(
+        pairs: usize,
+        on_each: usize,
+        nodes: usize,
+        balancer: &Balancer,
+    ) -> Result<Crowd> {
         let round = watch::Sender::new(0);
         let (mut seen, mut names) = (Vec::new(), Vec::new());
-        for pair in 0..pairs {
+        let across = (0..pairs).map(|pair| (pair % nodes, (pair + 1) % nodes));
+        let within = (0..on_each * nodes).map(|pair| (pair % nodes, pair % nodes));
+        let calls: Vec<(usize, usize)> = across.chain(within).collect();
+        for (pair, (here, there)) in calls.iter().copied().enumerate() {
             let (one, other) = (format!("caller-{pair}"), format!("callee-{pair}"));
             let call = format!("call-{pair}");
             let caller = |name: &str, other: &str, wanted: usize| Caller {
@@ -98,8 +159,8 @@ impl Crowd {
                 seen: Arc::default(),
                 round: round.subscribe(),
             };
-            let one = caller(&one, &other, pair % nodes);
-            let other = caller(&one.other, &one.name, (pair + 1) % nodes);
+            let one = caller(&one, &other, here);
+            let other = caller(&one.other, &one.name, there);
             let (mut first, mut second) = (one.connect().await?, other.connect().await?);
             // The log has to bring the callee's arrival to the caller's node.
             second.until("connected").await?;
@@ -132,6 +193,7 @@ impl Crowd {
             nodes,
             names,
             seen,
+            calls,
             round,
         })
     }
@@ -183,25 +245,24 @@ impl Crowd {
 
     /// What all have seen since the last time.
     pub(crate) fn seen(&self) -> Seen {
-        let mut all = Seen::default();
-        for one in &self.seen {
-            let mut seen = one.lock().unwrap_or_else(PoisonError::into_inner);
-            let silent = seen.last_at.map_or(Duration::ZERO, |at| at.elapsed());
-            all.said += seen.said;
-            all.heard += seen.heard;
-            all.lost += seen.lost;
-            all.disordered += seen.disordered;
-            all.ended += seen.ended;
-            all.reconnected += seen.reconnected;
-            all.longest_silence = all.longest_silence.max(seen.longest_silence).max(silent);
-            *seen = Seen {
-                last: seen.last,
-                last_at: seen.last_at,
-                at: seen.at,
-                ..Seen::default()
-            };
-        }
+        let (mut all, within) = self.seen_around(Cut::Everywhere);
+        all.add(&within);
         all
+    }
+
+    /// The same, of the calls that a cut concerns, and of the others.
+    pub(crate) fn seen_around(&self, cut: Cut) -> (Seen, Seen) {
+        let (mut across, mut within) = (Seen::default(), Seen::default());
+        for (pair, (one, other)) in self.seen.chunks(2).zip(&self.calls) {
+            let side = match cut.is_between(*one, *other) {
+                true => &mut across,
+                false => &mut within,
+            };
+            for one in pair {
+                side.add(&one.lock().unwrap_or_else(PoisonError::into_inner).take());
+            }
+        }
+        (across, within)
     }
 
     /// Waits until everybody hears the other again.
