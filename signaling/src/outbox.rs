@@ -15,30 +15,39 @@ pub(crate) struct Outbox {
     filled: Notify,
     ended: Notify,
     capacity: usize,
+    most_bytes: usize,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Event>,
+    /// Bytes that clients have said in these.
+    bytes: usize,
     end: Option<CloseReason>,
 }
 
 impl Outbox {
-    pub(crate) fn new(capacity: usize) -> Outbox {
+    /// One for so many events, and so many bytes in them.
+    pub(crate) fn new(capacity: usize, most_bytes: usize) -> Outbox {
         Outbox {
             state: Mutex::default(),
             filled: Notify::new(),
             ended: Notify::new(),
             capacity,
+            most_bytes,
         }
     }
 
-    /// Adds an event; `false` if there is no room.
+    /// Adds an event; `false` if there is no room. In an empty one there is room for any.
     pub(crate) fn push(&self, event: Event) -> bool {
+        let bytes = event.payload_bytes();
         let mut state = self.lock();
-        if state.queue.len() >= self.capacity {
+        let is_full = state.queue.len() >= self.capacity
+            || !state.queue.is_empty() && state.bytes + bytes > self.most_bytes;
+        if is_full {
             return false;
         }
+        state.bytes += bytes;
         state.queue.push_back(event);
         drop(state);
         self.filled.notify_one();
@@ -51,6 +60,7 @@ impl Outbox {
         state.end = Some(reason);
         if reason == CloseReason::TooSlow {
             state.queue = VecDeque::new();
+            state.bytes = 0;
             self.ended.notify_one();
         }
         drop(state);
@@ -76,6 +86,8 @@ impl Outbox {
     pub(crate) fn pop(&self) -> Option<Event> {
         let mut state = self.lock();
         let event = state.queue.pop_front();
+        let bytes = event.as_ref().map_or(0, Event::payload_bytes);
+        state.bytes = state.bytes.saturating_sub(bytes);
         if state.queue.is_empty() && state.queue.capacity() > 0 {
             state.queue = VecDeque::new();
         }
@@ -91,7 +103,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::Refusal;
+    use crate::hub::{MemberId, Payload, Refusal, SignalKind};
 
     fn event() -> Event {
         Event::Refused(Refusal::NotJoined)
@@ -99,7 +111,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_holds_so_many_and_not_more() {
-        let outbox = Outbox::new(64);
+        let outbox = Outbox::new(64, 1_000);
         for _ in 0..64 {
             assert!(outbox.push(event()));
         }
@@ -109,8 +121,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_holds_so_many_bytes_and_always_one_event() {
+        let said = |bytes: usize| {
+            let text = format!("{:?}", "x".repeat(bytes - 2));
+            let raw = serde_json::value::RawValue::from_string(text).unwrap();
+            Event::Signal {
+                kind: SignalKind::Opaque,
+                from: MemberId(1),
+                receiver: None,
+                data: Payload::from(raw),
+            }
+        };
+        let outbox = Outbox::new(64, 1_000);
+        for _ in 0..3 {
+            assert!(outbox.push(said(2_000)), "it is empty");
+            assert!(!outbox.push(said(10)));
+            outbox.next().await;
+            assert!(outbox.push(said(500)) && outbox.push(said(500)) && outbox.push(event()));
+            assert!(!outbox.push(said(10)));
+            for _ in 0..3 {
+                outbox.next().await;
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn the_end_comes_after_what_waits() {
-        let outbox = Outbox::new(64);
+        let outbox = Outbox::new(64, 1_000);
         outbox.push(event());
         outbox.end(CloseReason::Bye);
         assert!(matches!(outbox.next().await, Event::Refused(_)));
@@ -122,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_too_slow_gets_the_end_at_once() {
-        let outbox = Outbox::new(64);
+        let outbox = Outbox::new(64, 1_000);
         outbox.push(event());
         outbox.end(CloseReason::TooSlow);
         outbox.too_slow().await;
@@ -134,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_one_holds_no_memory() {
-        let outbox = Outbox::new(64);
+        let outbox = Outbox::new(64, 1_000);
         outbox.push(event());
         outbox.next().await;
         assert_eq!(outbox.lock().queue.capacity(), 0);

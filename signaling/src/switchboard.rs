@@ -152,7 +152,12 @@ impl Switchboard {
 
     /// Takes in a connection; what it is told comes out of the outbox.
     pub(crate) fn connect(&self, id: ConnectionId, identity: Identity) -> Arc<Outbox> {
-        let outbox = Arc::new(Outbox::new(self.0.limits.outbox));
+        let Limits {
+            outbox,
+            outbox_bytes,
+            ..
+        } = self.0.limits;
+        let outbox = Arc::new(Outbox::new(outbox, outbox_bytes));
         self.0.run(|state, now| {
             if state.outboxes.len() >= self.0.limits.connections {
                 outbox.end(CloseReason::Full);

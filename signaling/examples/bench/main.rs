@@ -128,6 +128,7 @@ fn without_pace() -> Limits {
         rate: 1_000_000,
         burst: 1_000_000,
         outbox: 4_096,
+        outbox_bytes: 4_194_304,
         ..Limits::default()
     }
 }

@@ -8,7 +8,7 @@ use crate::calllog::RecordId;
 use crate::hub::{CallSignal, Command, ConnectionId, Departure, Holdings, Identity, Name};
 
 /// Part of the log's name in Redis: nodes that write differently, or follow other rules in the hub, do not meet.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// A node, in one of its lives.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

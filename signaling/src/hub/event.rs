@@ -131,6 +131,20 @@ pub enum Event {
     Closed(CloseReason),
 }
 
+impl Event {
+    /// Bytes in it that clients have made up at length; names do not count.
+    pub fn payload_bytes(&self) -> usize {
+        let of = |data: &Option<Payload>| data.as_ref().map_or(0, |data| data.as_str().len());
+        match self {
+            Event::Signal { data, .. } | Event::CallSignal { data, .. } => data.as_str().len(),
+            Event::IncomingCall { offer, .. } => of(offer),
+            Event::Peer(message) => of(&message.data),
+            Event::PeerBacklog(messages) => messages.iter().map(|said| of(&said.data)).sum(),
+            _ => 0,
+        }
+    }
+}
+
 /// The answer to a join.
 pub struct Joined {
     /// Which room.

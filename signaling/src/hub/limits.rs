@@ -36,6 +36,10 @@ pub struct Limits {
     pub repeat: Duration,
     /// Signals kept for a member that lost its connection, and messages waiting for a connection to take them.
     pub outbox: usize,
+    /// Bytes of what clients said in the messages that wait for a connection to take them.
+    pub outbox_bytes: usize,
+    /// Bytes of the signals that are kept for a member that lost its connection: four of the largest size.
+    pub backlog_bytes: usize,
     /// How long messages to an absent peer wait for it; peerjs-server's own limit, to which its clients are used.
     pub peer_wait: Duration,
     /// Bytes that one sender may have waiting for absent peers: two offers of the largest size.
@@ -72,6 +76,10 @@ impl Default for Limits {
             repeat: Duration::from_secs(20),
             // A burst that a sender is permitted, to a reader that is in good health, and what else comes at that moment.
             outbox: 128,
+            // Eight messages of the largest size; what browsers of a full room say at once is half of that. Without, 60 clients that
+            // read nothing, and 60 that talk to them, made a process take 380 MiB within two seconds.
+            outbox_bytes: 524_288,
+            backlog_bytes: 262_144,
             peer_wait: Duration::from_secs(5),
             peer_bytes_each: 131_072,
             peer_bytes: 16 * 1_048_576,

@@ -38,6 +38,12 @@ pub(super) struct Said {
     data: Payload,
 }
 
+impl Said {
+    fn bytes(&self) -> usize {
+        self.data.as_str().len()
+    }
+}
+
 impl From<Said> for Event {
     fn from(said: Said) -> Event {
         let Said {
@@ -105,12 +111,17 @@ impl Room {
 impl Occupant {
     /// Delivers a signal now or when the member returns; `false` if there is too much to keep.
     fn deliver(&mut self, said: Said, limits: &Limits, out: &mut Outbound) -> bool {
-        match self.connection {
-            Some(connection) => out.push((connection, said.into())),
-            None if self.backlog.len() < limits.outbox => self.backlog.push(said),
-            None => return false,
+        if let Some(connection) = self.connection {
+            out.push((connection, said.into()));
+            return true;
         }
-        true
+        let kept: usize = self.backlog.iter().map(Said::bytes).sum();
+        let has_room =
+            self.backlog.len() < limits.outbox && kept + said.bytes() <= limits.backlog_bytes;
+        if has_room {
+            self.backlog.push(said);
+        }
+        has_room
     }
 }
 

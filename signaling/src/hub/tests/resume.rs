@@ -62,6 +62,18 @@ fn a_member_with_more_waiting_than_is_kept_is_lost() {
 }
 
 #[test]
+fn few_signals_are_more_than_is_kept_if_they_are_long() {
+    let mut lab = broken();
+    let long = "x".repeat(65_000);
+    for _ in 0..4 {
+        lab.tell(2, MemberId(1), &long);
+    }
+    assert_eq!(lab.read(2), ["peer-away 1"]);
+    lab.tell(2, MemberId(1), &long);
+    assert_eq!(lab.read(2), ["peer-left 1 Lost"]);
+}
+
+#[test]
 fn nothing_waits_of_a_member_that_left_meanwhile() {
     let mut lab = broken();
     lab.tell(2, MemberId(1), "hello");
