@@ -113,7 +113,7 @@ complete -c turnserver -l prometheus-port -x -d 'Port of the metrics; 0 lets the
 complete -c turnserver -l prometheus-address -x -d 'Address of the metrics.'
 complete -c turnserver -l prometheus-path -x -d 'Path of the metrics.'
 complete -c turnserver -l prometheus-username-labels -d 'Count traffic of realms by user as well, when a session ends: a series for each of the first 10,000 users.'
-complete -c turnserver -l prometheus-tls -d 'Serve the metrics over TLS: with prometheus-cert and prometheus-key, else with cert and pkey.'
+complete -c turnserver -l prometheus-tls -d 'Serve the metrics, and over TLS: with prometheus-cert and prometheus-key, else with cert and pkey.'
 complete -c turnserver -l prometheus-cert -r -F -d 'PEM file with the certificate for the metrics and its chain.'
 complete -c turnserver -l prometheus-key -r -F -d 'PEM file with the private key for the metrics; its password, if it has one, is pkey-pwd.'
 complete -c turnserver -l quickstart -d 'Start as without arguments, with the flags beside it: no file is read, a secret is made.'

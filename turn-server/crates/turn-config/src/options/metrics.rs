@@ -29,7 +29,7 @@ pub(super) static GROUP: Group = Group {
         ),
         flag(
             "prometheus-tls",
-            "Serve the metrics over TLS: with prometheus-cert and prometheus-key, else with cert and pkey.",
+            "Serve the metrics, and over TLS: with prometheus-cert and prometheus-key, else with cert and pkey.",
         ),
         option(
             "prometheus-cert",

@@ -49,11 +49,13 @@ impl Metrics {
         environment: &Environment<'_>,
         report: &mut Report,
     ) -> Option<Metrics> {
-        if !values.flag("prometheus") {
+        let secure = values.flag(TLS);
+        // As in coturn since 4.17, one flag is enough; who says prometheus=no as well means that.
+        let implied = secure && !values.is_given("prometheus");
+        if !values.flag("prometheus") && !implied {
             without("prometheus", &NEED_PROMETHEUS, values, report);
             return None;
         }
-        let secure = values.flag(TLS);
         if !secure {
             without(TLS, &NEED_TLS, values, report);
         }

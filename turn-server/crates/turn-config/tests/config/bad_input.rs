@@ -95,8 +95,8 @@ fn a_missing_value() {
 
 /// Alone it contradicts the secret of the file.
 fn contradicts(option: &OptionSpec) -> bool {
-    // The latter needs a certificate.
-    ["no-auth", "dtls"].contains(&option.long)
+    // The latter two need a certificate.
+    ["no-auth", "dtls", "prometheus-tls"].contains(&option.long)
 }
 
 /// Texts that are no value of an option.

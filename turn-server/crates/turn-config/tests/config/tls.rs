@@ -153,10 +153,30 @@ fn metrics_over_tls_need_certificate_and_key() {
     assert_eq!(metrics.certificate, std::path::Path::new("/c.pem"));
 }
 
+/// As in coturn 4.17.
+#[test]
+fn metrics_over_tls_are_metrics() {
+    let flags = [
+        "-n",
+        "-z",
+        "--prometheus-tls",
+        "--prometheus-cert=/m.pem",
+        "--prometheus-key=/n.pem",
+    ];
+    let Ok(Invocation::Run(settings)) = run_with_files(&flags, &[]) else {
+        panic!("refused")
+    };
+    assert!(
+        settings
+            .metrics
+            .is_some_and(|metrics| metrics.tls.is_some())
+    );
+}
+
 #[test]
 fn what_is_for_metrics_over_tls_has_no_effect_without() {
     for (flags, needed) in [
-        (&["--prometheus-tls"][..], "prometheus"),
+        (&["--prometheus-tls", "--prometheus=no"][..], "prometheus"),
         (&["--prometheus", "--prometheus-cert=/m"], "prometheus-tls"),
     ] {
         let flags = [&["-n", "-z"][..], flags].concat();
