@@ -1,6 +1,6 @@
 # The Debian package on machines of its own, with systemd as their first process: the first start, the upgrade, coturn replaced and
 # back again, and what the units promise.
-# budget: 300
+# budget: 360
 # counts: tests
 base=${CARGO_TARGET_DIR:-target}/e2e/debian.tar
 if [ ! -e "$base" ]; then

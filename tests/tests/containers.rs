@@ -8,7 +8,7 @@
 )]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use serde_json::Value;
 
 /// A deadline for what takes a moment when the machine is idle.
 const GENEROUS: Duration = Duration::from_secs(60);
+
+/// An old release that clusters still run, and the newest whose schemas there are.
+const KUBERNETES: [&str; 2] = ["1.29.0", "1.37.0"];
 
 const MANIFESTS: [&str; 4] = [
     "docker/compose.yaml",
@@ -228,6 +231,45 @@ fn kubernetes_manifests_hang_together() {
             assert!(ports.is_empty());
         }
     }
+}
+
+/// A linter that the stage `tools` installs.
+fn linter(name: &str) -> Command {
+    Command::new(target_folder().join("e2e/venv/bin").join(name))
+}
+
+const INSTALL: &str = "tests/run tools";
+
+/// What Kubernetes' own schemas say, strictly: no field that they do not know.
+fn validate(manifest: &Path, version: &str) -> anyhow::Result<String> {
+    let mut validate = linter("kubernetes-validate");
+    validate.args(["--strict", "--kubernetes-version", version]);
+    run(validate.arg(manifest))
+}
+
+#[test]
+fn kubernetes_own_schemas_accept_the_manifests_and_nothing_misspelt() {
+    for manifest in ["kubernetes/host-network.yaml", "kubernetes/one-port.yaml"] {
+        for version in KUBERNETES {
+            validate(&config(manifest), version).expect(INSTALL);
+        }
+        let text = fs::read_to_string(config(manifest)).unwrap();
+        let misspelt = scratch_file("misspelt.yaml").unwrap();
+        fs::write(
+            &misspelt,
+            text.replace("readinessProbe:", "readynessProbe:"),
+        )
+        .unwrap();
+        let error = validate(&misspelt, KUBERNETES[0]).unwrap_err().to_string();
+        assert!(error.contains("readynessProbe"), "{error}");
+    }
+}
+
+#[test]
+fn hadolint_has_nothing_to_say_of_the_dockerfile() {
+    let mut hadolint = linter("hadolint");
+    let said = run(hadolint.arg(config("docker/Dockerfile"))).expect(INSTALL);
+    assert_eq!(said, "");
 }
 
 /// What `docker compose config` would refuse, and how many ports are published.
