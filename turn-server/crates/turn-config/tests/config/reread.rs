@@ -3,7 +3,7 @@
 use turn_config::option::Change;
 use turn_config::{Error, Reread, Settings, TURNSERVER};
 
-use super::every_option_moves::{BASE, CASES, picture};
+use super::every_option_moves::{BASE, cases, picture};
 use super::support::{FILE, parse_with, problems, reread_with, run, settings};
 
 /// A server that runs on one file and reads another in its place.
@@ -22,7 +22,7 @@ fn every_option_counts_at_once_or_keeps_its_value_as_its_declaration_says() {
         "--prometheus-cert=/old-c.pem",
         "--prometheus-key=/old-k.pem",
     ];
-    for (long, more, expected) in CASES {
+    for (long, more, expected) in cases() {
         let spec = TURNSERVER.find(long).unwrap();
         // A server with TLS, where the case is about TLS.
         let tls = more.iter().any(|flag| flag.starts_with("--cert="));
