@@ -300,13 +300,24 @@ fn a_list_of_one_listener_changes_and_the_other_goes_on() {
 
 #[test]
 fn a_file_that_cannot_be_used_changes_nothing_and_says_where() {
-    let mut held = Reloadable::start("user=ann:one\nuser-quota=1\n", &[]);
-    let line = held.head.lines().count() + 2;
-    let said = held.reload("user=bob:two\nmin-port=seven\n");
-    let place = format!("{}:{line}: min-port", held.file.display());
-    for part in ["the old settings are kept", &place, "Write a port"] {
-        assert!(said.contains(part), "no {part} in {said}");
+    // Whatever is odd about the file stays as odd as it is: that is not why it is refused.
+    let mut held = Reloadable::start("no-such-key\nuser=ann:one\nuser-quota=1\n", &[]);
+    let line = held.head.lines().count() + 3;
+    let said = held.reload("no-such-key\nuser=bob:two\nmin-port=seven\nmax-port=eight\n");
+    for (line, option) in [(line, "min-port"), (line + 1, "max-port")] {
+        let head = format!(
+            "the old settings are kept: {}:{line}: ",
+            held.file.display()
+        );
+        let told = said
+            .lines()
+            .find(|line| line.contains(&format!("{head}{option}")));
+        assert!(
+            told.is_some_and(|told| told.contains("Write a port")),
+            "{said}"
+        );
     }
+    assert!(!said.contains("no-such-key"), "{said}");
     held.try_out("ann", "one").unwrap();
     assert_eq!(held.try_out("bob", "two").err(), Some(401));
     fs::remove_file(&held.file).unwrap();

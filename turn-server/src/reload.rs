@@ -61,10 +61,25 @@ impl Reload {
         let outcome = self.take_over();
         match &outcome {
             Ok(reloaded) => reloaded.tell(),
-            Err(error) => error!("the old settings are kept: {error:#}"),
+            Err(error) => self.tell_why_not(error),
         }
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         outcome.map_err(|error| format!("{error:#}"))
+    }
+
+    /// Says what is wrong with the configuration, a line each, behind what is odd about it since it was read last: that is often
+    /// the cause.
+    fn tell_why_not(&self, error: &anyhow::Error) {
+        match error.downcast_ref() {
+            Some(turn_config::Error::Config { problems, warnings }) => {
+                let known = &self.running.warnings;
+                warn_of(warnings.iter().filter(|warning| !known.contains(warning)));
+                for problem in problems {
+                    error!("the old settings are kept: {problem}");
+                }
+            }
+            _ => error!("the old settings are kept: {error:#}"),
+        }
     }
 
     /// Tells clients other public addresses from now on. Sessions go on, also with who knows the server by an earlier one.
