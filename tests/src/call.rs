@@ -30,10 +30,10 @@ pub struct Quickstart {
 }
 
 impl Quickstart {
-    /// Starts it inside `space` without any argument and reads the join token from what it prints.
+    /// Starts it inside `space` without any argument and reads the join key from what it prints.
     ///
     /// # Errors
-    /// When it does not start or prints no token.
+    /// When it does not start or prints no key.
     pub fn start(space: &Namespace) -> Result<Self> {
         Self::told(Server::quickstart(space, &[])?)
     }
@@ -88,24 +88,24 @@ impl Quickstart {
     }
 
     fn told(mut server: Server) -> Result<Self> {
-        const LABEL: &str = "Join token";
+        const LABEL: &str = "Join key";
         server.wait_for_output(LABEL)?;
         let printed = server.output();
         let rest = printed.split(LABEL).nth(1).unwrap_or_default();
         let key = rest
             .split_whitespace()
             .next()
-            .with_context(|| format!("no token in:\n{printed}"))?
+            .with_context(|| format!("no key in:\n{printed}"))?
             .to_owned();
         Ok(Self { server, key })
     }
 
-    /// Tells the join token of this run.
+    /// Tells the join key of this run.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Makes the address of a page as seen from a host that reaches the server as `host`; the token is in it.
+    /// Makes the address of a page as seen from a host that reaches the server as `host`; the key is in it.
     pub fn url(&self, host: IpAddr, page: &str, query: &str) -> String {
         let host = if host.is_loopback() {
             "localhost".to_owned()

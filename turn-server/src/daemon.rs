@@ -142,7 +142,8 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     let banner = match &made {
         Some(made) => {
             let port = listeners.http_port()?;
-            let elsewhere = quickstart::elsewhere(&settings, port, ports.tls, &plan.listening);
+            let pages = listeners.pages()?;
+            let elsewhere = quickstart::elsewhere(&settings, &pages, ports.tls, &plan.listening);
             quickstart::banner(made, port, ports.plain, &elsewhere)
         }
         None => String::new(),

@@ -133,6 +133,11 @@ impl Listeners {
         self.https.as_ref().map(|(hook, _)| Arc::clone(hook))
     }
 
+    /// Where pages are.
+    pub(crate) fn pages(&self) -> std::io::Result<Vec<SocketAddr>> {
+        self.http.iter().map(TcpListener::local_addr).collect()
+    }
+
     /// Where they listen: clients must not get there through the relay.
     pub(crate) fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
         let all = self.http.iter().chain(&self.metrics);
@@ -162,8 +167,8 @@ impl Listeners {
     ) -> anyhow::Result<Sites> {
         let (mut sites, mut signaling, mut api) = (Vec::new(), None, None);
         if !self.http.is_empty() || self.https.is_some() {
-            let token = made.as_ref().map(|made| made.token.clone());
-            let made_api = api.insert(Api::new(settings, ports, token)?);
+            let key = made.as_ref().map(|made| made.key.clone());
+            let made_api = api.insert(Api::new(settings, ports, key)?);
             let (routes, service) = http_routes(settings, made, made_api, drain)?;
             sites.push(Doors {
                 routes,
@@ -203,7 +208,7 @@ fn http_routes(
     let origins = http::origins(settings)?.with_localhost();
     let signaling = Signaling::start(signaling::Config {
         limits: signaling::hub::Limits::default(),
-        gate: Gate::new(origins).with_join_key(Secret::new(made.token)),
+        gate: Gate::new(origins).with_join_key(Secret::new(made.key)),
         identification: signaling::Identification::Anonymous,
         call_log: None,
         history_keys: signaling::HistoryKeys::default(),

@@ -255,7 +255,7 @@ function wireDetails() {
   });
 }
 
-/** The address for the others: this room and the join token, without our name. */
+/** The address for the others: this room and the join key, without our name. */
 function shareLink() {
   const url = new URL(location.href);
   url.searchParams.delete('name');

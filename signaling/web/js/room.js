@@ -22,7 +22,7 @@ const ICE_RETRY_SECONDS = 30;
  * @typedef {object} RoomOptions
  * @property {string} room
  * @property {string} name
- * @property {string | null} key The run's join token.
+ * @property {string | null} key The run's join key.
  * @property {boolean} relayOnly
  */
 

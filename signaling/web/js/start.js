@@ -1,5 +1,5 @@
 // @ts-check
-// The start page: suggests a room, keeps the join token on the way, and shows how to use the server from elsewhere.
+// The start page: suggests a room, keeps the join key on the way, and shows how to use the server from elsewhere.
 
 import { byId, keepKey, query, wireCopy } from './ui.js';
 
@@ -33,6 +33,6 @@ keepKey();
 const key = query.get('key');
 byId('snippet').textContent = snippet(new URL('v1/ice', location.href).href.split('?')[0], key);
 byId('snippet-note').textContent = key
-  ? 'The key in it is the join token of this run. A page for the public should ask its own server, which keeps the key.'
+  ? 'The key in it is the join key of this run. A page for the public should ask its own server, which keeps the key.'
   : 'From the machine itself no key is needed. From elsewhere add the header “Authorization: Bearer KEY” on your server, never in a public page.';
 wireCopy(byId('copy-snippet'), () => byId('snippet').textContent ?? '');

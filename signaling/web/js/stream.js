@@ -9,7 +9,7 @@ import { Signaling, socketUrl } from './signaling.js';
  * @typedef {object} StreamOptions
  * @property {'sender' | 'receiver'} role
  * @property {string | null} room The common one without a name.
- * @property {string | null} key The run's join token.
+ * @property {string | null} key The run's join key.
  * @property {boolean} relayOnly
  * @property {() => void} onChange The state or a connection changed.
  * @property {(peer: Peer) => void} [onPeer] A connection was made; tracks may be given to it.

@@ -83,7 +83,7 @@ export function wireAlert() {
   byId('alert-close').addEventListener('click', () => showAlert(null));
 }
 
-/** Keeps the run's join token on links and forms that stay on this server. */
+/** Keeps the run's join key on links and forms that stay on this server. */
 export function keepKey() {
   const key = query.get('key');
   if (!key) return;
