@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use ice_api::Host;
 use serde::Deserialize;
+use tracing::debug;
 
 use crate::adapters::{peerjs, socketio};
 use crate::identity::{SUBPROTOCOL, token_in};
@@ -147,12 +148,8 @@ pub(crate) async fn accept<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    if !shared.gate.admits_origin(&parts.headers) {
-        return (
-            StatusCode::FORBIDDEN,
-            "This origin is not allowed; see --allowed-origin.\n",
-        )
-            .into_response();
+    if let Some(refusal) = foreign(shared, &parts.headers) {
+        return refusal;
     }
     if shared.draining.load(Ordering::Relaxed) {
         let text = "This server ends soon: connect again.\n";
@@ -180,6 +177,19 @@ where
             tokio::spawn(serve(socket));
             std::future::ready(())
         })
+}
+
+/// The answer to a page that may not ask, and nothing if it may.
+pub(crate) fn foreign(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
+    if shared.gate.admits_origin(headers) {
+        return None;
+    }
+    shared.metrics.unwelcome.count("origin");
+    let (origin, host) = (headers.get(header::ORIGIN), headers.get(header::HOST));
+    debug!(?origin, ?host, "a page of another origin is refused");
+    let text = "Pages of this origin may not connect: --allowed-origin=ORIGIN lets them. The server's own pages may where a proxy in \
+                front of it passes on the Host field that the browser sent.\n";
+    Some((StatusCode::FORBIDDEN, text).into_response())
 }
 
 /// The host with which the client found us.

@@ -45,6 +45,13 @@ async fn a_foreign_page_is_refused_before_the_upgrade() {
             );
         }
     }
+    let foreign = [("origin", "https://evil.example")];
+    let Err(Error::Http(refusal)) = server.try_connect("/ws", &foreign).await else {
+        panic!("it is let in");
+    };
+    let said = String::from_utf8(refusal.into_body().unwrap()).unwrap();
+    assert!(said.contains("--allowed-origin=ORIGIN"), "{said}");
+    assert!(said.contains("Host field"), "{said}");
     let own = format!("http://{}", server.address);
     assert_eq!(
         refused(server.try_connect("/ws", &[("origin", &own)]).await),

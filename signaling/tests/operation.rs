@@ -156,6 +156,9 @@ async fn every_metric_is_moved_by_what_it_counts() {
     assert_eq!(stranger.closed().await.0, 1008);
     reaches(&server, r#"signaling_unwelcome_total{reason="name"}"#, 1).await;
     reaches(&server, r#"signaling_closes_total{code="1008"}"#, 1).await;
+    let foreign = [("origin", "https://evil.example")];
+    assert!(server.try_connect("/ws", &foreign).await.is_err());
+    reaches(&server, r#"signaling_unwelcome_total{reason="origin"}"#, 1).await;
 
     ann.send(json!({"type": "bye"})).await;
     assert_eq!(ann.closed().await.0, 1000);

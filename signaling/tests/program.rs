@@ -172,6 +172,11 @@ fn mistakes_have_their_exit_codes() {
         (&["--auth=jwt"], 1, "--jwks-url"),
         (&["--ice-url=turn:t.example.org"], 1, "--ice-secret-file"),
         (&["-c", "/nonexistent"], 1, "/nonexistent"),
+        (
+            &["--listen=127.0.0.1:0", "--call-log=/nonexistent/calls"],
+            1,
+            "/nonexistent/calls: SQLite: unable to open database file: /nonexistent/calls. Name",
+        ),
     ] {
         let ended = output(args);
         assert_eq!(ended.status.code(), Some(code), "{args:?}");

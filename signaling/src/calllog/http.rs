@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query as Asked, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -54,6 +55,9 @@ struct Wanted {
     limit: Option<u32>,
 }
 
+/// What was asked for, if it can be understood.
+type Request = Result<Asked<Wanted>, QueryRejection>;
+
 /// For whom somebody may ask.
 enum Scope {
     Everybody,
@@ -90,14 +94,14 @@ impl Scope {
 async fn history(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    Asked(wanted): Asked<Wanted>,
+    request: Request,
 ) -> Response {
-    let (log, user) = match admitted(&shared, &headers, wanted.user).await {
+    let (log, wanted) = match admitted(&shared, &headers, request).await {
         Ok(admitted) => admitted,
         Err(status) => return refused(status),
     };
     let query = Query {
-        user,
+        user: wanted.user,
         before: wanted.before,
         limit: wanted.limit.unwrap_or(PAGE).clamp(1, LARGEST_PAGE),
     };
@@ -107,13 +111,13 @@ async fn history(
 async fn erase(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,
-    Asked(wanted): Asked<Wanted>,
+    request: Request,
 ) -> Response {
-    let (log, user) = match admitted(&shared, &headers, wanted.user).await {
+    let (log, wanted) = match admitted(&shared, &headers, request).await {
         Ok(admitted) => admitted,
         Err(status) => return refused(status),
     };
-    let Some(user) = user else {
+    let Some(user) = wanted.user else {
         return (StatusCode::BAD_REQUEST, "Name the user: ?user=NAME\n").into_response();
     };
     answer(log.erase(&user).await, |calls| json!({"erased": calls}))
@@ -122,15 +126,28 @@ async fn erase(
 async fn admitted(
     shared: &Shared,
     headers: &HeaderMap,
-    wanted: Option<String>,
-) -> Result<(CallLog, Option<String>), StatusCode> {
+    request: Request,
+) -> Result<(CallLog, Wanted), StatusCode> {
     let log = shared.board.call_log().ok_or(StatusCode::NOT_FOUND)?;
     let scope = Scope::of(shared, headers).await?;
-    Ok((log, scope.narrow(wanted)?))
+    let Asked(wanted) = request.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let user = scope.narrow(wanted.user)?;
+    Ok((log, Wanted { user, ..wanted }))
 }
 
 fn refused(status: StatusCode) -> Response {
-    let mut response = status.into_response();
+    let text = match status {
+        StatusCode::BAD_REQUEST => {
+            "`before` (milliseconds since 1970) and `limit` are whole numbers.\n"
+        }
+        StatusCode::UNAUTHORIZED => {
+            "Show a key of --call-log-key-file, or a user's token where --auth proves users: Authorization: Bearer WORD\n"
+        }
+        StatusCode::FORBIDDEN => "A user reads and erases what is about that user only.\n",
+        StatusCode::NOT_FOUND => "There is no call log here; --call-log=FILE keeps one.\n",
+        _ => "",
+    };
+    let mut response = (status, text).into_response();
     if status == StatusCode::UNAUTHORIZED {
         let scheme = HeaderValue::from_static("Bearer");
         response

@@ -67,7 +67,7 @@ impl Reader<'_> {
             .text("auth")
             .is_some_and(|auth| auth != "anonymous");
         if key.is_none() && !proves {
-            let text = "join-key-file: not given, so everybody who reaches this service may use it and the ICE servers it hands out";
+            let text = "join-key-file: not given, so everybody who reaches this service may use it and the ICE servers it hands out; --join-key-file=FILE or --auth=jwt decides who may";
             self.report.warn(Origin::Default, text);
         }
         key

@@ -30,12 +30,11 @@ pub enum IceSettings {
 impl Reader<'_> {
     pub(super) fn ice(&mut self) -> IceSettings {
         if let Some(url) = self.service("ice-endpoint") {
-            if self.values.is_given("ice-url") {
-                self.problem(
-                    "ice-url",
-                    "cannot stand beside ice-endpoint",
-                    "Remove one of the two.",
-                );
+            for other in ["ice-url", "ice-secret-file"] {
+                if self.values.is_given(other) {
+                    let remedy = "Remove one of the two.";
+                    self.problem(other, "cannot stand beside ice-endpoint", remedy);
+                }
             }
             let key = self
                 .lines("ice-endpoint-key-file")
@@ -45,15 +44,24 @@ impl Reader<'_> {
             let url = url.with_path("/v1/ice");
             return IceSettings::Endpoint { url, key };
         }
+        if self.values.is_given("ice-endpoint-key-file") && !self.values.is_given("ice-endpoint") {
+            let remedy = "Write --ice-endpoint=URL too, or remove it.";
+            self.problem(
+                "ice-endpoint-key-file",
+                "there is no endpoint to show it to",
+                remedy,
+            );
+        }
         let mut urls = Vec::new();
+        let mut is_odd = false;
         for text in self.values.texts("ice-url") {
             match text.parse::<IceUrl>() {
                 Ok(url) => urls.push(url),
-                Err(error) => self.problem(
-                    "ice-url",
-                    format!("{text:?} is {error}"),
-                    "Write one of these forms.",
-                ),
+                Err(error) => {
+                    is_odd = true;
+                    let remedy = "Write one of these forms.";
+                    self.problem("ice-url", format!("{text:?} is {error}"), remedy);
+                }
             }
         }
         let secrets: Vec<_> = self
@@ -61,7 +69,16 @@ impl Reader<'_> {
             .into_iter()
             .map(|line| Secret::new(line.into_bytes()))
             .collect();
-        if secrets.is_empty() && urls.iter().any(|url| url.scheme.is_turn()) {
+        let has_relay = urls.iter().any(|url: &IceUrl| url.scheme.is_turn());
+        if self.values.is_given("ice-secret-file") && !has_relay && !is_odd {
+            let remedy = "Write --ice-url=turn:HOST:3478 too, or remove it.";
+            self.problem(
+                "ice-secret-file",
+                "there is no relay whose secret it could be",
+                remedy,
+            );
+        }
+        if secrets.is_empty() && has_relay {
             self.problem(
                 "ice-url",
                 "names a relay, for which clients need credentials",
@@ -71,7 +88,8 @@ impl Reader<'_> {
         if urls.is_empty() {
             self.report.note(
                 Origin::Default,
-                "ice-url: none given; clients behind NATs will not reach each other",
+                "ice-url: none given; clients behind NATs will not reach each other. Write --ice-url=turn:HOST:3478 and \
+                 --ice-secret-file=FILE, or --ice-endpoint=URL of a turnserver",
             );
         }
         IceSettings::Fixed { urls, secrets }
@@ -80,7 +98,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::tests::settings;
+    use super::super::settings::tests::{settings, try_parse};
     use super::*;
 
     #[test]
@@ -94,5 +112,17 @@ mod tests {
         };
         assert_eq!(url.to_string(), "http://127.0.0.1:8081/v1/ice");
         assert!(key.is_some());
+    }
+
+    #[test]
+    fn what_belongs_to_a_relay_or_an_endpoint_is_of_no_use_without_it() {
+        for args in [
+            &["--ice-secret-file=key"][..],
+            &["--ice-secret-file=key", "--ice-url=stun:h"],
+            &["--ice-endpoint-key-file=key"],
+            &["--ice-endpoint=http://h", "--ice-secret-file=key"],
+        ] {
+            assert!(try_parse(args).is_err(), "{args:?}");
+        }
     }
 }

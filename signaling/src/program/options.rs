@@ -67,7 +67,7 @@ static SERVICE: Group = Group {
         option(
             "jwt-secret-file",
             Kind::Path,
-            "File with the secrets that tokens may be signed with (HS256, with 48 and 64 bytes HS384 and HS512), one per line; read again on SIGHUP.",
+            "File with the secrets that tokens may be signed with (HS256, with 48 and 64 bytes HS384 and HS512), one per line, each the text as it stands; read again on SIGHUP.",
         )
         .unset("none")
         .example("/etc/signaling/jwt-secret"),
@@ -116,7 +116,7 @@ static SERVICE: Group = Group {
         option(
             "allowed-origin",
             Kind::WebOrigin,
-            "Web origin, besides our own pages, that may connect; repeatable.",
+            "Web origin, besides our own pages, that may connect, or * for all; repeatable.",
         )
         .list()
         .unset("none")
@@ -307,7 +307,7 @@ static PROCESS: Group = Group {
         )
         .default("3600")
         .example("600"),
-        flag("verbose", "Log connections.").short('v'),
+        flag("verbose", "Log connections, and why tokens and origins are refused.").short('v'),
         flag("help", "Print this text and end.")
             .short('h')
             .command_line_only(),

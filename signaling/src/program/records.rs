@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use turn_auth::Secret;
 
 use super::settings::Reader;
@@ -84,7 +84,10 @@ pub(super) fn call_log(settings: RecordSettings) -> anyhow::Result<Option<CallLo
     let store = match settings.store {
         Some(StoreSettings::Sqlite(file)) => {
             let log = SqliteLog::open(&file);
-            let log = log.with_context(|| format!("--call-log={}", file.display()))?;
+            let log = log.map_err(|error| {
+                let option = format!("--call-log={}", file.display());
+                anyhow!("{option}: {error}. Name a file of this program's in a folder that it may write to.")
+            })?;
             Some(Store::Sqlite(log))
         }
         Some(StoreSettings::Postgres(server, trust)) => {

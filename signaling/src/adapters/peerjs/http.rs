@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::Claim;
 use crate::doors::PeerJsDoor;
 use crate::identity::token_in;
-use crate::router::{upgrade, with_cors};
+use crate::router::{foreign, upgrade, with_cors};
 use crate::session::{Profile, Visitor};
 use crate::{Shared, chance};
 
@@ -82,8 +82,8 @@ fn answer(
     parts: &Parts,
     content: impl FnOnce() -> Response,
 ) -> Response {
-    if !shared.gate.admits_origin(&parts.headers) {
-        return StatusCode::FORBIDDEN.into_response();
+    if let Some(refusal) = foreign(shared, &parts.headers) {
+        return refusal;
     }
     let response = match is_key(shared, own, Some(key), parts) {
         true => content(),

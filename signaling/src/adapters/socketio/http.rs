@@ -20,7 +20,7 @@ use super::call_id;
 use super::engine::{Ends, Engines, Link};
 use crate::hub::{CallType, Name};
 use crate::identity::token_in;
-use crate::router::{accept, host_of, with_cors};
+use crate::router::{accept, foreign, host_of, with_cors};
 use crate::session::{self, Profile, Visitor, Wire};
 use crate::{Shared, chance};
 
@@ -49,8 +49,8 @@ struct Shown {
 
 async fn engine(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if !shared.gate.admits_origin(&parts.headers) {
-        return StatusCode::FORBIDDEN.into_response();
+    if let Some(refusal) = foreign(&shared, &parts.headers) {
+        return refusal;
     }
     let fields = parts.headers.clone();
     with_cors(&fields, answer(shared, parts, body).await)
@@ -173,8 +173,8 @@ struct CallSession {
 /// Makes up the name of a call. Nothing is stored: what was asked for is part of the name.
 async fn call_sessions(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if !shared.gate.admits_origin(&parts.headers) {
-        return StatusCode::FORBIDDEN.into_response();
+    if let Some(refusal) = foreign(&shared, &parts.headers) {
+        return refusal;
     }
     let response = match parts.method {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
