@@ -287,13 +287,14 @@ impl Inner {
         self.run(|state, now| step(&mut state.desk, now))
     }
 
-    /// Reads an entry of the fleet's log. Its time is the hub's.
+    /// Reads an entry of the fleet's log, which tells the hub's time.
     pub(crate) fn read(&self, at: LogId, entry: Entry) -> Read {
         self.run(|state, _| {
             let now = self.clock.now();
-            state.ahead = at.time().saturating_sub(now);
             state.read_at = now;
-            state.desk.read(at, entry)
+            let read = state.desk.read(at, entry);
+            state.ahead = state.desk.now().saturating_sub(now);
+            read
         })
     }
 

@@ -55,10 +55,9 @@ pub(crate) enum Broken {
 pub(crate) async fn run(way: impl Way, post: Post) {
     let mut complained = false;
     while post.is_open() {
-        let ended = Link::open(&way, &post).await;
-        let ended = match ended {
-            Ok(link) => link.serve(&mut complained).await,
-            Err(broken) => Err(broken),
+        let ended = tokio::select! {
+            ended = link(&way, &post, &mut complained) => ended,
+            () = silence(&post) => Err(Broken::Silent),
         };
         let Err(broken) = ended else { return };
         // What came apart is not mended by waiting; what broke may be back at once.
@@ -71,6 +70,21 @@ pub(crate) async fn run(way: impl Way, post: Post) {
             complained = true;
         }
         sleep(PAUSE).await;
+    }
+}
+
+async fn link(way: &impl Way, post: &Post, complained: &mut bool) -> Result<(), Broken> {
+    Link::open(way, post).await?.serve(complained).await
+}
+
+/// Waits until nothing of the log was read for too long, whatever it is that is waited for meanwhile.
+async fn silence(post: &Post) {
+    loop {
+        match post.patience() {
+            Some(Duration::ZERO) => return,
+            Some(patience) => sleep(patience).await,
+            None => sleep(PAUSE).await,
+        }
     }
 }
 

@@ -141,6 +141,13 @@ impl Post {
         }
     }
 
+    /// How long it still waits for something to read before it goes on alone; nothing to wait for while it is.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let unread_for = self.board.upgrade()?.unread_for();
+        self.is_logging()
+            .then(|| PATIENCE.saturating_sub(unread_for))
+    }
+
     /// Goes on alone, if it is time: at once if `now`, else if nothing was read for too long. Says whether it did.
     pub(crate) fn go_alone(&self, at_once: bool) -> bool {
         let Some(inner) = self.board.upgrade() else {

@@ -24,6 +24,9 @@ pub(crate) struct Replica {
     hub: Hub,
     nodes: BTreeMap<NodeId, Node>,
     now: Duration,
+    /// How far that is ahead of the log's time, because the founder's clock was ahead of Redis's. Time never goes back: it would
+    /// stand still until the log's had come up, and nothing would ever be due.
+    ahead: Duration,
     /// The first to end first.
     unrecorded: VecDeque<Ended>,
     /// Calls that have ended, ever.
@@ -65,6 +68,7 @@ impl Replica {
             hub,
             nodes: BTreeMap::new(),
             now,
+            ahead: Duration::ZERO,
             unrecorded: VecDeque::new(),
             ended: 0,
         }
@@ -115,7 +119,7 @@ impl Replica {
 
     /// Says whether others believe a node dead when they read an entry of this time.
     pub(crate) fn is_silent(&self, node: &NodeId, at: Duration) -> bool {
-        let now = self.now.max(at);
+        let now = self.now.max(at + self.ahead);
         self.nodes
             .get(node)
             .is_some_and(|node| node.last_read + SILENCE < now)
@@ -136,6 +140,7 @@ impl Replica {
     /// Makes this the state that others will have: they are expected, and lost if they do not come.
     pub(crate) fn found(&mut self, at: Duration, founder: &NodeId, number: u64) {
         self.now = self.now.max(at);
+        self.ahead = self.now.saturating_sub(at);
         self.nodes.entry(founder.clone()).or_default().number = number;
         for (id, node) in &mut self.nodes {
             node.arrived = id == founder;
@@ -170,7 +175,7 @@ impl Replica {
     }
 
     fn do_read(&mut self, at: Duration, entry: Entry, own: &NodeId) -> (Read, Outbound) {
-        self.now = self.now.max(at);
+        self.now = self.now.max(at + self.ahead);
         let mut out = self.bury_silent();
         out.append(&mut self.hub.on_timeout(self.now));
         let Entry {

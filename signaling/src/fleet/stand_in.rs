@@ -130,6 +130,7 @@ impl Redis {
 
     fn add(&self, entry: Vec<u8>) -> LogId {
         let mut store = self.store();
+        // Its clock is far behind the nodes' own.
         let since = Duration::from_secs(1_700_000_000) + self.0.clock.now();
         let id = LogId {
             millis: u64::try_from(since.as_millis()).unwrap(),
@@ -192,19 +193,32 @@ fn entries<'a>(entries: impl Iterator<Item = &'a (LogId, Vec<u8>)>) -> Vec<u8> {
     .concat()
 }
 
-/// A node's way to it, which can be cut: then nothing comes back, and nobody is refused.
+/// A node's way to it, which can be cut: then nothing comes back, and nobody is refused. Or it is gone: what is connected breaks, and
+/// nothing new is.
 #[derive(Clone)]
 struct Line {
     redis: Redis,
     cut: watch::Receiver<bool>,
+    gone: watch::Receiver<bool>,
 }
 
 impl Way for Line {
     async fn open(&self) -> Result<Client, Broken> {
+        let mut gone = self.gone.clone();
+        let there = timeout(link::PATIENCE, gone.wait_for(|gone| !*gone)).await;
+        if there.is_err() {
+            return Err(Broken::Silent);
+        }
         let (here, near) = duplex(1024 * 1024);
         let (far, there) = duplex(1024 * 1024);
         tokio::spawn(self.redis.clone().serve(there));
-        tokio::spawn(pass(near, far, self.cut.clone()));
+        let (passes, mut gone) = (pass(near, far, self.cut.clone()), self.gone.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = passes => {}
+                _ = gone.wait_for(|gone| *gone) => {}
+            }
+        });
         Ok(Client::over(Box::new(here)))
     }
 }
@@ -235,19 +249,21 @@ async fn pass_one_way(
 struct Node {
     board: Switchboard,
     cut: watch::Sender<bool>,
+    gone: watch::Sender<bool>,
 }
 
 impl Node {
     async fn start(redis: &Redis, number: usize) -> Node {
         let name = Name::parse(&format!("node-{number}"));
         let board = Switchboard::node(Limits::default(), None, Arc::<Metrics>::default(), name);
-        let cut = watch::Sender::new(false);
+        let (cut, gone) = (watch::Sender::new(false), watch::Sender::new(false));
         let line = Line {
             redis: redis.clone(),
             cut: cut.subscribe(),
+            gone: gone.subscribe(),
         };
         tokio::spawn(link::run(line, board.post()));
-        Node { board, cut }
+        Node { board, cut, gone }
     }
 
     fn connect(&self, who: &str) -> (ConnectionId, Arc<Outbox>) {
@@ -379,6 +395,42 @@ async fn a_node_that_comes_back_tells_nothing_twice() {
     assert_eq!(told(&hears), ["5"]);
 }
 
+/// Whatever it waits for when that happens: an answer, something to read, or to be connected.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_cut_off_goes_on_alone_after_its_patience() {
+    let (_redis, fleet) = fleet(3).await;
+    for node in [1, 2] {
+        for hundredths in 0..40 {
+            sleep(Duration::from_millis(5_000 + hundredths * 50)).await;
+            until_together(&fleet).await;
+            let Node { board, cut, gone } = &fleet[node];
+            let away = if node == 1 { cut } else { gone };
+            away.send_replace(true);
+            let clock = Clock::start();
+            while board.nodes() > 0 {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let waited = clock.now();
+            let limit = link::PATIENCE + Duration::from_millis(50);
+            assert!(waited < limit, "{waited:?}");
+            away.send_replace(false);
+        }
+    }
+}
+
+/// As on a machine that has too much to do: each time is over before the next, and does not begin where the last one ended.
+#[tokio::test(start_paused = true)]
+async fn a_redis_that_stands_still_again_and_again_costs_each_time_the_same() {
+    let (redis, fleet) = fleet(3).await;
+    for round in 0..20 {
+        redis
+            .stand_still_for(Duration::from_millis(2_100 + round * 150))
+            .await;
+        let healed = until_together(&fleet).await;
+        assert!(healed < Duration::from_millis(1_500), "{round}: {healed:?}");
+    }
+}
+
 /// What it asked while it was cut off is all heard at once.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_was_cut_off_is_back_at_once() {
@@ -393,4 +445,21 @@ async fn a_node_that_was_cut_off_is_back_at_once() {
             sleep(Duration::from_secs(5)).await;
         }
     }
+}
+
+/// The one that is left has to find out twice: that Redis is back, and that nobody else is.
+#[tokio::test(start_paused = true)]
+async fn who_died_while_redis_stood_still_is_missed_in_time() {
+    let (redis, mut fleet) = fleet(2).await;
+    let _bob = fleet[1].connect("bob");
+    sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(fleet[0].board.census().users, 1);
+    let clock = Clock::start();
+    drop(fleet.pop());
+    redis.stand_still_for(Duration::from_millis(2_500)).await;
+    while fleet[0].board.census().users > 0 {
+        assert!(clock.now() < Duration::from_secs(12), "he is still there");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(fleet[0].board.nodes(), 1);
 }

@@ -742,3 +742,23 @@ fn of_a_node_that_asks_again_and_again_the_latest_question_is_answered() {
     assert_eq!(Some(&at), asked_at.last());
     assert!(lab.nodes[0].desk.answer().is_none(), "an older one");
 }
+
+#[test]
+fn a_founder_whose_clock_is_ahead_of_redis_s_stops_no_time() {
+    let mut lab = Lab::new();
+    let true_time = lab.now;
+    lab.now += Duration::from_secs(3_600);
+    lab.start("n0");
+    lab.connect(0, 9, "early");
+    lab.now = true_time;
+    lab.nodes[0].beaten = true_time;
+    lab.come_in(0);
+    lab.start("n1");
+    lab.come_in(1);
+    lab.call();
+    lab.nodes[1].alive = false;
+    lab.wait(Duration::from_secs(5));
+    assert_eq!(lab.nodes[0].desk.nodes(), 1);
+    lab.wait(Duration::from_secs(21));
+    assert_eq!(lab.take(0, 1), ["ended by bob"]);
+}
