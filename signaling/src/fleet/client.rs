@@ -63,17 +63,30 @@ impl Client {
 
     async fn connect(address: &RedisAddress) -> Result<Client, Broken> {
         let mut client = Client::over(open(address).await?);
-        if let Some(password) = &address.password {
-            let mut login: Vec<&[u8]> = vec![b"AUTH"];
-            login.extend(address.user.as_ref().map(|user| user.as_bytes()));
-            login.push(password.expose().as_bytes());
-            client.ask(&login).await?;
-        }
+        client.log_in(address).await?;
         if address.database > 0 {
             let number = address.database.to_string();
             client.ask(&[b"SELECT", number.as_bytes()]).await?;
         }
         Ok(client)
+    }
+
+    /// Shows the password. A Redis that does not know the command, or wants it otherwise, repeats in its refusal what it was told; of that
+    /// the password is for nobody to read.
+    async fn log_in(&mut self, address: &RedisAddress) -> Result<(), Broken> {
+        let Some(password) = address.password.as_ref().map(Secret::expose) else {
+            return Ok(());
+        };
+        let mut login: Vec<&[u8]> = vec![b"AUTH"];
+        login.extend(address.user.as_ref().map(|user| user.as_bytes()));
+        login.push(password.as_bytes());
+        match self.ask(&login).await {
+            Err(Broken::Refused(words)) if words.contains(password.as_str()) => {
+                let without = words.replace(password.as_str(), "…");
+                Err(Broken::Refused(without))
+            }
+            answer => answer.map(|_| ()),
+        }
     }
 
     /// Asks one thing and waits for the answer.
@@ -92,7 +105,10 @@ impl Client {
         };
         match timeout(PATIENCE, answer).await {
             Err(_) => Err(Broken::Silent),
-            Ok(Ok(Reply::Error(words))) => Err(Broken::Refused(words)),
+            // It goes into the log, as one line.
+            Ok(Ok(Reply::Error(words))) => {
+                Err(Broken::Refused(words.replace(char::is_control, " ")))
+            }
             Ok(answer) => answer,
         }
     }
@@ -113,4 +129,33 @@ async fn open(address: &RedisAddress) -> Result<Box<dyn Stream>, Broken> {
     // A Redis without TLS takes what we say for the beginning of a command, and waits for its end.
     let stream = timeout(PATIENCE, trust.connect(host, stream)).await;
     Ok(Box::new(stream.map_err(|_| Broken::SilentTls)??))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_that_repeats_the_password_is_told_without_it_and_in_one_line() {
+        let (here, mut there) = duplex(4_096);
+        let said = "-ERR unknown command 'AUTH', with args beginning with: 'fleet' 'the word' \nINFO all is well\r\n";
+        there.write_all(said.as_bytes()).await.unwrap();
+        let address = RedisAddress {
+            host: "redis.test".to_owned(),
+            port: 6_379,
+            database: 0,
+            user: Some("fleet".to_owned()),
+            password: Some(Secret::new("the word".to_owned())),
+            tls: None,
+        };
+        let refused = Client::over(Box::new(here)).log_in(&address).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("unknown command"), "{refused}");
+        assert!(
+            !refused.contains("the word") && !refused.contains('\n'),
+            "{refused}"
+        );
+    }
 }
