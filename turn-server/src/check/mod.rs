@@ -70,6 +70,7 @@ pub fn advice(settings: &Settings, machine: &Machine) -> Vec<String> {
         lines: Vec::new(),
     };
     network::ports(&mut said);
+    network::foreign_addresses(machine, &mut said);
     network::external_address(machine, &mut said);
     network::client_lists(machine, &mut said);
     network::receive_buffer(machine, &mut said);

@@ -57,6 +57,30 @@ fn refused_by_chrome(port: u16) -> Option<String> {
     })
 }
 
+/// Names addresses to listen on or to relay from that this machine does not have, with which it will not start.
+pub(super) fn foreign_addresses(machine: &Machine, said: &mut Said<'_>) {
+    let settings = said.settings;
+    for (option, wanted) in [
+        ("listening-ip", &settings.listening.addresses),
+        ("relay-ip", &settings.relay.addresses),
+    ] {
+        for ip in wanted {
+            // All of 127.0.0.0/8 is here, although only one of it is listed.
+            let of_the_loopback = ip.is_ipv4() && ip.is_loopback();
+            if !machine.addresses.contains(ip) && !ip.is_unspecified() && !of_the_loopback {
+                said.of_one(
+                    option,
+                    ip,
+                    format!(
+                        "this machine has no address {ip} now; behind a 1:1 NAT write the private one, with \
+                         external-ip=PUBLIC/PRIVATE"
+                    ),
+                );
+            }
+        }
+    }
+}
+
 /// Tells when clients would be sent to an address that they cannot reach.
 pub(super) fn external_address(machine: &Machine, said: &mut Said<'_>) {
     let settings = said.settings;
