@@ -1,4 +1,4 @@
-//! The memory that clients over TLS can make a server keep. A program of its own, so that no other test's memory counts.
+//! The memory that clients over streams can make a server keep. A program of its own, so that no other test's memory counts.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is the report")]
 
 mod support;
@@ -11,9 +11,16 @@ const ON: &str = LOOPBACKS[0];
 
 #[test]
 fn clients_that_do_not_read_cost_bounded_memory() {
+    // One after the other: they are in one process.
+    for transport in [Transport::Tcp, Transport::Tls] {
+        unread_data_is_dropped(transport);
+    }
+}
+
+fn unread_data_is_dropped(transport: Transport) {
     let server = Server::secure();
     let (peer, peer_address) = peer(ON);
-    let mut clients: Vec<_> = (0..20).map(|_| server.client(Transport::Tls, ON)).collect();
+    let mut clients: Vec<_> = (0..20).map(|_| server.client(transport, ON)).collect();
     let relayed: Vec<_> = clients
         .iter_mut()
         .map(|client| {
@@ -35,5 +42,5 @@ fn clients_that_do_not_read_cost_bounded_memory() {
     flood(20_000);
     // Twenty megabytes more were offered.
     let grown = support::resident().saturating_sub(before);
-    assert!(grown < 2 << 20, "grown by {grown} bytes");
+    assert!(grown < 2 << 20, "{transport:?}: grown by {grown} bytes");
 }

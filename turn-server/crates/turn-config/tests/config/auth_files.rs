@@ -2,7 +2,7 @@
 
 use turn_config::settings::Settings;
 
-use super::support::{assert_warns, parse_with, problems, settings};
+use super::support::{assert_warns, names, parse_with, problems, settings};
 
 fn with(content: &str, files: &[(&str, &str)]) -> Settings {
     let files: Vec<_> = [("/f", content)]
@@ -44,13 +44,7 @@ fn each_line_of_a_user_file_is_an_account_and_one_given_directly_wins() {
     let key = "bob:0x00112233445566778899aabbccddeeff";
     let users = format!("alice:old\n{key}\n");
     let settings = with("user=alice:new\nstatic-users-file=/u\n", &[("/u", &users)]);
-    let names: Vec<&str> = settings
-        .auth
-        .users
-        .iter()
-        .map(|user| user.name.as_str())
-        .collect();
-    assert_eq!(names, ["bob", "alice"]);
+    assert_eq!(names(&settings), ["bob", "alice"]);
     assert_warns(
         &settings,
         &["/f:1", "\"alice\" replaces an account of the same name"],

@@ -3,7 +3,7 @@
 use turn_config::settings::LogTarget;
 
 use super::support::{
-    assert_warns, file_problems, lines, parse, parse_with, problems, run, run_file, settings,
+    assert_warns, file_problems, lines, names, parse, parse_with, problems, run, run_file, settings,
 };
 
 #[test]
@@ -107,13 +107,7 @@ fn an_account_alone_is_a_mechanism() {
 #[test]
 fn of_two_accounts_with_one_name_the_last_counts() {
     let settings = run(&["-n", "-u", "a:old", "-u", "b:x", "-u", "a:new"]);
-    let names: Vec<&str> = settings
-        .auth
-        .users
-        .iter()
-        .map(|user| user.name.as_str())
-        .collect();
-    assert_eq!(names, ["b", "a"]);
+    assert_eq!(names(&settings), ["b", "a"]);
     assert_warns(
         &settings,
         &["replaces an account of the same name", "\"a\""],

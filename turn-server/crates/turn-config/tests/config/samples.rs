@@ -6,7 +6,7 @@ use std::path::Path;
 use turn_config::Settings;
 use turn_config::settings::{External, LogTarget, Password};
 
-use super::support::{file_problems, run_file};
+use super::support::{file_problems, names, run_file};
 
 const SAMPLES: [&str; 5] = [
     "minimal-secret.conf",
@@ -68,13 +68,7 @@ fn minimal_secret() {
 #[test]
 fn static_users() {
     let settings = sample("static-users.conf");
-    let names: Vec<&str> = settings
-        .auth
-        .users
-        .iter()
-        .map(|user| user.name.as_str())
-        .collect();
-    assert_eq!(names, ["alice", "bob"]);
+    assert_eq!(names(&settings), ["alice", "bob"]);
     let Password::Plain(password) = &settings.auth.users[0].password else {
         panic!("a key")
     };

@@ -118,6 +118,12 @@ pub(crate) fn usage(outcome: Result<Invocation, Error>) -> String {
     }
 }
 
+/// The names of the accounts, in their order.
+pub(crate) fn names(settings: &Settings) -> Vec<&str> {
+    let users = settings.auth.users.iter();
+    users.map(|user| user.name.as_str()).collect()
+}
+
 /// The warnings as lines.
 pub(crate) fn lines(warnings: &[Warning]) -> Vec<String> {
     warnings.iter().map(Warning::to_string).collect()
