@@ -11,6 +11,7 @@ pub static SIGNALING: Registry = Registry {
     about: "Brings WebRTC clients together: rooms, calls and presence over WebSockets.",
     synopsis: "signaling [-c FILE] [FLAGS]",
     groups: &[&SERVICE, &PROTOCOLS, &ICE, &FLEET, &CALL_LOG, &PROCESS],
+    lenient: false,
     notes: Notes {
         reference: "\
 On the command line, an option is written as `--name=value`, a flag also as `--no-name`; in the file that `-c` names, as `name=value`, one \

@@ -21,7 +21,7 @@ pub(in super::super) fn try_parse(args: &[&str]) -> Result<Invocation, Error> {
         Some("0123456789abcdef0123456789abcdef") => {
             Ok(format!("{0}\n{0}\n", "x".repeat(64)).into_bytes())
         }
-        Some("conf") => Ok(b"listen=127.0.0.1:9000\nroom-size=4\nunknown=1\n".to_vec()),
+        Some("conf") => Ok(b"listen=127.0.0.1:9000\nroom-size=4\n".to_vec()),
         name => Ok(format!("{}\nolder\n", name.unwrap_or_default()).into_bytes()),
     };
     let environment = Environment {
@@ -162,12 +162,16 @@ fn a_file_is_read_and_flags_override_it() {
     let settings = settings(&["-c", "conf", "--room-size=5"]);
     assert_eq!(settings.listen, ["127.0.0.1:9000".parse().unwrap()]);
     assert_eq!(settings.room_size, 5);
-    assert!(
-        settings
-            .warnings
-            .iter()
-            .any(|warning| warning.to_string().starts_with("conf:3:"))
-    );
+}
+
+/// One that is misspelt may be the one that keeps strangers out.
+#[test]
+fn a_line_that_is_not_understood_ends_the_start() {
+    let (code, text) = error(&["-c", "join_key_file"]);
+    assert_eq!(code, 1);
+    let expected =
+        "join_key_file:1: unknown key \"join_key_file\". Write join-key-file, or remove the line.";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

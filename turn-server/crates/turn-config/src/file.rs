@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::diagnostics::quote;
+use crate::diagnostics::{Report, quote};
 use crate::option::Registry;
 use crate::origin::Origin;
 use crate::raw::Raw;
@@ -37,7 +37,7 @@ fn read_line(registry: &'static Registry, line: &[u8], origin: &Origin, raw: &mu
     let (key, value) = split(trimmed);
     let key = String::from_utf8_lossy(key);
     let Some(spec) = registry.find(&key).filter(|spec| !spec.command_line_only) else {
-        raw.report.warn(origin.clone(), unknown_key(registry, &key));
+        report_unknown(registry, &key, origin, &mut raw.report);
         return;
     };
     let Ok(value) = std::str::from_utf8(value) else {
@@ -82,31 +82,43 @@ fn unquoted(value: &str) -> &str {
     }
 }
 
-fn unknown_key(registry: &'static Registry, key: &str) -> String {
+/// Says that a line is not understood: as coturn does, which goes on without it, or as a program does whose file may not be misread.
+fn report_unknown(registry: &'static Registry, key: &str, origin: &Origin, report: &mut Report) {
     let shown = quote(key);
-    if registry.find(key).is_some() {
-        return format!("{shown} belongs on the command line; the line is ignored");
+    let what = match registry.find(key) {
+        Some(_) => format!("{shown} belongs on the command line"),
+        None => format!("unknown key {shown}"),
+    };
+    let meant = meant(registry, key);
+    if registry.lenient {
+        let hint = meant.map_or(String::new(), |(_, hint)| format!("; {hint}"));
+        report.warn(origin.clone(), format!("{what}, the line is ignored{hint}"));
+    } else {
+        let remedy = match meant {
+            Some((name, _)) => format!("Write {name}, or remove the line."),
+            None => "Remove the line; --help lists every name.".to_owned(),
+        };
+        report.problem(origin.clone(), what, remedy);
     }
-    if let Some(bare) = key
-        .strip_prefix("--")
-        .filter(|bare| registry.find(bare).is_some())
-    {
-        return format!(
-            "unknown key {shown}, the line is ignored; in a file it is written without dashes: {bare}"
-        );
+}
+
+/// The option that may be meant by an unknown key, and why it is.
+fn meant(registry: &'static Registry, key: &str) -> Option<(&'static str, String)> {
+    if registry.find(key).is_some() {
+        return None;
+    }
+    if let Some(spec) = key.strip_prefix("--").and_then(|bare| registry.find(bare)) {
+        let bare = key.trim_start_matches('-');
+        let hint = format!("in a file it is written without dashes: {bare}");
+        return Some((spec.long, hint));
     }
     let short = match key.as_bytes() {
         [short] | [b'-', short] => registry.find_short(char::from(*short)),
         _ => None,
     };
     if let Some(option) = short {
-        return format!(
-            "unknown key {shown}, the line is ignored; in a file write {}",
-            option.long
-        );
+        return Some((option.long, format!("in a file write {}", option.long)));
     }
-    match registry.nearest(key) {
-        Some(name) => format!("unknown key {shown}, the line is ignored; did you mean {name}?"),
-        None => format!("unknown key {shown}, the line is ignored"),
-    }
+    let name = registry.nearest(key)?;
+    Some((name, format!("did you mean {name}?")))
 }

@@ -146,6 +146,8 @@ pub struct Registry {
     pub synopsis: &'static str,
     /// In the order in which they are shown.
     pub groups: &'static [&'static Group],
+    /// Whether a line of its file that is not understood is passed over with a warning, as coturn does, and does not stop the start.
+    pub lenient: bool,
     /// What is said besides.
     pub notes: Notes,
 }

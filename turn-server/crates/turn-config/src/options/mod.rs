@@ -41,6 +41,7 @@ pub static TURNSERVER: Registry = Registry {
         &redirect::GROUP,
         &admin::GROUP,
     ],
+    lenient: true,
     notes: Notes {
         reference: REFERENCE,
         manual: MANUAL,

@@ -24,6 +24,7 @@ static PROGRAM: Registry = Registry {
             option("key", Kind::Secret, "Who may pour.").example("k"),
         ],
     }],
+    lenient: false,
     notes: Notes {
         reference: "",
         manual: "",
@@ -85,4 +86,21 @@ fn errors_and_help_speak_of_that_program() {
             && help.contains("-l, --listen=ADDRESS:PORT")
             && !help.contains("not built")
     );
+}
+
+#[test]
+fn a_line_that_is_not_understood_stops_a_program_that_is_not_lenient() {
+    for (line, said) in [
+        ("cup=3", "unknown key \"cup\". Write cups, or"),
+        ("--whistle", "unknown key \"--whistle\". Write whistle, or"),
+        ("l=[::1]:2", "unknown key \"l\". Write listen, or"),
+        ("saucer", "unknown key \"saucer\". Remove the line"),
+    ] {
+        let refused = read(&format!("cups=3\n{line}"), &[]).err();
+        let text = refused.map_or(String::new(), |error| error.to_string());
+        assert!(
+            text.starts_with(&format!("kettle.conf:2: {said}")),
+            "{text}"
+        );
+    }
 }
