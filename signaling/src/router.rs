@@ -33,6 +33,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     let api = shared.api.clone().map(ice_api::router).unwrap_or_default();
     let doors = &shared.doors;
     let mut routes = Router::new().route("/", any(root));
+    if shared.api.is_none() {
+        routes = routes.route("/v1/ice", any(no_endpoint));
+    }
     if doors.native {
         routes = routes.route("/ws", get(native));
     }
@@ -54,6 +57,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/web/{*path}", get(file))
         .with_state(shared)
         .merge(api)
+}
+
+/// Says who has what people look for here.
+async fn no_endpoint() -> (StatusCode, &'static str) {
+    let text = "This service gives ICE servers to clients that join. Over HTTP it does where it has --join-key-file and --ice-url; \
+                else ask the turnserver's --http-listen.\n";
+    (StatusCode::NOT_FOUND, text)
 }
 
 /// Answers at `/`: ICE in the manner of draft-uberti, a WebSocket of either protocol, or the start page.

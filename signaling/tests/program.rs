@@ -137,6 +137,11 @@ fn numbers_are_on_a_listener_of_their_own() {
             "{path}: {answer}"
         );
     }
+    let ice = running.get("/v1/ice");
+    assert!(
+        ice.starts_with("HTTP/1.1 404") && ice.contains("--join-key-file"),
+        "{ice}"
+    );
     for path in ["/metrics", "/v1/calls"] {
         assert!(running.get(path).starts_with("HTTP/1.1 404"), "{path}");
     }
