@@ -50,8 +50,8 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 3;
 
 fn main() -> ExitCode {
-    let mut arguments = env::args();
-    let called_as = arguments.next().unwrap_or_default();
+    let mut words = env::args();
+    let called_as = words.next().unwrap_or_default();
     if Path::new(&called_as)
         .file_name()
         .is_some_and(|name| name == "turnadmin")
@@ -61,16 +61,16 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(USAGE);
     }
-    let mut socket = PathBuf::from(SOCKET);
-    let mut next = arguments.next();
-    if let Some(path) = next
-        .as_deref()
-        .and_then(|word| word.strip_prefix("--socket="))
-    {
-        socket = PathBuf::from(path);
-        next = arguments.next();
-    }
-    match next.as_deref() {
+    let mut words: Vec<String> = words.collect();
+    let socket = match control::take_socket(&mut words) {
+        Ok(socket) => socket.unwrap_or_else(|| PathBuf::from(SOCKET)),
+        Err(wrong) => {
+            eprintln!("turnctl: {wrong}; see turnctl --help");
+            return ExitCode::from(USAGE);
+        }
+    };
+    let mut arguments = words.into_iter();
+    match arguments.next().as_deref() {
         Some(command) if control::has(command) => {
             let arguments: Vec<String> = arguments.collect();
             if arguments

@@ -1,6 +1,6 @@
 //! The command line of a question.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use turn_server::control::protocol::{Level, Request, Transport, Which};
 
@@ -113,18 +113,55 @@ fn level(word: &str) -> Result<Level, String> {
     })
 }
 
+/// Takes `--socket=PATH` out of the words, which may stand anywhere, with or without the equals sign.
+pub(crate) fn take_socket(words: &mut Vec<String>) -> Result<Option<PathBuf>, String> {
+    let is_it = |word: &String| word == "--socket" || word.starts_with("--socket=");
+    let Some(place) = words.iter().position(is_it) else {
+        return Ok(None);
+    };
+    let word = words.remove(place);
+    let path = match word.split_once('=') {
+        Some((_, path)) => path.to_owned(),
+        None if place < words.len() => words.remove(place),
+        None => String::new(),
+    };
+    if path.is_empty() {
+        return Err("--socket needs a path: --socket=PATH".to_owned());
+    }
+    Ok(Some(path.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use turn_server::control::protocol::{Level, Request, Transport, Which};
 
-    use super::{Ask, COMMANDS, read};
+    use super::{Ask, COMMANDS, read, take_socket};
 
     fn ask(line: &str) -> Result<Ask, String> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let (command, arguments) = words.split_first().unwrap();
         read(command, arguments)
+    }
+
+    #[test]
+    fn the_socket_is_named_anywhere() {
+        for line in [
+            "--socket=/s status --json",
+            "--socket /s status --json",
+            "status --socket=/s --json",
+            "status --json --socket /s",
+        ] {
+            let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(take_socket(&mut words), Ok(Some("/s".into())), "{line}");
+            assert_eq!(words, ["status", "--json"], "{line}");
+        }
+        for line in ["status --socket", "--socket= status"] {
+            let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert!(take_socket(&mut words).is_err(), "{line}");
+        }
+        assert_eq!(take_socket(&mut vec!["status".to_owned()]), Ok(None));
     }
 
     #[test]

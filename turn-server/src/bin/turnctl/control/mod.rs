@@ -12,6 +12,7 @@ use std::{
     process::ExitCode,
 };
 
+pub(crate) use self::ask::take_socket;
 use self::{ask::Ask, client::Client};
 use crate::{FAILED, USAGE};
 use turn_server::control::{
