@@ -18,6 +18,12 @@ const COTURN_LINE: usize = 1023;
 pub fn read_file(registry: &'static Registry, name: &str, bytes: &[u8]) -> Raw {
     let name: Arc<str> = name.into();
     let mut raw = Raw::default();
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        let place = Origin::File { name, line: 1 };
+        let text = "the file is UTF-16, as some editors of Windows write it";
+        raw.report.problem(place, text, "Save it as UTF-8.");
+        return raw;
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         let origin = Origin::File {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use turn_config::settings::{DefaultFamily, Verbosity};
+use turn_config::{TURNSERVER, Values, read_file};
 
 use super::support::{FILE, assert_warns, file_problems, lines, parse_with, run_file, settings};
 
@@ -265,6 +266,19 @@ fn a_long_line_is_read_whole_with_a_warning() {
     assert_warns(&settings, &["turnserver.conf:4", "read whole"]);
     let comment = format!("#{}", "x".repeat(5000));
     assert_eq!(run_file(&with(&comment)).warnings, []);
+}
+
+/// To coturn, none of its lines means anything: it starts with its defaults.
+#[test]
+fn a_file_in_utf16_is_refused_in_words() {
+    for bytes in [&b"\xff\xfen\0o\0"[..], b"\xfe\xff\0n\0o"] {
+        let raw = read_file(&TURNSERVER, "t.conf", bytes);
+        let (_, report) = Values::read(&TURNSERVER, raw, &|_| None);
+        let error = report.finish().err().map(|error| error.to_string());
+        let said =
+            "t.conf:1: the file is UTF-16, as some editors of Windows write it. Save it as UTF-8.";
+        assert_eq!(error.as_deref(), Some(said));
+    }
 }
 
 #[test]
