@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::hub::{CloseReason, Event};
 
-/// A bounded queue of events. Empty, it holds no memory: most connections are idle most of the time.
+/// A bounded queue of events. As long as one at a time waits, it needs no memory but its own: most connections are idle most of the time.
 pub(crate) struct Outbox {
     state: Mutex<State>,
     filled: Notify,
@@ -20,10 +20,18 @@ pub(crate) struct Outbox {
 
 #[derive(Default)]
 struct State {
+    /// The oldest event, unless it is in the queue.
+    first: Option<Event>,
     queue: VecDeque<Event>,
     /// Bytes that clients have said in these.
     bytes: usize,
     end: Option<CloseReason>,
+}
+
+impl State {
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.queue.len()
+    }
 }
 
 impl Outbox {
@@ -42,13 +50,16 @@ impl Outbox {
     pub(crate) fn push(&self, event: Event) -> bool {
         let bytes = event.payload_bytes();
         let mut state = self.lock();
-        let is_full = state.queue.len() >= self.capacity
-            || !state.queue.is_empty() && state.bytes + bytes > self.most_bytes;
+        let is_full = state.len() >= self.capacity
+            || state.len() > 0 && state.bytes + bytes > self.most_bytes;
         if is_full {
             return false;
         }
         state.bytes += bytes;
-        state.queue.push_back(event);
+        match state.len() {
+            0 => state.first = Some(event),
+            _ => state.queue.push_back(event),
+        }
         drop(state);
         self.filled.notify_one();
         true
@@ -59,6 +70,7 @@ impl Outbox {
         let mut state = self.lock();
         state.end = Some(reason);
         if reason == CloseReason::TooSlow {
+            state.first = None;
             state.queue = VecDeque::new();
             state.bytes = 0;
             self.ended.notify_one();
@@ -85,7 +97,8 @@ impl Outbox {
     /// The next event, if one waits; once the end has come, that, again and again.
     pub(crate) fn pop(&self) -> Option<Event> {
         let mut state = self.lock();
-        let event = state.queue.pop_front();
+        let first = state.first.take();
+        let event = first.or_else(|| state.queue.pop_front());
         let bytes = event.as_ref().map_or(0, Event::payload_bytes);
         state.bytes = state.bytes.saturating_sub(bytes);
         if state.queue.is_empty() && state.queue.capacity() > 0 {
@@ -146,6 +159,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_waits_comes_in_its_order_however_much_waited_before() {
+        let outbox = Outbox::new(64, 1_000);
+        let (mut told, mut heard) = (0, 0);
+        for waiting in [1, 3, 2, 1, 5] {
+            for _ in 0..waiting {
+                told += 1;
+                outbox.push(Event::PeerAway(MemberId(told)));
+            }
+            // One stays behind, so that what comes next finds the oldest taken.
+            for _ in 1..waiting {
+                heard += 1;
+                assert!(
+                    matches!(outbox.next().await, Event::PeerAway(MemberId(id)) if id == heard)
+                );
+            }
+        }
+        assert_eq!(told - heard, 5);
+    }
+
+    #[tokio::test]
     async fn the_end_comes_after_what_waits() {
         let outbox = Outbox::new(64, 1_000);
         outbox.push(event());
@@ -173,6 +206,9 @@ mod tests {
     async fn an_empty_one_holds_no_memory() {
         let outbox = Outbox::new(64, 1_000);
         outbox.push(event());
+        assert_eq!(outbox.lock().queue.capacity(), 0, "nor does one event");
+        outbox.push(event());
+        outbox.next().await;
         outbox.next().await;
         assert_eq!(outbox.lock().queue.capacity(), 0);
     }

@@ -55,7 +55,7 @@ pub(crate) struct Inner {
 
 struct State {
     desk: Desk,
-    outboxes: HashMap<ConnectionId, Arc<Outbox>>,
+    outboxes: HashMap<ConnectionId, Arc<Outbox>, foldhash::fast::RandomState>,
     alarm: Option<Duration>,
     call_log: Option<CallLog>,
     /// Where the call log says what is recorded, in a fleet.
@@ -105,7 +105,7 @@ impl Switchboard {
         let me = NodeId { name, life };
         let state = State {
             desk: Desk::new(me, of_all, clock.now() + ahead),
-            outboxes: HashMap::new(),
+            outboxes: HashMap::default(),
             alarm: None,
             call_log,
             recorded,

@@ -96,7 +96,8 @@ pub struct Census {
 #[derive(Serialize, Deserialize)]
 pub struct Hub {
     limits: Limits,
-    connections: HashMap<ConnectionId, Connection>,
+    /// Their ids are random already, so that nobody chooses what collides.
+    connections: HashMap<ConnectionId, Connection, foldhash::fast::RandomState>,
     users: HashMap<UserId, User>,
     rooms: HashMap<RoomId, Room>,
     calls: HashMap<CallId, Call>,
@@ -149,7 +150,7 @@ impl Hub {
     pub fn new(limits: Limits) -> Hub {
         Hub {
             limits,
-            connections: HashMap::new(),
+            connections: HashMap::default(),
             users: HashMap::new(),
             rooms: HashMap::new(),
             calls: HashMap::new(),

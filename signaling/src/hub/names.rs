@@ -123,8 +123,24 @@ impl FromStr for MemberId {
 }
 
 impl Serialize for MemberId {
+    /// Writes the same as `Display`, without the machinery of formats: it is in every signal.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut digits = [0; 16];
+        for (digit, byte) in digits.chunks_exact_mut(2).zip(self.0.to_be_bytes()) {
+            digit.copy_from_slice(&[hex(byte >> 4), hex(byte & 0xf)]);
+        }
+        match std::str::from_utf8(&digits) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => serializer.collect_str(self),
+        }
+    }
+}
+
+/// The digit for a number below sixteen.
+const fn hex(number: u8) -> u8 {
+    match number {
+        0..10 => b'0' + number,
+        _ => b'a' + (number - 10),
     }
 }
 
@@ -182,9 +198,16 @@ mod tests {
 
     #[test]
     fn ids_read_back_as_written() {
-        let member = MemberId(0x1f);
-        assert_eq!(member.to_string(), "000000000000001f");
-        assert_eq!(member.to_string().parse(), Ok(member));
+        for (number, text) in [
+            (0x1f, "000000000000001f"),
+            (0x0123_4567_89ab_cdef, "0123456789abcdef"),
+        ] {
+            let member = MemberId(number);
+            assert_eq!(member.to_string(), text);
+            assert_eq!(text.parse(), Ok(member));
+            let json = serde_json::to_string(&member).unwrap();
+            assert_eq!(json, format!("\"{text}\""));
+        }
         let key = ResumeKey(u128::MAX - 1);
         assert!(key.to_string().parse::<ResumeKey>().unwrap().matches(&key));
         assert!(!ResumeKey(0).matches(&key));
