@@ -26,7 +26,10 @@ use crate::{Shared, calllog, pages, session};
 /// takes a system call per so many bytes.
 const READ_BUFFER: usize = 1_024;
 
-/// One message of the largest size and its close frame. With nothing buffered beyond that, slowness shows at once.
+/// Bytes of messages that leave in one write, if so many wait at once; nothing waits for more of them.
+const WRITE_BUFFER: usize = 4_096;
+
+/// One message of the largest size and its close frame, behind those. With nothing buffered beyond that, slowness shows at once.
 const MAX_WRITE_BUFFER: usize = 256 * 1024;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -178,7 +181,7 @@ where
     socket
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(largest)
         .max_frame_size(largest)

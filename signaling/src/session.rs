@@ -6,10 +6,14 @@
 mod closing;
 mod entrance;
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use futures_util::SinkExt;
 use ice_api::{Host, IceConfig};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -22,7 +26,6 @@ use crate::ice::Asker;
 use crate::outbox::Outbox;
 use crate::{Shared, chance, clock};
 
-pub(crate) use closing::LINGER;
 use closing::{
     CLOSE_LIMIT, Ending, Farewell, Heard, STOPPING, Step, close, code_word, farewell, understand,
 };
@@ -37,6 +40,9 @@ const MAX_MISSED: u32 = 2;
 
 /// How long a client may refuse to take one message.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Events that are told before anything is heard again.
+const IN_A_ROW: usize = 32;
 
 /// What carries a conversation.
 pub(crate) enum Wire {
@@ -56,10 +62,23 @@ impl Wire {
     async fn send(&mut self, message: Message) -> Result<(), axum::Error> {
         match self {
             Wire::Socket(socket) => socket.send(message).await,
-            Wire::Engine(line) => {
-                line.send(message).await;
-                Ok(())
-            }
+            Wire::Engine(line) => line.send(message).await,
+        }
+    }
+
+    /// Takes a message, and passes it on now or with the next ones.
+    async fn feed(&mut self, message: Message) -> Result<(), axum::Error> {
+        match self {
+            Wire::Socket(socket) => socket.feed(message).await,
+            Wire::Engine(line) => line.feed(message).await,
+        }
+    }
+
+    /// Passes on what it took.
+    async fn flush(&mut self) -> Result<(), axum::Error> {
+        match self {
+            Wire::Socket(socket) => socket.flush().await,
+            Wire::Engine(line) => line.flush().await,
         }
     }
 }
@@ -110,6 +129,7 @@ async fn converse(
         adapter,
         outbox,
         pace,
+        unflushed: false,
     };
     let ended = match Box::pin(session.begin(first)).await {
         Ok(()) => session.listen(&mut stopping).await,
@@ -130,6 +150,8 @@ struct Session<'a> {
     adapter: Box<dyn Adapter>,
     outbox: Arc<Outbox>,
     pace: Pace,
+    /// Something may not have been passed on yet.
+    unflushed: bool,
 }
 
 impl Session<'_> {
@@ -138,35 +160,36 @@ impl Session<'_> {
         let greeting = self.outbox.next().await;
         self.tell(greeting).await?;
         match first {
-            First::Said(text) => self.hear(&text).await,
-            First::Asked(command) => {
-                self.shared.board.handle(self.id, command);
-                Ok(())
-            }
-            First::Nothing => Ok(()),
+            First::Said(text) => self.hear(&text).await?,
+            First::Asked(command) => self.shared.board.handle(self.id, command),
+            First::Nothing => {}
         }
+        self.flush().await
     }
 
     async fn listen(&mut self, stopping: &mut watch::Receiver<bool>) -> Ending {
         let mut heartbeat = heartbeat();
         let mut missed = 0;
-        let mut resume_at = Duration::ZERO;
+        let mut paused = None;
         loop {
-            let now = self.shared.board.now();
-            let paused = (resume_at > now).then_some(resume_at);
             let woken = tokio::select! {
                 event = self.outbox.next() => Woken::Told(event),
                 frame = self.socket.recv(), if paused.is_none() => Woken::Heard(frame),
-                () = pause(self.shared, paused), if paused.is_some() => continue,
+                () = pause(self.shared, paused), if paused.is_some() => {
+                    paused = None;
+                    continue;
+                }
                 _ = heartbeat.tick() => Woken::Beat,
                 () = stopped(stopping) => Woken::Stopped,
             };
             let step = match woken {
-                Woken::Told(event) => self.tell(event).await,
+                Woken::Told(event) => self.tell_all(event).await,
                 Woken::Heard(frame) => {
                     missed = 0;
                     // Whatever comes counts, pings as well: they are answered.
-                    resume_at = now + self.pace.take(now);
+                    let now = self.shared.board.now();
+                    let wait = self.pace.take(now);
+                    paused = (!wait.is_zero()).then(|| now + wait);
                     match understand(frame) {
                         Ok(Heard::Text(text)) => self.hear(&text).await,
                         Ok(Heard::SignOfLife) => Ok(()),
@@ -176,14 +199,30 @@ impl Session<'_> {
                 Woken::Beat if missed >= MAX_MISSED => Err(Ending(Departure::Lost, None)),
                 Woken::Beat => {
                     missed += 1;
-                    self.send(Message::Ping(Default::default())).await
+                    self.put(Message::Ping(Default::default())).await
                 }
                 Woken::Stopped => Err(self.stop().await),
+            };
+            let step = match step {
+                Ok(()) => self.flush().await,
+                ended => ended,
             };
             if let Err(ending) = step {
                 return ending;
             }
         }
+    }
+
+    /// Tells of an event and of those that wait behind it, so that they leave in one write.
+    async fn tell_all(&mut self, first: Event) -> Step {
+        self.tell(first).await?;
+        for _ in 1..IN_A_ROW {
+            match self.outbox.pop() {
+                Some(event) => self.tell(event).await?,
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     /// Ends because the process does, but not before what was told until then: perhaps to go elsewhere.
@@ -289,25 +328,44 @@ impl Session<'_> {
 
     async fn send_text(&mut self, text: Option<String>) -> Step {
         match text {
-            Some(text) => self.send(Message::Text(text.into())).await,
+            Some(text) => self.put(Message::Text(text.into())).await,
             None => Ok(()),
         }
     }
 
-    /// Writes one frame. While that waits, the outbox may fill up; then the client is too slow for good.
-    async fn send(&mut self, message: Message) -> Step {
-        let sent = tokio::select! {
-            sent = timeout(WRITE_LIMIT, self.socket.send(message)) => sent,
-            () = self.outbox.too_slow() => return Err(Ending(Departure::Lost, Some(farewell(CloseReason::TooSlow)))),
-        };
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Ending(Departure::Lost, None)),
-            Err(_) => Err(Ending(
-                Departure::Lost,
-                Some(farewell(CloseReason::TooSlow)),
-            )),
+    /// Writes one frame, at the latest when it is flushed.
+    async fn put(&mut self, message: Message) -> Step {
+        self.unflushed = true;
+        bounded(self.socket.feed(message), &self.outbox).await
+    }
+
+    async fn flush(&mut self) -> Step {
+        if !std::mem::take(&mut self.unflushed) {
+            return Ok(());
         }
+        bounded(self.socket.flush(), &self.outbox).await
+    }
+}
+
+/// Waits for a client to take something. Meanwhile, the outbox may fill up; then the client is too slow for good.
+async fn bounded(writing: impl Future<Output = Result<(), axum::Error>>, outbox: &Outbox) -> Step {
+    let mut writing = pin!(writing);
+    // Mostly it is taken at once, and needs no clock.
+    let at_once = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
+    let written = match at_once {
+        Poll::Ready(written) => Ok(written),
+        Poll::Pending => tokio::select! {
+            written = timeout(WRITE_LIMIT, writing) => written,
+            () = outbox.too_slow() => return Err(Ending(Departure::Lost, Some(farewell(CloseReason::TooSlow)))),
+        },
+    };
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Ending(Departure::Lost, None)),
+        Err(_) => Err(Ending(
+            Departure::Lost,
+            Some(farewell(CloseReason::TooSlow)),
+        )),
     }
 }
 

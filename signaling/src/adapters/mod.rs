@@ -149,7 +149,13 @@ const USUAL: usize = 1_024;
 
 /// Writes a message. Ours always can be: they have string keys and nothing that fails.
 pub(crate) fn json(message: &impl serde::Serialize) -> Option<String> {
+    json_behind("", message)
+}
+
+/// Writes a message behind what is no JSON.
+pub(crate) fn json_behind(head: &str, message: &impl serde::Serialize) -> Option<String> {
     let mut text = Vec::with_capacity(USUAL);
+    text.extend_from_slice(head.as_bytes());
     serde_json::to_writer(&mut text, message).ok()?;
     String::from_utf8(text).ok()
 }
@@ -201,7 +207,7 @@ mod tests {
                 let _ = stream::Stream::default().read(&text);
                 let _ = peerjs::PeerJs::default().read(&text);
                 let _ = socketio::SocketIo::default().read(&text);
-                let _ = socketio::SocketIo::default().read(&format!("2[\"{kind}\",{text}]"));
+                let _ = socketio::SocketIo::default().read(&format!("42[\"{kind}\",{text}]"));
                 socketio::opening(&text);
             }
         }

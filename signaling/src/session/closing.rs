@@ -16,7 +16,7 @@ pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a close frame may take to arrive where nothing more can be read: longer than a round trip around the world. What
 /// was refused is still unread, and letting go of it resets the connection, which would overtake the frame.
-pub(crate) const LINGER: Duration = Duration::from_millis(500);
+const LINGER: Duration = Duration::from_millis(500);
 
 /// A close frame: a code (RFC 6455 §7.4, IANA's registry) and words.
 pub(super) type Farewell = (u16, &'static str);

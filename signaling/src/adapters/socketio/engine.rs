@@ -3,25 +3,28 @@
 //! In: packets in both directions, long polling, the move from polling to a WebSocket. Not in: paths and statuses
 //! (`http.rs`), what messages mean (`mod.rs`). Of the protocol's packets only text ones are spoken.
 //!
-//! A session talks to its [`Line`] as it would to a WebSocket. The other end is a [`Link`], which requests and a WebSocket
-//! find by the conversation's id. Both directions are bounded: whoever does not fetch what waits, or sends faster than the
-//! session reads, waits or is given up.
+//! A session talks to its [`Line`] as it would to a WebSocket, and over one it has nothing in between. Where a client polls, the
+//! other end is a [`Link`], which requests and a WebSocket that is to take over find by the conversation's id. Both
+//! directions are bounded: whoever does not fetch what waits, or sends faster than the session reads, waits or is given up.
 //!
 //! A conversation by requests needs no connection of its own, so that one client could hold all there may be, and keep everybody
 //! out. So they are a part of all, and a newcomer takes the place of the one that has had no request waiting for longest: real clients
 //! nearly always have one.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::ready;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use futures_util::{Sink, SinkExt};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite;
 
 use crate::places::{Place, Places};
-use crate::session::LINGER;
 
 /// Separates the packets of one HTTP body.
 const SEPARATOR: char = '\u{1e}';
@@ -29,7 +32,7 @@ const SEPARATOR: char = '\u{1e}';
 /// Bytes that may wait for a client to fetch them before the session has to wait.
 const ROOM: usize = 65_536;
 
-/// How long a client may refuse to take one packet, and to complete its move to a WebSocket.
+/// How long a client may take to complete its move to a WebSocket.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What came from a client; `None` when there is nothing more to come.
@@ -44,59 +47,44 @@ pub(super) type Ends = (Line, Arc<Link>);
 /// What part of all conversations may be by requests.
 const POLLING_PART: usize = 4;
 
-/// All conversations of a process, by their ids.
+/// All conversations of a process that are by requests, by their ids.
 #[derive(Clone)]
 pub(crate) struct Engines {
     links: Arc<Mutex<HashMap<String, Arc<Link>>>>,
-    most: usize,
-    polling: Arc<Places>,
+    places: Arc<Places>,
 }
 
 impl Engines {
+    /// Holds a part of all conversations, of which there are so many at most.
     pub(crate) fn new(most: usize) -> Engines {
         Engines {
             links: Arc::default(),
-            most,
-            polling: Places::new(most.div_ceil(POLLING_PART)),
+            places: Places::new(most.div_ceil(POLLING_PART)),
         }
     }
 
     /// Begins a conversation by requests; another one makes room if it has to.
     pub(super) fn open(&self, sid: String) -> Option<Ends> {
-        let place = self.polling.give()?;
-        self.begin(sid, Some(place))
-    }
-
-    /// Begins one over a WebSocket, unless there are too many.
-    pub(super) fn open_socket(&self, sid: String) -> Option<Ends> {
-        self.begin(sid, None)
-    }
-
-    fn begin(&self, sid: String, place: Option<Arc<Place>>) -> Option<Ends> {
-        let mut links = self.lock();
-        // Those by requests have their places, and some that lost theirs may not have noticed yet.
-        if place.is_none() && links.len() >= self.most {
-            return None;
-        }
+        let place = self.places.give()?;
         let (sender, incoming) = mpsc::channel(1);
-        let removal = place.as_ref().map(|place| place.removal());
         let link = Arc::new(Link {
             sid: sid.clone(),
             state: Mutex::default(),
             filled: Notify::new(),
             drained: Notify::new(),
+            moved: Notify::new(),
             incoming: sender,
             posting: tokio::sync::Mutex::new(()),
-            place: Mutex::new(place),
+            place: Mutex::new(Some(Arc::clone(&place))),
         });
-        links.insert(sid, Arc::clone(&link));
-        let line = Line {
+        self.lock().insert(sid, Arc::clone(&link));
+        let polled = Polled {
             incoming,
-            removal,
+            removal: Some(place.removal()),
             link: Arc::clone(&link),
             engines: self.clone(),
         };
-        Some((line, link))
+        Some((Line::Polled(polled), link))
     }
 
     pub(super) fn find(&self, sid: &str) -> Option<Arc<Link>> {
@@ -109,54 +97,186 @@ impl Engines {
 }
 
 /// The session's end of a conversation.
-pub(crate) struct Line {
+pub(crate) enum Line {
+    /// Requests bring and fetch packets.
+    Polled(Polled),
+    /// Packets are the messages of a WebSocket.
+    Direct(Direct),
+}
+
+impl Line {
+    /// A conversation that begins on a WebSocket, with a packet.
+    pub(super) fn direct(socket: WebSocket, greeting: String) -> Line {
+        Line::Direct(Direct::new(Box::new(socket), [greeting].into()))
+    }
+
+    pub(crate) async fn recv(&mut self) -> Frame {
+        loop {
+            match self {
+                Line::Polled(polled) => match polled.recv().await {
+                    Come::Frame(frame) => return frame,
+                    Come::Socket(socket) => self.take_over(socket),
+                },
+                Line::Direct(direct) => return direct.recv().await,
+            }
+        }
+    }
+
+    /// Hands a message over, at the latest when it is flushed; waits while too much waits to be fetched.
+    pub(crate) async fn feed(&mut self, message: Message) -> Result<(), axum::Error> {
+        loop {
+            match self {
+                Line::Polled(polled) => match polled.send(&message).await {
+                    Some(socket) => self.take_over(socket),
+                    None => return Ok(()),
+                },
+                Line::Direct(direct) => return direct.feed(message).await,
+            }
+        }
+    }
+
+    pub(crate) async fn flush(&mut self) -> Result<(), axum::Error> {
+        match self {
+            Line::Polled(_) => Ok(()),
+            Line::Direct(direct) => direct.socket.flush().await,
+        }
+    }
+
+    pub(crate) async fn send(&mut self, message: Message) -> Result<(), axum::Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// From here on, everything passes over the WebSocket, and first what no request has fetched.
+    fn take_over(&mut self, socket: Box<WebSocket>) {
+        if let Line::Polled(polled) = self {
+            let left = std::mem::take(&mut polled.link.lock().queue);
+            *self = Line::Direct(Direct::new(socket, left));
+        }
+    }
+}
+
+/// A conversation over a WebSocket.
+pub(crate) struct Direct {
+    socket: Box<WebSocket>,
+    /// What is to be sent before anything else.
+    left: VecDeque<String>,
+    flushed: bool,
+}
+
+impl Direct {
+    fn new(socket: Box<WebSocket>, left: VecDeque<String>) -> Direct {
+        Direct {
+            socket,
+            left,
+            flushed: false,
+        }
+    }
+
+    async fn recv(&mut self) -> Frame {
+        if let Err(error) = self.send_left().await {
+            return Some(Err(error));
+        }
+        Some(match self.socket.recv().await? {
+            Ok(Message::Text(packet)) => read(packet),
+            Ok(Message::Binary(_)) => Err(not_spoken()),
+            other => other,
+        })
+    }
+
+    async fn feed(&mut self, message: Message) -> Result<(), axum::Error> {
+        self.send_left().await?;
+        match written(&message) {
+            Some(packet) => self.socket.feed(Message::Text(packet)).await,
+            None => self.socket.feed(message).await,
+        }
+    }
+
+    /// Sends what is left. Nothing is lost or said twice when the future is dropped.
+    async fn send_left(&mut self) -> Result<(), axum::Error> {
+        if self.flushed {
+            return Ok(());
+        }
+        poll_fn(|context| {
+            let mut socket = Pin::new(&mut *self.socket);
+            while !self.left.is_empty() {
+                ready!(socket.as_mut().poll_ready(context))?;
+                if let Some(packet) = self.left.pop_front() {
+                    socket.as_mut().start_send(Message::Text(packet.into()))?;
+                }
+            }
+            socket.poll_flush(context)
+        })
+        .await?;
+        self.left = VecDeque::new();
+        self.flushed = true;
+        Ok(())
+    }
+}
+
+/// A conversation over requests.
+pub(crate) struct Polled {
     incoming: mpsc::Receiver<Parcel>,
-    /// Notified when another conversation has this one's place; `None` if that is over, or cannot be.
+    /// Notified when another conversation has this one's place; `None` once that is over.
     removal: Option<Arc<Notify>>,
     link: Arc<Link>,
     engines: Engines,
 }
 
-impl Line {
-    pub(crate) async fn recv(&mut self) -> Frame {
-        let lost = match &self.removal {
-            None => return self.incoming.recv().await.and_then(|parcel| *parcel),
-            Some(removal) => tokio::select! {
-                biased;
-                () = removal.notified() => None,
-                parcel = self.incoming.recv() => return parcel.and_then(|parcel| *parcel),
-            },
+/// What a session hears of a client that polls.
+enum Come {
+    Frame(Frame),
+    /// It has moved here.
+    Socket(Box<WebSocket>),
+}
+
+impl Polled {
+    async fn recv(&mut self) -> Come {
+        let Some(removal) = &self.removal else {
+            return Come::Frame(None);
         };
-        // Nothing more is heard of it, whatever it says.
-        self.removal = None;
-        self.incoming.close();
-        lost
+        tokio::select! {
+            biased;
+            () = removal.notified() => {
+                // Nothing more is heard of it, whatever it says.
+                self.removal = None;
+                self.incoming.close();
+                Come::Frame(None)
+            }
+            // What requests have brought came before the move.
+            parcel = self.incoming.recv() => Come::Frame(parcel.and_then(|parcel| *parcel)),
+            socket = self.link.socket() => Come::Socket(socket),
+        }
     }
 
-    /// Hands a message over; waits while too much waits to be fetched.
-    pub(crate) async fn send(&mut self, message: Message) {
-        match message {
-            Message::Text(text) => self.link.push(format!("4{text}")).await,
-            Message::Ping(_) => self.link.push("2".to_owned()).await,
-            Message::Close(frame) => self.link.end(frame),
-            Message::Binary(_) | Message::Pong(_) => {}
+    /// Puts a message where requests fetch it, unless there is a WebSocket for it.
+    async fn send(&self, message: &Message) -> Option<Box<WebSocket>> {
+        loop {
+            if let Some(socket) = self.link.lock().socket.take() {
+                return Some(socket);
+            }
+            if self.link.push(message) {
+                return None;
+            }
+            self.link.drained.notified().await;
         }
     }
 }
 
-impl Drop for Line {
+impl Drop for Polled {
     fn drop(&mut self) {
         self.engines.lock().remove(&self.link.sid);
-        self.link.end(None);
+        self.link.end();
     }
 }
 
-/// The client's end of a conversation.
+/// The client's end of a conversation, while it polls.
 pub(crate) struct Link {
     sid: String,
     state: Mutex<State>,
     filled: Notify,
     drained: Notify,
+    moved: Notify,
     incoming: mpsc::Sender<Parcel>,
     /// Held by the request that brings packets: two at once would have no order.
     posting: tokio::sync::Mutex<()>,
@@ -172,7 +292,8 @@ struct State {
     /// A request waits for packets.
     polling: bool,
     ended: bool,
-    farewell: Option<CloseFrame>,
+    /// Where the client has moved, until the session goes there.
+    socket: Option<Box<WebSocket>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -181,6 +302,7 @@ enum Carrier {
     Polling,
     /// A WebSocket is there and not in use yet: requests are let go.
     Upgrading,
+    /// The session goes on there.
     Socket,
 }
 
@@ -200,12 +322,6 @@ impl Link {
         self.drained.notify_one();
     }
 
-    /// Notes that it is carried by a WebSocket from now on.
-    fn has_socket(&self) {
-        self.change(|state| state.carrier = Carrier::Socket);
-        self.place().take();
-    }
-
     fn place(&self) -> MutexGuard<'_, Option<Arc<Place>>> {
         self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,29 +332,34 @@ impl Link {
         }
     }
 
-    async fn push(&self, packet: String) {
-        loop {
-            {
-                let mut state = self.lock();
-                if state.ended {
-                    return;
-                }
-                if state.queue.is_empty() || state.bytes + packet.len() <= ROOM {
-                    state.bytes += packet.len();
-                    state.queue.push_back(packet);
-                    break;
-                }
+    /// Keeps a message to be fetched; `false` if there is no room.
+    fn push(&self, message: &Message) -> bool {
+        if let Message::Close(_) = message {
+            self.end();
+        }
+        let Some(packet) = written(message) else {
+            return true;
+        };
+        {
+            let mut state = self.lock();
+            if state.ended {
+                return true;
             }
-            self.drained.notified().await;
+            if !state.queue.is_empty() && state.bytes + packet.len() > ROOM {
+                return false;
+            }
+            state.bytes += packet.len();
+            state.queue.push_back(packet.to_string());
         }
         self.filled.notify_one();
+        true
     }
 
-    fn end(&self, farewell: Option<CloseFrame>) {
+    fn end(&self) {
         self.change(|state| {
             if !state.ended {
                 state.ended = true;
-                state.farewell = farewell;
+                state.socket = None;
                 if state.carrier != Carrier::Socket {
                     state.queue.push_back("1".to_owned());
                 }
@@ -294,7 +415,7 @@ impl Link {
         for packet in body.split(SEPARATOR) {
             if self
                 .incoming
-                .send(Box::new(Some(read(packet))))
+                .send(Box::new(Some(read(packet.into()))))
                 .await
                 .is_err()
             {
@@ -304,35 +425,25 @@ impl Link {
         true
     }
 
-    /// Carries packets over a WebSocket until either side ends.
-    pub(super) async fn carry(&self, mut socket: WebSocket, first: Option<String>) {
-        if let Some(first) = first {
-            self.has_socket();
-            let sent = Box::pin(send(&mut socket, Message::Text(first.into())));
-            if sent.await.is_err() {
-                let _ = self.incoming.send(Box::new(None)).await;
-                return;
-            }
-        } else if !self.moved(&mut socket).await {
-            // The client goes on polling.
-            self.change(|state| {
-                if state.carrier == Carrier::Upgrading {
-                    state.carrier = Carrier::Polling;
-                }
-            });
-            return;
+    /// Lets a WebSocket take over, if the client has moved there in time; else it goes on polling.
+    pub(super) async fn carry(&self, mut socket: WebSocket) {
+        let moved = matches!(timeout(LIMIT, self.probed(&mut socket)).await, Ok(true));
+        if moved {
+            self.place().take();
         }
-        self.pump(&mut socket).await;
-    }
-
-    /// Says whether the client has moved to a WebSocket in time. Boxed: the task outlives it by far.
-    async fn moved(&self, socket: &mut WebSocket) -> bool {
-        let moving = Box::pin(timeout(LIMIT, self.take_over(socket)));
-        matches!(moving.await, Ok(true))
+        self.change(|state| match moved && !state.ended {
+            true => {
+                state.carrier = Carrier::Socket;
+                state.socket = Some(Box::new(socket));
+            }
+            false if state.carrier == Carrier::Upgrading => state.carrier = Carrier::Polling,
+            false => {}
+        });
+        self.moved.notify_one();
     }
 
     /// Answers the probe of a WebSocket and waits until the client has stopped polling.
-    async fn take_over(&self, socket: &mut WebSocket) -> bool {
+    async fn probed(&self, socket: &mut WebSocket) -> bool {
         if !matches!(socket.recv().await, Some(Ok(Message::Text(text))) if text == "2probe") {
             return false;
         }
@@ -347,73 +458,16 @@ impl Link {
             return false;
         }
         self.change(|_| {});
-        if !matches!(socket.recv().await, Some(Ok(Message::Text(text))) if text == "5") {
-            return false;
-        }
-        self.has_socket();
-        true
+        matches!(socket.recv().await, Some(Ok(Message::Text(text))) if text == "5")
     }
 
-    async fn pump(&self, socket: &mut WebSocket) {
-        let mut place = None;
-        let mut reads = true;
+    /// Waits until the client has moved to a WebSocket.
+    async fn socket(&self) -> Box<WebSocket> {
         loop {
-            tokio::select! {
-                // A frame is only read once the session has room for it, and meanwhile packets still go out.
-                permit = self.incoming.reserve(), if place.is_none() && reads => match permit {
-                    Ok(permit) => place = Some(permit),
-                    Err(_) => return,
-                },
-                frame = socket.recv(), if place.is_some() => {
-                    let over = frame.is_none();
-                    // What cannot be read is the end, of which the session is still to say why.
-                    reads = matches!(frame, Some(Ok(_)));
-                    let frame = frame.map(|frame| match frame {
-                        Ok(Message::Text(text)) => read(&text),
-                        Ok(Message::Binary(_)) => Err(not_spoken()),
-                        other => other,
-                    });
-                    if let Some(place) = place.take() {
-                        place.send(Box::new(frame));
-                    }
-                    if over {
-                        return;
-                    }
-                }
-                packet = self.next() => match packet {
-                    Ok(packet) => {
-                        if send(socket, Message::Text(packet.into())).await.is_err() {
-                            drop(place.take());
-                            let _ = self.incoming.send(Box::new(None)).await;
-                            return;
-                        }
-                    }
-                    Err(farewell) => {
-                        Box::pin(take_leave(socket, farewell)).await;
-                        drop(place.take());
-                        let _ = self.incoming.try_send(Box::new(None));
-                        return;
-                    }
-                },
+            if let Some(socket) = self.lock().socket.take() {
+                return socket;
             }
-        }
-    }
-
-    /// The next packet for the WebSocket, or how the conversation ended.
-    async fn next(&self) -> Result<String, Option<CloseFrame>> {
-        loop {
-            {
-                let mut state = self.lock();
-                if let Some(packet) = state.queue.pop_front() {
-                    state.bytes = state.bytes.saturating_sub(packet.len());
-                    self.drained.notify_one();
-                    return Ok(packet);
-                }
-                if state.ended {
-                    return Err(state.farewell.take());
-                }
-            }
-            self.filled.notified().await;
+            self.moved.notified().await;
         }
     }
 }
@@ -438,37 +492,22 @@ impl Drop for Polling<'_> {
     }
 }
 
-async fn send(socket: &mut WebSocket, message: Message) -> Result<(), ()> {
-    match timeout(LIMIT, socket.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        _ => Err(()),
-    }
-}
-
-/// Sends the close frame and waits for theirs. What was refused is still unread where nothing more can be read (see [`LINGER`]).
-async fn take_leave(socket: &mut WebSocket, farewell: Option<CloseFrame>) {
-    let _ = send(socket, Message::Close(farewell)).await;
-    let unread = async {
-        loop {
-            match socket.recv().await {
-                Some(Ok(Message::Close(_))) => return false,
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return true,
-            }
-        }
-    };
-    if let Ok(true) = timeout(LIMIT, unread).await {
-        sleep(LINGER).await;
-    }
-}
-
 /// Reads a packet as the frame of a WebSocket that would mean the same.
-fn read(packet: &str) -> Result<Message, axum::Error> {
+fn read(packet: Utf8Bytes) -> Result<Message, axum::Error> {
     match packet.as_bytes().first() {
-        Some(b'4') => Ok(Message::Text(packet.get(1..).unwrap_or_default().into())),
+        Some(b'4') => Ok(Message::Text(packet)),
         Some(b'2' | b'3' | b'6') => Ok(Message::Pong(Default::default())),
         Some(b'1') => Ok(Message::Close(None)),
         _ => Err(not_spoken()),
+    }
+}
+
+/// The packet for a message, if it is one.
+fn written(message: &Message) -> Option<Utf8Bytes> {
+    match message {
+        Message::Text(packet) => Some(packet.clone()),
+        Message::Ping(_) => Some(Utf8Bytes::from_static("2")),
+        Message::Close(_) | Message::Binary(_) | Message::Pong(_) => None,
     }
 }
 
@@ -495,9 +534,9 @@ mod tests {
     #[tokio::test]
     async fn a_request_fetches_all_that_waits_in_order() {
         let (mut line, link, _) = open();
-        line.send(text("a")).await;
-        line.send(Message::Ping(Default::default())).await;
-        line.send(text("b")).await;
+        line.send(text("4a")).await.unwrap();
+        line.send(Message::Ping(Default::default())).await.unwrap();
+        line.send(text("4b")).await.unwrap();
         assert_eq!(link.poll().await.as_deref(), Some("4a\u{1e}2\u{1e}4b"));
     }
 
@@ -512,7 +551,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(link.poll().await, None);
-        line.send(text("a")).await;
+        line.send(text("4a")).await.unwrap();
         assert_eq!(waiting.await.unwrap().as_deref(), Some("4a"));
     }
 
@@ -521,7 +560,7 @@ mod tests {
         let (mut line, link, _) = open();
         let given_up = timeout(Duration::from_millis(1), link.poll()).await;
         assert!(given_up.is_err());
-        line.send(text("a")).await;
+        line.send(text("4a")).await.unwrap();
         assert_eq!(link.poll().await.as_deref(), Some("4a"));
     }
 
@@ -529,7 +568,7 @@ mod tests {
     async fn packets_arrive_as_the_frames_they_mean() {
         let (mut line, link, _) = open();
         let posting = tokio::spawn(async move { link.post("4x\u{1e}3\u{1e}b4AAA\u{1e}1").await });
-        assert_eq!(line.recv().await.unwrap().unwrap(), text("x"));
+        assert_eq!(line.recv().await.unwrap().unwrap(), text("4x"));
         assert!(matches!(line.recv().await, Some(Ok(Message::Pong(_)))));
         assert!(matches!(line.recv().await, Some(Err(_))), "binary");
         assert!(matches!(line.recv().await, Some(Ok(Message::Close(None)))));
@@ -540,7 +579,7 @@ mod tests {
     async fn a_session_waits_for_a_client_that_fetches_nothing() {
         let (mut line, link, _) = open();
         let large = "x".repeat(40_000);
-        line.send(text(&large)).await;
+        line.send(text(&large)).await.unwrap();
         let second = timeout(Duration::from_millis(10), line.send(text(&large))).await;
         assert!(second.is_err(), "more than {ROOM} bytes wait");
         assert_eq!(link.lock().queue.len(), 1);
@@ -549,11 +588,7 @@ mod tests {
     #[tokio::test]
     async fn a_conversation_that_ended_says_so_once_and_is_forgotten() {
         let (mut line, link, engines) = open();
-        assert!(
-            engines.open_socket("t".to_owned()).is_none(),
-            "one too many"
-        );
-        line.send(Message::Close(None)).await;
+        line.send(Message::Close(None)).await.unwrap();
         assert_eq!(link.poll().await.as_deref(), Some("1"));
         assert_eq!(link.poll().await, None);
         drop(line);
@@ -573,7 +608,7 @@ mod tests {
         assert!(idle.recv().await.is_none() && idle.recv().await.is_none());
         assert!(!poll.is_finished());
         // It has another carrier now, and takes no place any more.
-        link.has_socket();
+        link.place().take();
         let (mut next, _) = open("next");
         let moment = Duration::from_millis(10);
         for line in [&mut newcomer, &mut next] {

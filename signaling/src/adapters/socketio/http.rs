@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::call_id;
-use super::engine::{Ends, Engines, Link};
+use super::engine::{Ends, Line, Link};
 use crate::hub::{CallType, Name};
 use crate::identity::token_in;
 use crate::router::{accept, foreign, host_of, with_cors};
@@ -72,10 +72,10 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Body) -> Response {
         None => None,
     };
     match (&parts.method, shown.transport.as_deref(), link) {
-        (&Method::GET, Some("polling"), None) => match open(&shared, Engines::open) {
+        (&Method::GET, Some("polling"), None) => match open(&shared) {
             Some((line, link)) => {
                 let visitor = visitor(&shared, &parts, shown);
-                let greeting = greeting(&shared, &link);
+                let greeting = greeting(&shared, link.sid());
                 tokio::spawn(session::run(Wire::Engine(line), shared, visitor));
                 packets(greeting)
             }
@@ -88,20 +88,20 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Body) -> Response {
         (&Method::POST, Some("polling"), Some(link)) => post(&shared, &link, body).await,
         (&Method::GET, Some("websocket"), Some(link)) => {
             accept(&shared, parts, move |socket| async move {
-                link.carry(socket, None).await;
+                link.carry(socket).await;
             })
             .await
         }
         (&Method::GET, Some("websocket"), None) => {
             let visitor = visitor(&shared, &parts, shown);
+            let greeting = greeting(&shared, &chance::peer_id());
             let own = Arc::clone(&shared);
-            accept(&own, parts, move |socket| async move {
-                // Beyond the limit there is nobody to talk to: the socket is dropped.
-                if let Some((line, link)) = open(&shared, Engines::open_socket) {
-                    let greeting = greeting(&shared, &link);
-                    tokio::spawn(session::run(Wire::Engine(line), shared, visitor));
-                    link.carry(socket, Some(greeting)).await;
-                }
+            accept(&own, parts, move |socket| {
+                session::run(
+                    Wire::Engine(Line::direct(socket, greeting)),
+                    shared,
+                    visitor,
+                )
             })
             .await
         }
@@ -110,11 +110,11 @@ async fn answer(shared: Arc<Shared>, parts: Parts, body: Body) -> Response {
     }
 }
 
-fn open(shared: &Shared, how: fn(&Engines, String) -> Option<Ends>) -> Option<Ends> {
+fn open(shared: &Shared) -> Option<Ends> {
     if shared.draining.load(Ordering::Relaxed) {
         return None;
     }
-    how(&shared.engines, chance::peer_id())
+    shared.engines.open(chance::peer_id())
 }
 
 fn visitor(shared: &Shared, parts: &Parts, shown: Shown) -> Visitor {
@@ -129,9 +129,9 @@ fn visitor(shared: &Shared, parts: &Parts, shown: Shown) -> Visitor {
     }
 }
 
-fn greeting(shared: &Shared, link: &Link) -> String {
+fn greeting(shared: &Shared, sid: &str) -> String {
     let open = json!({
-        "sid": link.sid(),
+        "sid": sid,
         "upgrades": ["websocket"],
         "pingInterval": PING_INTERVAL,
         "pingTimeout": PING_TIMEOUT,

@@ -44,9 +44,12 @@ pub(crate) struct SocketIo {
     ack: Option<u64>,
 }
 
+/// Engine.IO's number of messages, in front of every packet of Socket.IO.
+const MESSAGE: char = '4';
+
 /// Reads the first packet, which asks for the main namespace and says who is there.
 pub(crate) fn opening(packet: &str) -> Opening {
-    match packet.strip_prefix('0') {
+    match packet.strip_prefix("40") {
         Some(auth) if auth.is_empty() || auth.starts_with('{') => Opening {
             kind: "connect".to_owned(),
             ..Opening::read(auth)
@@ -55,10 +58,11 @@ pub(crate) fn opening(packet: &str) -> Opening {
     }
 }
 
-/// The name of an event and what comes with it; anything more is skipped.
-struct Emitted<'a> {
-    event: Cow<'a, str>,
-    data: Option<&'a RawValue>,
+/// What a client emits: an event's name and what comes with it; anything more is skipped. Signals are read whole, because there are
+/// most of them.
+enum Emitted<'a> {
+    Signal(SignalFields<'a>),
+    Other(Cow<'a, str>, Option<&'a RawValue>),
 }
 
 impl<'de> Deserialize<'de> for Emitted<'de> {
@@ -72,17 +76,30 @@ impl<'de> Deserialize<'de> for Emitted<'de> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
-                let name = parts.next_element::<&RawValue>()?;
-                let event = name.and_then(|name| serde_json::from_str(name.get()).ok());
-                let data = parts.next_element()?;
+                let name: Option<Word<'de>> = parts.next_element()?;
+                let Word(event) = name.ok_or_else(|| serde::de::Error::custom("no name"))?;
+                let emitted = match event == SIGNAL {
+                    true => {
+                        let fields = parts.next_element()?;
+                        let fields = fields.ok_or_else(|| serde::de::Error::custom("no data"))?;
+                        Emitted::Signal(fields)
+                    }
+                    false => Emitted::Other(event, parts.next_element()?),
+                };
                 while parts.next_element::<IgnoredAny>()?.is_some() {}
-                let event = event.ok_or_else(|| serde::de::Error::custom("no name"))?;
-                Ok(Emitted { event, data })
+                Ok(emitted)
             }
         }
         deserializer.deserialize_seq(Parts)
     }
 }
+
+/// A string, borrowed if nothing in it is escaped.
+#[derive(Deserialize)]
+struct Word<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The event that is relayed.
+const SIGNAL: &str = "webrtc-signal";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,9 +118,11 @@ struct CallFields {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SignalFields {
-    call_id: String,
-    to: String,
+struct SignalFields<'a> {
+    #[serde(borrow)]
+    call_id: Cow<'a, str>,
+    #[serde(borrow)]
+    to: Cow<'a, str>,
     signal: Box<RawValue>,
 }
 
@@ -119,6 +138,8 @@ impl Adapter for SocketIo {
 
     fn read(&mut self, packet: &str) -> Result<Request, Refusal> {
         self.ack = None;
+        let packet = packet.strip_prefix(MESSAGE);
+        let packet = packet.ok_or(Refusal::InvalidMessage)?;
         let rest = packet.get(1..).unwrap_or_default();
         match packet.as_bytes().first() {
             Some(b'0') if !self.connected => {
@@ -150,7 +171,7 @@ impl Adapter for SocketIo {
             "ttl": ice.ttl,
         });
         match self.ack.take() {
-            Some(number) => Some(format!("3{number}[{servers}]")),
+            Some(number) => Some(format!("43{number}[{servers}]")),
             None => emit("ice-servers", servers),
         }
     }
@@ -160,7 +181,7 @@ impl Adapter for SocketIo {
     }
 
     fn write_ack(&mut self) -> Option<String> {
-        self.ack.take().map(|number| format!("3{number}[]"))
+        self.ack.take().map(|number| format!("43{number}[]"))
     }
 
     fn write_unwelcome(&mut self, unwelcome: Unwelcome) -> Option<String> {
@@ -168,14 +189,16 @@ impl Adapter for SocketIo {
             Unwelcome::Unavailable => "Authentication is not available",
             _ => "Authentication failed",
         };
-        Some(format!("4{}", json!({"message": message})))
+        Some(format!("44{}", json!({"message": message})))
     }
 }
 
 /// Reads what a client emits.
 fn event(text: &str) -> Result<Request, Refusal> {
-    let Emitted { event, data } = fields(text)?;
-    let data = data.map_or("{}", RawValue::get);
+    let (event, data) = match fields(text)? {
+        Emitted::Signal(fields) => return Ok(Request::Hub(signal(fields)?)),
+        Emitted::Other(event, data) => (event, data.map_or("{}", RawValue::get)),
+    };
     let command = match event.as_ref() {
         "ice-servers" => return Ok(Request::IceServers),
         "call-initiate" => initiate(fields(data)?)?,
@@ -186,25 +209,21 @@ fn event(text: &str) -> Result<Request, Refusal> {
         "call-unmute" => notice(data, CallNotice::Unmute)?,
         "call-video-off" => notice(data, CallNotice::VideoOff)?,
         "call-video-on" => notice(data, CallNotice::VideoOn)?,
-        "webrtc-signal" => {
-            let SignalFields {
-                call_id,
-                to,
-                signal,
-            } = fields(data)?;
-            Command::CallSignal(CallSignal {
-                kind: SignalKind::Opaque,
-                call: named(&call_id)?,
-                to: user(&to)?,
-                data: signal.into(),
-            })
-        }
         "presence" => Command::Presence {
             watch: fields::<PresenceFields>(data)?.watch,
         },
         _ => return Err(Refusal::UnknownType),
     };
     Ok(Request::Hub(command))
+}
+
+fn signal(fields: SignalFields<'_>) -> Result<Command, Refusal> {
+    Ok(Command::CallSignal(CallSignal {
+        kind: SignalKind::Opaque,
+        call: named(&fields.call_id)?,
+        to: user(&fields.to)?,
+        data: fields.signal.into(),
+    }))
 }
 
 fn initiate(fields: InitiateFields) -> Result<Command, Refusal> {
@@ -241,7 +260,7 @@ fn user(text: &str) -> Result<UserId, Refusal> {
 fn said(event: &Event) -> Option<String> {
     match event {
         Event::Connected(user) => Some(format!(
-            "0{}",
+            "40{}",
             json!({"sid": chance::peer_id(), "userId": user})
         )),
         Event::IncomingCall {
@@ -284,7 +303,7 @@ fn said(event: &Event) -> Option<String> {
             }
             let (call_id, signal) = (call, data);
             emit(
-                "webrtc-signal",
+                SIGNAL,
                 Signal {
                     call_id,
                     from,
@@ -323,7 +342,7 @@ fn said(event: &Event) -> Option<String> {
 }
 
 fn emit(event: &str, data: impl Serialize) -> Option<String> {
-    Some(format!("2{}", super::json(&(event, data))?))
+    super::json_behind("42", &(event, data))
 }
 
 #[cfg(test)]
@@ -331,7 +350,7 @@ mod tests {
     use super::*;
 
     fn read(packet: &str) -> Result<Request, Refusal> {
-        SocketIo::default().read(packet)
+        SocketIo::default().read(&format!("4{packet}"))
     }
 
     #[test]
@@ -354,7 +373,7 @@ mod tests {
         assert_eq!(
             told.as_deref(),
             Some(
-                r#"2["webrtc-signal",{"callId":"c","from":"ann","signal":{"type":"offer","sdp":"v=0\r\n","n":1.50}}]"#
+                r#"42["webrtc-signal",{"callId":"c","from":"ann","signal":{"type":"offer","sdp":"v=0\r\n","n":1.50}}]"#
             )
         );
     }
@@ -410,19 +429,22 @@ mod tests {
     #[test]
     fn an_event_with_a_number_is_acknowledged_once() {
         let mut adapter = SocketIo::default();
-        let _ = adapter.read(r#"217["call-accept",{"callId":"c"}]"#);
-        assert_eq!(adapter.write_ack().as_deref(), Some("317[]"));
+        let _ = adapter.read(r#"4217["call-accept",{"callId":"c"}]"#);
+        assert_eq!(adapter.write_ack().as_deref(), Some("4317[]"));
         assert_eq!(adapter.write_ack(), None);
-        let _ = adapter.read(r#"218["call-accept",{"callId":"c"}]"#);
-        let _ = adapter.read(r#"2["call-accept",{"callId":"c"}]"#);
+        let _ = adapter.read(r#"4218["call-accept",{"callId":"c"}]"#);
+        let _ = adapter.read(r#"42["call-accept",{"callId":"c"}]"#);
         assert_eq!(adapter.write_ack(), None);
     }
 
     #[test]
     fn only_the_main_namespace_is_there() {
-        assert_eq!(opening(r#"0{"token":"ann"}"#).token.as_deref(), Some("ann"));
-        assert_eq!(opening("0").kind, "connect");
-        for packet in ["", "2[]", "0/admin,", "0/admin,{\"token\":\"ann\"}"] {
+        assert_eq!(
+            opening(r#"40{"token":"ann"}"#).token.as_deref(),
+            Some("ann")
+        );
+        assert_eq!(opening("40").kind, "connect");
+        for packet in ["", "0", "42[]", "40/admin,", "40/admin,{\"token\":\"ann\"}"] {
             assert_eq!(opening(packet).kind, "", "{packet}");
         }
     }
