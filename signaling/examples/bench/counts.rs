@@ -2,8 +2,8 @@
 //!
 //! In: the row `counts`, and a file that holds its figures. Not in: the tools.
 //!
-//! Messages go in step: the next one is said when the last has arrived, so that each wakes the server by itself; and by turns, so
-//! that each comes from another pair. What is counted is a server with all its pairs there, between the first message of
+//! Messages go in step: the next one is said when the last has arrived, so that each wakes the server by itself, or the next few at
+//! once; and by turns, so that they come from another pair. What is counted is a server with all its pairs there, between the first message of
 //! each, for which buffers grow, and the pings that an idle connection is sent.
 
 use std::path::{Path, PathBuf};
@@ -19,6 +19,9 @@ use crate::table::Block;
 
 /// Messages that are counted; with ten pairs, each says fewer than the pace lets pass at once.
 const MESSAGES: usize = 900;
+
+/// Messages that are said at once, as a browser says its candidates, to see what they share.
+const BURST: usize = 6;
 
 /// When the service pings whoever connected first, which is not to be counted.
 const QUIET: Duration = Duration::from_secs(25);
@@ -46,33 +49,50 @@ pub(crate) struct Plan {
     pub(crate) hold: Option<PathBuf>,
 }
 
-/// What one message needs of each of [`FIGURES`], as rooms grow in number and in size.
+/// How a server is loaded.
+#[derive(Clone, Copy)]
+struct Load {
+    rooms: usize,
+    pairs: usize,
+    at_once: usize,
+}
+
+/// What one message needs of each of [`FIGURES`], as rooms grow in number and in size, and in bursts.
 pub(crate) async fn counts(plan: &Plan) -> Block {
-    let title =
-        format!("counts: of one message of {SIGNAL} bytes at a time, by callgrind and strace");
-    let headings: Vec<String> = plan
-        .rooms
-        .iter()
+    let title = format!("counts: of one message of {SIGNAL} bytes, by callgrind and strace");
+    let sizes = plan.rooms.iter();
+    let headings: Vec<String> = sizes
         .map(|(rooms, pairs)| format!("{rooms} of {}", 2 * pairs))
-        .chain(["largest ÷ smallest".to_owned()])
+        .chain(["largest ÷ smallest".to_owned(), format!("{BURST} at once")])
         .collect();
     let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     let mut block = Block::new(&title, "flat: at most 1.1", &headings);
     let mut measured = Vec::new();
     for (name, dialect) in DIALECTS {
+        let program = plan.program.as_deref();
+        let load = |&(rooms, pairs): &(usize, usize), at_once| Load {
+            rooms,
+            pairs,
+            at_once,
+        };
         let mut counted = Vec::new();
-        for &(rooms, pairs) in &plan.rooms {
-            counted.push(count(plan.program.as_deref(), dialect, rooms, pairs).await);
+        for size in &plan.rooms {
+            counted.push(count(program, dialect, load(size, 1)).await);
         }
+        let bursts = count(program, dialect, load(&plan.rooms[0], BURST)).await;
         for (index, figure) in FIGURES.into_iter().enumerate() {
             let each: Vec<f64> = counted.iter().map(|counts| counts[index]).collect();
             let largest = each.iter().copied().fold(0.0, f64::max);
             let growth = largest / each.iter().copied().fold(f64::INFINITY, f64::min);
-            let cells = each.iter().map(|count| format!("{count:.2}"));
-            let cells: Vec<String> = cells.chain([format!("{growth:.2}")]).collect();
+            let cells = each.iter().chain([&growth, &bursts[index]]);
+            let cells: Vec<String> = cells.map(|count| format!("{count:.2}")).collect();
             block.line(&format!("{name} {figure}"), &cells);
             block.reached(growth <= 1.1);
-            measured.push((name, figure, each[0], growth));
+            measured.extend([
+                (name.to_owned(), figure, each[0]),
+                (format!("{name}-growth"), figure, growth),
+                (format!("{name}-bursts"), figure, bursts[index]),
+            ]);
         }
     }
     if let Some(path) = &plan.hold {
@@ -81,33 +101,28 @@ pub(crate) async fn counts(plan: &Plan) -> Block {
     block
 }
 
-/// Compares the smallest rooms, and how much the largest are above them, with the file.
-fn hold(path: &Path, measured: &[(&str, &str, f64, f64)]) {
+/// Compares what was measured with what a file allows.
+fn hold(path: &Path, measured: &[(String, &str, f64)]) {
     let complaints = held::complaints(path, |row, figure| {
-        let (figure, grows) = match figure.strip_suffix("_growth") {
-            Some(figure) => (figure, true),
-            None => (figure, false),
-        };
-        let found = measured
-            .iter()
-            .find(|(name, known, ..)| (*name, *known) == (row, figure));
-        found.map(|(.., count, growth)| if grows { *growth } else { *count })
+        let mut found = measured.iter();
+        let found = found.find(|(name, known, _)| (name.as_str(), *known) == (row, figure));
+        found.map(|(.., count)| *count)
     });
     let complaints = complaints.unwrap();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 /// Counts one message's instructions, system calls and heap allocations.
-async fn count(program: Option<&Path>, dialect: Dialect, rooms: usize, pairs: usize) -> [f64; 3] {
+async fn count(program: Option<&Path>, dialect: Dialect, load: Load) -> [f64; 3] {
     let scratch = |tool: &str| {
         std::env::temp_dir().join(format!("signaling-bench-{}.{tool}", std::process::id()))
     };
     let mut calls = 0;
     for _ in 0..TRIES {
         let server = Running::start_under(&[], program).await;
-        let (mut all, begun) = gather(&server, dialect, rooms, pairs).await;
+        let (mut all, begun) = gather(&server, dialect, load).await;
         let strace = Strace::attach(server.pid(), scratch("strace")).unwrap();
-        in_step(&mut all, MESSAGES).await;
+        in_step(&mut all, MESSAGES, load.at_once).await;
         calls = strace.total().unwrap();
         if begun.elapsed() < QUIET {
             break;
@@ -117,9 +132,9 @@ async fn count(program: Option<&Path>, dialect: Dialect, rooms: usize, pairs: us
     for _ in 0..TRIES {
         let runner = callgrind::runner(&profile, When::Switched);
         let server = Running::start_under(&runner, program).await;
-        let (mut all, begun) = gather(&server, dialect, rooms, pairs).await;
+        let (mut all, begun) = gather(&server, dialect, load).await;
         callgrind::switch(server.pid(), true).unwrap();
-        in_step(&mut all, MESSAGES).await;
+        in_step(&mut all, MESSAGES, load.at_once).await;
         callgrind::switch(server.pid(), false).unwrap();
         let quiet = begun.elapsed() < QUIET;
         server.end().await;
@@ -138,26 +153,21 @@ async fn count(program: Option<&Path>, dialect: Dialect, rooms: usize, pairs: us
 }
 
 /// All pairs, each of which has said something, and when the first of them connected.
-async fn gather(
-    server: &Running,
-    dialect: Dialect,
-    rooms: usize,
-    pairs: usize,
-) -> (Vec<Pair>, Instant) {
+async fn gather(server: &Running, dialect: Dialect, load: Load) -> (Vec<Pair>, Instant) {
     let begun = Instant::now();
     let mut all = Vec::new();
-    for room in 0..rooms {
+    for room in 0..load.rooms {
         let place = format!("r{room}");
-        all.extend(Pair::gather(server.address, dialect, &place, pairs).await);
+        all.extend(Pair::gather(server.address, dialect, &place, load.pairs).await);
     }
-    let each = all.len();
-    in_step(&mut all, each).await;
+    let once_each = all.len();
+    in_step(&mut all, once_each, 1).await;
     (all, begun)
 }
 
-async fn in_step(pairs: &mut [Pair], messages: usize) {
+async fn in_step(pairs: &mut [Pair], messages: usize, at_once: usize) {
     let all = pairs.len();
-    for number in 0..messages {
-        pairs[number % all].pass().await;
+    for number in 0..messages / at_once {
+        pairs[number % all].pass(at_once).await;
     }
 }

@@ -91,11 +91,14 @@ impl Pair {
         self.envelope.clone()
     }
 
-    /// Says one thing, and waits until it has arrived.
-    pub(crate) async fn pass(&mut self) {
+    /// Says so many things at once, and waits until they have arrived.
+    pub(crate) async fn pass(&mut self, at_once: usize) {
         let text = format!("{:#<SIGNAL$}", "");
-        self.sender.say(&self.envelope.around(&text)).await;
-        self.receiver.until("#").await;
+        let message = self.envelope.around(&text);
+        self.sender.writing.say_often(&message, at_once).await;
+        for _ in 0..at_once {
+            self.receiver.until("#").await;
+        }
     }
 
     /// Says numbers and times, and checks that they arrive in their order.
