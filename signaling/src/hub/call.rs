@@ -99,6 +99,11 @@ impl Call {
         self.pairs.iter().map(Pair::held_bytes).sum()
     }
 
+    /// Bytes of all offers that wait.
+    pub(super) fn offer_bytes(&self) -> usize {
+        self.pairs.iter().map(Pair::offer_bytes).sum()
+    }
+
     pub(super) fn remove(&mut self, user: &UserId) {
         self.parties.retain(|party| party.user != *user);
         self.pairs.retain(|pair| !pair.involves(user));

@@ -77,15 +77,20 @@ impl Pair {
         self.crossed.is_some() || !self.early.is_empty()
     }
 
-    /// Notes an offer and returns what passes now. `ringing`: its recipient has not accepted yet.
+    /// Notes an offer and returns what passes now. `ringing`: its recipient has not accepted yet. One that there is no room for, of
+    /// `free` bytes, passes as well: it is not told again to who is called elsewhere, nor does another one wait for its answer.
     pub(super) fn offer(
         &mut self,
         now: Duration,
         mut offer: Passing,
         ringing: bool,
+        free: usize,
         limits: &Limits,
     ) -> Vec<Passing> {
+        // The one before it makes room.
+        let is_kept = offer.data.as_str().len() <= free + self.offer_bytes();
         if let Some((other, at)) = &self.pending
+            && is_kept
             && other.from != offer.from
             && now < *at + limits.hold
         {
@@ -102,8 +107,15 @@ impl Pair {
         if ringing {
             self.missed.extend_from_slice(&passing[1..]);
         }
-        self.pending = Some((offer, now));
+        self.pending = is_kept.then_some((offer, now));
         passing
+    }
+
+    /// Bytes of the offers that wait to be answered, or to pass.
+    pub(super) fn offer_bytes(&self) -> usize {
+        let pending = self.pending.as_ref().map(|(offer, _)| offer);
+        let waiting = pending.into_iter().chain(&self.crossed);
+        waiting.map(|offer| offer.data.as_str().len()).sum()
     }
 
     /// Notes an answer and returns what passes now.

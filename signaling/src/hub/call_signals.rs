@@ -60,6 +60,7 @@ impl Hub {
             .party(&to)
             .is_some_and(|party| party.state == PartyState::Invited);
         let free = self.limits.held_bytes.saturating_sub(call.held_bytes());
+        let free_for_offers = self.limits.offer_bytes.saturating_sub(call.offer_bytes());
         let said = Passing {
             from: user.clone(),
             kind,
@@ -77,7 +78,7 @@ impl Hub {
         }
         let passing = match kind {
             SignalKind::Offer | SignalKind::Renegotiate => {
-                pair.offer(now, said, ringing, &self.limits)
+                pair.offer(now, said, ringing, free_for_offers, &self.limits)
             }
             SignalKind::Candidate => pair.candidate(said, ringing, free, &self.limits),
             SignalKind::Answer => pair.answer(said),

@@ -31,6 +31,8 @@ pub struct Limits {
     pub held_candidate: usize,
     /// Bytes of all candidates kept in a call.
     pub held_bytes: usize,
+    /// Bytes of all offers kept in a call until they are answered; those of a full room have half of that.
+    pub offer_bytes: usize,
     /// How long candidates are kept for whoever has accepted a call and not sent an answer yet; covers a browser's question
     /// whether the page may use the camera.
     pub repeat: Duration,
@@ -73,6 +75,7 @@ impl Default for Limits {
             held_candidates: 64,
             held_candidate: 4_096,
             held_bytes: 65_536,
+            offer_bytes: 262_144,
             repeat: Duration::from_secs(20),
             // A burst that a sender is permitted, to a reader that is in good health, and what else comes at that moment.
             outbox: 128,

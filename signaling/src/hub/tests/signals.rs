@@ -391,3 +391,29 @@ fn notices_reach_those_who_are_in_the_call_and_nobody_else_sends_any() {
     assert_eq!(lab.read(4), ["refused call-not-found"]);
     assert_eq!(lab.read(1), Vec::<String>::new());
 }
+
+#[test]
+fn of_offers_that_are_too_long_to_be_kept_all_pass_and_few_wait() {
+    let users = ["ann", "bob", "cem", "dora", "eve", "fay"];
+    let mut lab = Lab::of(&users);
+    lab.initiate(1, "c", &users[1..]);
+    lab.clear();
+    let long = "x".repeat(60_000);
+    for (id, user) in (2..).zip(&users[1..]) {
+        lab.offer(1, user, &long);
+        // Again and again: only the last one waits.
+        lab.offer(1, user, &long);
+        assert_eq!(lab.read(id).len(), 2, "{user} is told all");
+    }
+    for (id, user, is_kept) in [(12, "bob", true), (16, "fay", false)] {
+        lab.connect(id, user);
+        let ringing = lab.read(id).pop().unwrap();
+        assert!(ringing.starts_with("incoming-call c ann"), "{ringing}");
+        assert_eq!(ringing.len() > 60_000, is_kept, "{user}");
+    }
+    // An answer makes room.
+    lab.answer(2, "ann", "a");
+    lab.offer(1, "fay", &long);
+    lab.connect(26, "fay");
+    assert!(lab.read(26).pop().unwrap().len() > 60_000);
+}
