@@ -1,6 +1,7 @@
-//! The signaling program beside what operators put around it: an issuer of tokens, and a real PostgreSQL for its call log.
+//! The signaling program beside what operators put around it: an issuer of tokens, and a real PostgreSQL for its call log; and its start
+//! page, without a `turnserver` around it.
 //!
-//! Needs root, because PostgreSQL is run as its own user.
+//! Needs root, because PostgreSQL is run as its own user, and browsers in a namespace.
 
 #[path = "../../signaling/tests/common/store.rs"]
 mod store;
@@ -12,7 +13,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use e2e::browser::{Kind, Page};
 use e2e::certificate::Authority;
+use e2e::netns::Namespace;
 use e2e::postgres::Postgres;
 use e2e::process::{Process, run, scratch_file, tests_folder};
 use e2e::server::{free_port, signaling_command};
@@ -274,5 +277,35 @@ async fn authorities_may_be_named_by_ssl_cert_file() -> Result<()> {
         "{said}\n{}",
         process.output()
     );
+    Ok(())
+}
+
+/// What a page shows people to copy has to work.
+#[test]
+fn the_start_page_shows_the_endpoint_where_there_is_one() -> Result<()> {
+    const OWN: &str = "document.querySelector('[data-testid=own]').hidden";
+    let space = Namespace::new("start-page")?;
+    let key = scratch_file("join-key")?;
+    fs::write(&key, "the key of this service\n")?;
+    let key = format!("--join-key-file={}", key.display());
+    for (port, flags, hidden) in [
+        (8080, &[][..], true),
+        (8081, &["--ice-url=stun:192.0.2.1:3478", &key], false),
+    ] {
+        let mut command = space.command(signaling_command()?.get_program());
+        command
+            .arg(format!("--listen=127.0.0.1:{port}"))
+            .args(flags);
+        let mut process = Process::start(&mut command, "signaling")?;
+        process.wait_for_output(&["listening http"], START)?;
+        let address = format!("http://127.0.0.1:{port}/");
+        let mut page = Page::open(&space, Kind::Chromium, &address)?;
+        page.wait_for(
+            "document.querySelector('[data-testid=snippet]').textContent !== ''",
+            START,
+        )?;
+        page.evaluate("fetch('v1/ice')")?;
+        page.wait_for(&format!("{OWN} === {hidden}"), START)?;
+    }
     Ok(())
 }

@@ -35,4 +35,6 @@ byId('snippet').textContent = snippet(new URL('v1/ice', location.href).href.spli
 byId('snippet-note').textContent = key
   ? 'The key in it is the join key of this run. A page for the public should ask its own server, which keeps the key.'
   : 'From the machine itself no key is needed. From elsewhere add the header “Authorization: Bearer KEY” on your server, never in a public page.';
+// Where signaling runs by itself there may be no such endpoint, and an example of it would mislead.
+void fetch('v1/ice', { method: 'HEAD' }).then(({ status }) => { byId('own').hidden = status === 404; });
 wireCopy(byId('copy-snippet'), () => byId('snippet').textContent ?? '');
