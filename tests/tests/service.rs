@@ -263,6 +263,41 @@ fn the_watchdog_is_fed_only_while_every_worker_takes_its_turns() {
     server.stop();
 }
 
+/// Where no systemd looks after it, whoever asks for its health is told.
+#[test]
+fn health_is_bad_while_a_worker_hangs() {
+    let [port, metrics] = [(); 2].map(|()| free_port([127, 0, 0, 1].into()).unwrap());
+    let mut command = command(None).unwrap();
+    command
+        .args(["-n", "--log-file=stdout", "--listening-ip=127.0.0.1"])
+        .args(["--lt-cred-mech", "--user=ann:secret", "--relay-threads=2"])
+        .args(["--prometheus", "--prometheus-address=127.0.0.1"])
+        .arg(format!("--prometheus-port={metrics}"))
+        .arg(format!("--listening-port={port}"));
+    let mut server = Process::start(&mut command, "unwell").unwrap();
+    let becomes = |status| {
+        until("its health changes", GENEROUS, || {
+            let health = get(([127, 0, 0, 1], metrics).into(), "/healthz", &[]).ok()?;
+            (health.status == status).then_some(())
+        })
+    };
+    becomes(200).unwrap();
+    let mut hold = Command::new("python3");
+    hold.arg(tests_folder().join("clients/hold_thread.py"));
+    hold.args([server.id().to_string().as_str(), "relay-0"]);
+    let (mut holder, input) = Process::start_fed(&mut hold, "holder").unwrap();
+    holder.wait_for_output(&["held"], GENEROUS).unwrap();
+    becomes(503).unwrap();
+    let said = server.output();
+    assert!(
+        said.contains("workers [0] do not answer, and /healthz says so"),
+        "{said}"
+    );
+    drop(input);
+    becomes(200).unwrap();
+    server.stop();
+}
+
 #[test]
 fn signals_that_operators_send_to_coturn_do_not_end_the_server() {
     let port = free_port([127, 0, 0, 1].into()).unwrap();

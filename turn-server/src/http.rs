@@ -119,19 +119,30 @@ pub(crate) fn origins(settings: &Settings) -> anyhow::Result<Origins> {
 }
 
 /// The routes of a configured server: the ICE endpoint, in both of its manners, and health.
-pub(crate) fn api_routes(api: &ApiState, drain: &Arc<Drain>) -> Router {
+pub(crate) fn api_routes(api: &ApiState, server: &Arc<Server>, drain: &Arc<Drain>) -> Router {
     let service = api.clone();
     ice_api::router(api.clone())
         .route(
             "/",
             get(move |request| async move { ice_api::answer_service(&service, request).await }),
         )
-        .merge(health_routes(drain))
+        .merge(health_routes(server, drain))
 }
 
-/// `/healthz`: whether it runs. `/readyz`: whether new clients should be sent here, which is not so while it runs dry.
-pub(crate) fn health_routes(drain: &Arc<Drain>) -> Router {
-    let drain = Arc::clone(drain);
+/// `/healthz`: whether all of it runs. `/readyz`: whether new clients should be sent here, which is not so while it runs dry.
+pub(crate) fn health_routes(server: &Arc<Server>, drain: &Arc<Drain>) -> Router {
+    let (server, drain) = (Arc::clone(server), Arc::clone(drain));
+    let healthy = move || {
+        // Nobody is asked for it: a flood of such requests wakes no worker.
+        let well = server.is_well();
+        async move {
+            if well {
+                (StatusCode::OK, "ok\n")
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, "a worker hangs\n")
+            }
+        }
+    };
     let ready = move || {
         let draining = drain.state().draining_for.is_some();
         async move {
@@ -143,7 +154,7 @@ pub(crate) fn health_routes(drain: &Arc<Drain>) -> Router {
         }
     };
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
 }
 
@@ -156,6 +167,7 @@ pub(crate) fn metrics_routes(
 ) -> Router {
     let page = Arc::new(page);
     let turn = Arc::new(Mutex::new(()));
+    let health = health_routes(&server, drain);
     let show = move || {
         let (page, server) = (Arc::clone(&page), Arc::clone(&server));
         let turn = Arc::clone(&turn);
@@ -178,7 +190,7 @@ pub(crate) fn metrics_routes(
     };
     let mut routes = Router::new().route(path, get(show));
     if !["/healthz", "/readyz"].contains(&path) {
-        routes = routes.merge(health_routes(drain));
+        routes = routes.merge(health);
     }
     if path == "/" {
         return routes;

@@ -3,7 +3,10 @@
 use std::{
     net::SocketAddr,
     ops::RangeInclusive,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Server {
     pub(crate) drive: Drive,
     shared: Arc<Shared>,
+    /// Some worker has not answered lately.
+    unwell: AtomicBool,
 }
 
 /// What moves the packets.
@@ -77,6 +82,7 @@ impl Server {
         Ok(Self {
             drive: Drive::Workers(Mutex::new(Some(workers))),
             shared: Arc::clone(&plan.shared),
+            unwell: AtomicBool::new(false),
         })
     }
 
@@ -85,6 +91,7 @@ impl Server {
         Self {
             drive: Drive::Conns(engine),
             shared,
+            unwell: AtomicBool::new(false),
         }
     }
 
@@ -141,6 +148,16 @@ impl Server {
             }
             Drive::Conns(_) => Vec::new(),
         }
+    }
+
+    /// Notes whether every worker has answered lately.
+    pub(crate) fn note_health(&self, well: bool) {
+        self.unwell.store(!well, Relaxed);
+    }
+
+    /// Whether every worker has answered when it was last asked.
+    pub(crate) fn is_well(&self) -> bool {
+        !self.unwell.load(Relaxed)
     }
 
     /// Says which workers hang, if any do. Whoever asks all workers for something asks this before, or else waits for as long

@@ -169,7 +169,7 @@ impl Listeners {
         if !self.http.is_empty() || self.https.is_some() {
             let key = made.as_ref().map(|made| made.key.clone());
             let made_api = api.insert(Api::new(settings, ports, key)?);
-            let (routes, service) = http_routes(settings, made, made_api, drain)?;
+            let (routes, service) = http_routes(settings, made, made_api, (server, drain))?;
             sites.push(Doors {
                 routes,
                 listeners: self.http,
@@ -200,10 +200,10 @@ fn http_routes(
     settings: &Settings,
     made: Option<Made>,
     api: &Api,
-    drain: &Arc<Drain>,
+    (server, drain): (&Arc<Server>, &Arc<Drain>),
 ) -> anyhow::Result<(Router, Option<Signaling>)> {
     let Some(made) = made else {
-        return Ok((http::api_routes(&api.state, drain), None));
+        return Ok((http::api_routes(&api.state, server, drain), None));
     };
     let origins = http::origins(settings)?.with_localhost();
     let signaling = Signaling::start(signaling::Config {
@@ -218,7 +218,7 @@ fn http_routes(
         fleet: None,
     });
     Ok((
-        signaling.router().merge(http::health_routes(drain)),
+        signaling.router().merge(http::health_routes(server, drain)),
         Some(signaling),
     ))
 }

@@ -1,7 +1,8 @@
-//! The service manager's watchdog: fed as long as every worker takes its turns, and no longer.
+//! Whether every worker takes its turns: for the service manager's watchdog, which is fed as long as that is so and no longer, and
+//! for `/healthz`.
 //!
 //! A worker that hangs serves nobody, and the process that it belongs to looks alive all the same. So the question goes to each
-//! worker, by the way that all commands take, and what is sent to the service manager depends on all answers.
+//! worker, by the way that all commands take, and what is said outside depends on all answers.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,28 +12,35 @@ use tracing::warn;
 
 use crate::Server;
 
-/// Feeds the watchdog, if there is one, for as long as it is polled.
+/// How long a worker may hang where there is no watchdog that says so: whoever asks `/healthz`, asks every ten seconds or so.
+const WITHOUT_WATCHDOG: Duration = Duration::from_secs(20);
+
+/// Looks after the workers for as long as it is polled, and feeds the watchdog if there is one.
 pub(crate) async fn feed(server: Arc<Server>) {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
-    };
+    let watchdog = sd_notify::watchdog_enabled();
     // Two quarters between meals at most, where systemd wants no more than half of the limit.
-    let quarter = limit / 4;
+    let quarter = watchdog.unwrap_or(WITHOUT_WATCHDOG) / 4;
     let mut ticks = interval(quarter.max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let asked = Arc::clone(&server);
         let silent = tokio::task::spawn_blocking(move || asked.silent_workers(quarter)).await;
-        match silent {
-            Ok(silent) if silent.is_empty() => {
-                let _ = sd_notify::notify(&[NotifyState::Watchdog]);
-            }
-            Ok(silent) => warn!(
-                "workers {silent:?} do not answer, so the watchdog is not fed: the service manager will start the server anew"
-            ),
+        let Ok(silent) = silent else {
             // The runtime is going down.
-            Err(_) => return,
+            return;
+        };
+        server.note_health(silent.is_empty());
+        if !silent.is_empty() {
+            let consequence = match watchdog {
+                Some(_) => {
+                    "so the watchdog is not fed: the service manager will start the server anew"
+                }
+                None => "and /healthz says so: start the server anew",
+            };
+            warn!("workers {silent:?} do not answer, {consequence}");
+        } else if watchdog.is_some() {
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
         }
     }
 }
