@@ -9,8 +9,8 @@ major=$(node --version | sed 's/^v\([0-9]*\).*/\1/') || fail 'node is missing: i
 
 # Debian's own versions: the release is the pin, because a security update removes the version before it.
 packages=(chromium coturn curl fail2ban firefox-esr haproxy iproute2 libnss3-tools man-db nftables openssl postgresql procps python3-yaml redis-server strace stun-client systemd valgrind)
-# A Debian package, and machines to try it on.
-packages+=(binutils debootstrap dpkg-dev lintian systemd-container)
+# A Debian package, and machines to try it on; a container's image.
+packages+=(binutils debootstrap dpkg-dev lintian podman runc systemd-container)
 # pion, to be built here, and GStreamer's webrtcbin with Debian's own Python.
 packages+=(golang-go golang-github-pion-webrtc.v3-dev)
 packages+=(gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-bad gstreamer1.0-plugins-base python3-gi)
