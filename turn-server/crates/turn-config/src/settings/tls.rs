@@ -78,6 +78,13 @@ impl Tls {
             say_off(values, listening, datagrams, report);
             return (None, None);
         };
+        // It asked for what was on by itself once, and in coturn 4.17 it still does.
+        if values.is_given("no-dtls") && !values.flag("no-dtls") && !datagrams {
+            report.warn(
+                values.origin("no-dtls"),
+                "DTLS is off: what turns it on is dtls, not no-dtls=no",
+            );
+        }
         let file = |option| values.text(option).map(|name| located(&name, environment));
         let served = Tls {
             port: values.port("tls-listening-port").unwrap_or_default(),

@@ -92,6 +92,22 @@ fn dtls_that_cannot_be_served_ends_the_start() {
 }
 
 #[test]
+fn no_dtls_denied_is_no_dtls_yet_and_says_so() {
+    let args = [
+        "-n",
+        "--static-auth-secret=s",
+        "--no-dtls=no",
+        "--cert=/c.pem",
+        "--pkey=/k.pem",
+    ];
+    let Ok(Invocation::Run(settings)) = run_with_files(&args, &[]) else {
+        panic!("refused")
+    };
+    assert_eq!(settings.dtls, None);
+    super::support::assert_warns(&settings, &["DTLS is off: what turns it on is dtls"]);
+}
+
+#[test]
 fn no_dtls_counts_more_than_dtls_and_says_so() {
     let args = "-n --static-auth-secret=s --dtls --no-dtls --cert=/c.pem --pkey=/k.pem";
     let args: Vec<&str> = args.split(' ').collect();
