@@ -7,7 +7,7 @@ mod closing;
 mod entrance;
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -336,20 +336,23 @@ impl Session<'_> {
     /// Writes one frame, at the latest when it is flushed.
     async fn put(&mut self, message: Message) -> Step {
         self.unflushed = true;
-        bounded(self.socket.feed(message), &self.outbox).await
+        bounded(pin!(self.socket.feed(message)), &self.outbox).await
     }
 
     async fn flush(&mut self) -> Step {
         if !std::mem::take(&mut self.unflushed) {
             return Ok(());
         }
-        bounded(self.socket.flush(), &self.outbox).await
+        bounded(pin!(self.socket.flush()), &self.outbox).await
     }
 }
 
 /// Waits for a client to take something. Meanwhile, the outbox may fill up; then the client is too slow for good.
-async fn bounded(writing: impl Future<Output = Result<(), axum::Error>>, outbox: &Outbox) -> Step {
-    let mut writing = pin!(writing);
+/// What writes stays where it is, so that it takes its room once.
+async fn bounded(
+    mut writing: Pin<&mut impl Future<Output = Result<(), axum::Error>>>,
+    outbox: &Outbox,
+) -> Step {
     // Mostly it is taken at once, and needs no clock.
     let at_once = poll_fn(|context| Poll::Ready(writing.as_mut().poll(context))).await;
     let written = match at_once {

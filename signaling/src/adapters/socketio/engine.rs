@@ -126,7 +126,8 @@ impl Line {
     pub(crate) async fn feed(&mut self, message: Message) -> Result<(), axum::Error> {
         loop {
             match self {
-                Line::Polled(polled) => match polled.send(&message).await {
+                // Boxed, as all that waits seldom: where it does not, it takes no room.
+                Line::Polled(polled) => match Box::pin(polled.send(&message)).await {
                     Some(socket) => self.take_over(socket),
                     None => return Ok(()),
                 },
@@ -174,7 +175,9 @@ impl Direct {
     }
 
     async fn recv(&mut self) -> Frame {
-        if let Err(error) = self.send_left().await {
+        if !self.flushed
+            && let Err(error) = Box::pin(self.send_left()).await
+        {
             return Some(Err(error));
         }
         Some(match self.socket.recv().await? {
@@ -185,7 +188,9 @@ impl Direct {
     }
 
     async fn feed(&mut self, message: Message) -> Result<(), axum::Error> {
-        self.send_left().await?;
+        if !self.flushed {
+            Box::pin(self.send_left()).await?;
+        }
         match written(&message) {
             Some(packet) => self.socket.feed(Message::Text(packet)).await,
             None => self.socket.feed(message).await,
@@ -194,10 +199,7 @@ impl Direct {
 
     /// Sends what is left. Nothing is lost or said twice when the future is dropped.
     async fn send_left(&mut self) -> Result<(), axum::Error> {
-        if self.flushed {
-            return Ok(());
-        }
-        poll_fn(|context| {
+        let sending = poll_fn(|context| {
             let mut socket = Pin::new(&mut *self.socket);
             while !self.left.is_empty() {
                 ready!(socket.as_mut().poll_ready(context))?;
@@ -206,8 +208,8 @@ impl Direct {
                 }
             }
             socket.poll_flush(context)
-        })
-        .await?;
+        });
+        sending.await?;
         self.left = VecDeque::new();
         self.flushed = true;
         Ok(())
