@@ -157,6 +157,48 @@ fn root_is_given_up_for_good_and_everything_goes_on() {
     );
 }
 
+/// What only root may open is open, or is not: a reload tries it before it gives up what there is.
+#[test]
+fn a_port_that_takes_root_is_refused_to_who_gave_that_up() {
+    let space = Namespace::new("dropped").unwrap();
+    let conf = folder_of_nobody().join("turnserver.conf");
+    let configured = |port: u16| {
+        let text = format!(
+            "listening-ip=127.0.0.1\nlistening-port={port}\nlt-cred-mech\nrealm=example.org\nuser=ann:secret\n\
+             proc-user={}\nproc-group={}\nlog-file=stdout\n",
+            NOBODY.0, NOBODY.1
+        );
+        fs::write(&conf, text).unwrap();
+    };
+    configured(443);
+    let mut starting = command(Some(&space)).unwrap();
+    let mut server = Process::start(starting.arg("-c").arg(&conf), "dropped").unwrap();
+    server
+        .wait_for_output(&["Total auth threads:"], GENEROUS)
+        .unwrap();
+    let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
+    configured(444);
+    kill_process(pid, Signal::HUP).unwrap();
+    let refused = format!(
+        "{}:2: listening-port: cannot listen on udp 127.0.0.1:444",
+        conf.display()
+    );
+    server
+        .wait_for_output(&["the old settings are kept"], GENEROUS)
+        .unwrap();
+    let said = server.output();
+    for part in [&*refused, "or restart the server"] {
+        assert!(said.contains(part), "no {part} in {said}");
+    }
+    allocates(&space, "127.0.0.1:443");
+    configured(4444);
+    kill_process(pid, Signal::HUP).unwrap();
+    server
+        .wait_for_output(&["changed: listening-port"], GENEROUS)
+        .unwrap();
+    allocates(&space, "127.0.0.1:4444");
+}
+
 /// Root's group would be a right that nobody meant to leave.
 #[test]
 fn a_user_alone_brings_its_own_group() {

@@ -130,12 +130,12 @@ fn sockets_of_the_service_manager_are_served_on_each_worker_without_any_right() 
     command.args(["--count=2", "udp:127.0.0.1:443", "tcp:127.0.0.1:443"]);
     command.args(["tcp:127.0.0.1:80:http", "--"]);
     command.arg(e2e::server::path().unwrap());
-    command.args([
-        "-n",
-        "--log-file=stdout",
-        "--lt-cred-mech",
-        "--user=ann:secret",
-    ]);
+    let conf = scratch_file("turnserver.conf").unwrap();
+    fs::write(&conf, "listening-port=3478\n").unwrap();
+    command
+        .arg("-c")
+        .arg(&conf)
+        .args(["--log-file=stdout", "--lt-cred-mech", "--user=ann:secret"]);
     command.args(["--allow-loopback-peers", "--listening-ip=127.0.0.7"]);
     let mut server = Process::start(&mut command, "handed").unwrap();
     server
@@ -162,6 +162,18 @@ fn sockets_of_the_service_manager_are_served_on_each_worker_without_any_right() 
         let report = uclient(flags);
         assert!(report.contains("Total lost packets 0"), "{report}");
     }
+    // They are the sockets that there are, whatever a reload asks for.
+    fs::write(&conf, "listening-port=3500\nno-udp\nuser=bob:two\n").unwrap();
+    run(Command::new("kill").args(["-HUP".to_owned(), server.id().to_string()])).unwrap();
+    server
+        .wait_for_output(
+            &["changed as well, and waiting for a restart: listening-port, no-udp"],
+            GENEROUS,
+        )
+        .unwrap();
+    assert!(!server.output().contains("not listening any more"));
+    let report = uclient(&[]);
+    assert!(report.contains("Total lost packets 0"), "{report}");
 }
 
 #[test]

@@ -16,8 +16,8 @@ use tokio::{
 use tracing::{info, warn};
 use turn_config::Origin;
 use turn_config::settings::{LogTarget, Settings};
-use turn_io::{Backend, Device, GuestHook, HttpAnswers, StartError, WorkerFailure};
-use turn_proto::Event;
+use turn_io::{Backend, Device, GuestHook, HttpAnswers, Listening, StartError, WorkerFailure};
+use turn_proto::{Event, Transport};
 
 use crate::{
     Server, addresses,
@@ -27,7 +27,7 @@ use crate::{
     drain::Drain,
     external::Finder,
     http::RelayPorts,
-    inherited::{Endpoints, Inherited},
+    inherited::Inherited,
     logging,
     metrics_page::MetricsPage,
     pid_file::PidFile,
@@ -36,6 +36,7 @@ use crate::{
     relay_config::{self, Plan},
     reload::{Reader, Reload},
     secure_listener::Certificate,
+    server::first_of,
     session_log::SessionLog,
     signals::Signals,
     sites::{Listeners, Sites},
@@ -98,6 +99,10 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     warn_of(&settings.warnings);
     let inherited = Inherited::take()?;
     inherited.shape(&mut settings)?;
+    if settings.relay.multiplex.is_some() {
+        // The ports that allocations share are bound on each address at the start.
+        settings.waiting.push("relay-ip");
+    }
     // Whoever is misspelt is told of before anything is bound.
     let identity = Identity::wanted(&settings)?;
     descriptors::raise();
@@ -119,7 +124,9 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     };
     if !finder.found().is_empty() {
         settings.relay.found = finder.found().to_vec();
-        plan.relay = Arc::new(relay_config::reconfigured(&settings, &plan, &machine)?);
+        let relays = plan.relay.relays.clone();
+        let relay = relay_config::reconfigured(&settings, &plan, relays, &machine)?;
+        plan.relay = Arc::new(relay);
     }
     let settings = settings;
     let guests = listeners.guest_hook();
@@ -137,7 +144,7 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
     let server = Arc::new(server);
     let (realm, users) = (settings.auth.realm.clone(), sessions.users());
     let drain = Drain::new(server.shared_arc(), &settings.process);
-    let ports = relay_ports(&settings, &server);
+    let ports = relay_ports(&settings, &server.listening());
     let http = listeners.addresses()?;
     let banner = match &made {
         Some(made) => {
@@ -210,17 +217,20 @@ fn start(mut settings: Settings, mode: &Mode, reader: Reader) -> anyhow::Result<
 
 /// The ports that clients are told: where the system has chosen them, the real ones. Behind a proxy, clients come to the
 /// configured ones, of the proxy.
-fn relay_ports(settings: &Settings, server: &Server) -> RelayPorts {
-    let port = |address: Option<SocketAddr>, configured| {
-        address.map_or(configured, |address| address.port())
+pub(crate) fn relay_ports(settings: &Settings, listening: &[Listening]) -> RelayPorts {
+    let port = |transport, configured| {
+        first_of(transport, listening).map_or(configured, |address| address.port())
     };
     let proxied = settings.listening.proxy_port.is_some();
-    let tcp = server.tcp_address().filter(|_| !proxied);
-    let plain = server.udp_address().or(tcp);
+    let configured = settings.listening.port;
+    let tcp = match proxied {
+        true => configured,
+        false => port(Transport::Tcp, configured),
+    };
     RelayPorts {
-        plain: port(plain, settings.listening.port),
+        plain: port(Transport::Udp, tcp),
         // Where it has no listener of its own, it is told apart on the plain ones.
-        tls: (settings.tls.as_ref()).map(|tls| port(server.tls_address(), tls.port)),
+        tls: (settings.tls.as_ref()).map(|tls| port(Transport::Tls, tls.port)),
     }
 }
 
@@ -258,29 +268,28 @@ fn start_workers(
     plan: &Plan,
     inherited: &Inherited,
     (guests, events): (Option<GuestHook>, mpsc::SyncSender<Event>),
-    Secured { tls, dtls, .. }: Secured,
+    secured: Secured,
 ) -> anyhow::Result<(Server, Failures)> {
     let (failed, failures) = async_mpsc::unbounded_channel();
     let workers = relay_config::workers(settings);
-    let listen = |on: bool, at: &[SocketAddr]| -> Vec<SocketAddr> {
-        if on { at.to_vec() } else { Vec::new() }
-    };
-    // As in coturn: behind a proxy, nobody comes past it.
-    let proxied = !plan.proxy_endpoints.is_empty();
+    let turn_io::Endpoints {
+        udp,
+        tcp,
+        tls,
+        behind_proxy,
+        dtls,
+    } = plan.endpoints.open.clone();
     let tuning = relay_config::tuning(settings);
     let device = |option, name| find_device(settings, option, name);
     let io = turn_io::Config {
-        udp: listen(settings.listening.udp, &plan.endpoints),
-        tcp: listen(settings.listening.tcp && !proxied, &plan.endpoints),
-        tls: listen(!proxied, &plan.tls_endpoints),
-        behind_proxy: listen(
-            settings.listening.tcp || settings.tls.is_some(),
-            &plan.proxy_endpoints,
-        ),
+        udp,
+        tcp,
+        tls,
+        dtls,
+        behind_proxy,
         proxies: relay_config::ranges(&settings.listening.proxies),
-        security: tls,
-        dtls: plan.dtls_endpoints.clone(),
-        secure_datagrams: dtls,
+        security: secured.tls,
+        secure_datagrams: secured.dtls,
         listening_device: device("listening-device", &settings.listening.device)?,
         relay_device: device("relay-device", &settings.relay.device)?,
         plain_datagrams: settings.listening.udp,
@@ -307,25 +316,6 @@ fn start_workers(
         inherited: inherited.sockets(),
         ..turn_io::Config::default()
     };
-    let io = if inherited.has_clients() {
-        let Endpoints {
-            udp,
-            tcp,
-            tls,
-            dtls,
-            proxied,
-        } = inherited.endpoints();
-        turn_io::Config {
-            udp,
-            tcp,
-            tls,
-            dtls,
-            behind_proxy: proxied,
-            ..io
-        }
-    } else {
-        io
-    };
     let server = Server::start(plan, io).map_err(|error| located(settings, error))?;
     Ok((server, failures))
 }
@@ -349,21 +339,30 @@ fn find_device(settings: &Settings, option: &str, name: &Option<String>) -> anyh
 }
 
 /// Adds to an address that cannot be used where it was configured.
-fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
-    let further = |at: &turn_io::Listening| settings.listening.aux.contains(&at.address);
-    let option = match error.downcast_ref::<StartError>() {
+pub(crate) fn located(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    let further = |at: &Listening| settings.listening.aux.contains(&at.address);
+    // Of a list, the value that is meant.
+    let (option, value) = match error.downcast_ref::<StartError>() {
         Some(StartError::NotLocal(at) | StartError::InUse(at) | StartError::Denied(at))
             if further(at) =>
         {
-            "aux-server"
+            ("aux-server", at.address.to_string())
         }
-        Some(StartError::NotLocal(_)) => "listening-ip",
-        Some(StartError::InUse(at) | StartError::Denied(at)) => at.port_option(),
-        Some(StartError::SharedRelay { .. }) => "multiplex-peer-port",
-        Some(StartError::RelayNotLocal(_) | StartError::Relay { .. }) => "relay-ip",
+        Some(StartError::NotLocal(at)) => ("listening-ip", at.address.ip().to_string()),
+        Some(StartError::InUse(at) | StartError::Denied(at)) => {
+            (at.port_option(), at.address.port().to_string())
+        }
+        Some(StartError::SharedRelay { .. }) => ("multiplex-peer-port", String::new()),
+        Some(StartError::RelayNotLocal(ip) | StartError::Relay { address: ip, .. }) => {
+            ("relay-ip", ip.to_string())
+        }
         _ => return error,
     };
-    match settings.origin(option) {
+    let origin = match settings.origin_of(option, &value) {
+        Origin::Default => settings.origin(option),
+        origin => origin,
+    };
+    match origin {
         Origin::Default => error,
         origin => anyhow::anyhow!("{origin}: {option}: {error}"),
     }

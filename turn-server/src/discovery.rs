@@ -10,36 +10,37 @@ use turn_proto::{DiscoveryAddress, External, LinkId, NatDiscovery};
 
 use crate::addresses;
 
-/// Every address and port for plain clients, in the order in which the drivers number datagram sockets: all addresses on the
-/// first port, then all on the second if discovery is on.
-pub(crate) fn endpoints(
-    settings: &Settings,
-    listening: &[IpAddr],
-) -> (Vec<SocketAddr>, Option<NatDiscovery>) {
+/// Every address and port for plain clients: all addresses on the first port, then all on the second if discovery can be had.
+pub(crate) fn endpoints(settings: &Settings, listening: &[IpAddr]) -> Vec<SocketAddr> {
     let on = |port: u16| listening.iter().map(move |ip| SocketAddr::new(*ip, port));
     let first: Vec<_> = on(settings.listening.port).collect();
     let second = settings.listening.alternate_port.into_iter().flat_map(on);
     let both: Vec<_> = first.iter().copied().chain(second).collect();
-    match pair(settings, listening, &both) {
-        Some(discovery) => (both, Some(discovery)),
-        None => (first, None),
+    match find(settings, listening, &in_order(&both)) {
+        Some(_) => both,
+        None => first,
     }
 }
 
-/// Pairs the listening addresses for discovery, as far as these endpoints are open; `None` if the operator has not asked for it
-/// or it cannot be had.
+/// These endpoints with the links that they have at the start.
+pub(crate) fn in_order(open: &[SocketAddr]) -> Vec<(SocketAddr, LinkId)> {
+    let open = open.iter().copied();
+    open.zip((0..).map(LinkId)).collect()
+}
+
+/// Pairs the listening addresses for discovery, as far as they are among these endpoints, and tells which; `None` if the
+/// operator has not asked for it or it cannot be had.
 pub(crate) fn pair(
     settings: &Settings,
     listening: &[IpAddr],
-    open: &[SocketAddr],
+    open: &[(SocketAddr, LinkId)],
 ) -> Option<NatDiscovery> {
     let ports = [settings.listening.port, settings.listening.alternate_port?];
-    let externals = addresses::externals(&settings.relay.externals(), listening);
-    let discovery = NatDiscovery::new(ports, on_both(ports, listening, open, &externals));
+    let discovery = find(settings, listening, open);
     match &discovery {
         None => warn!(
             "rfc5780: NAT discovery is off: it needs two addresses of one family that clients know by different names, open on \
-             both ports since the start; see --listening-ip and --external-ip"
+             both ports; see --listening-ip and --external-ip"
         ),
         Some(discovery) => {
             for (one, other) in discovery.pairs() {
@@ -50,18 +51,28 @@ pub(crate) fn pair(
     discovery
 }
 
+fn find(
+    settings: &Settings,
+    listening: &[IpAddr],
+    open: &[(SocketAddr, LinkId)],
+) -> Option<NatDiscovery> {
+    let ports = [settings.listening.port, settings.listening.alternate_port?];
+    let externals = addresses::externals(&settings.relay.externals(), listening);
+    NatDiscovery::new(ports, on_both(ports, listening, open, &externals))
+}
+
 /// The addresses that are open on both ports. Each socket is looked up: what else is open, and when it was opened, is the
 /// operator's business.
 fn on_both(
     ports: [u16; 2],
     listening: &[IpAddr],
-    open: &[SocketAddr],
+    open: &[(SocketAddr, LinkId)],
     externals: &[External],
 ) -> Vec<DiscoveryAddress> {
     let link = |ip, port| {
         let at = SocketAddr::new(ip, port);
-        let place = open.iter().position(|open| *open == at)?;
-        u32::try_from(place).ok().map(LinkId)
+        let found = open.iter().find(|(open, _)| *open == at);
+        found.map(|(_, link)| *link)
     };
     let one = |local: &IpAddr| {
         let known_as = externals.iter().find(|pair| pair.local == *local);
@@ -80,12 +91,12 @@ mod tests {
 
     use turn_proto::LinkId;
 
-    use super::on_both;
+    use super::{in_order, on_both};
 
     fn links(listening: &[&str], open: &[&str]) -> Vec<(String, [u32; 2])> {
         let listening: Vec<IpAddr> = listening.iter().map(|ip| ip.parse().unwrap()).collect();
         let open: Vec<SocketAddr> = open.iter().map(|at| at.parse().unwrap()).collect();
-        let found = on_both([3478, 3479], &listening, &open, &[]);
+        let found = on_both([3478, 3479], &listening, &in_order(&open), &[]);
         let one = |held: &super::DiscoveryAddress| {
             (
                 held.local.to_string(),

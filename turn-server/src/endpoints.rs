@@ -5,69 +5,84 @@
 use std::net::{IpAddr, SocketAddr};
 
 use turn_config::settings::{Settings, Tls};
-use turn_proto::NatDiscovery;
 
 use crate::{discovery, inherited::Inherited};
 
 /// The endpoints of a server.
-pub(crate) struct Endpoints {
+#[derive(Clone, Debug)]
+pub struct Endpoints {
     /// For plain clients, over UDP and over TCP.
-    pub(crate) plain: Vec<SocketAddr>,
+    pub plain: Vec<SocketAddr>,
     /// For clients over TLS, besides those.
-    pub(crate) tls: Vec<SocketAddr>,
-    /// For clients over DTLS, besides where those over UDP come.
-    pub(crate) dtls: Vec<SocketAddr>,
+    pub tls: Vec<SocketAddr>,
     /// For proxies.
-    pub(crate) proxied: Vec<SocketAddr>,
-    /// What is opened of all these, each once.
-    pub(crate) open: Vec<SocketAddr>,
+    pub proxied: Vec<SocketAddr>,
+    /// What is opened of all these, by what is spoken there, and for clients over DTLS.
+    pub open: turn_io::Endpoints,
 }
 
 impl Endpoints {
-    /// Those that the settings ask for on these addresses, or those that are there already; and who takes part in discovery.
-    pub(crate) fn of(
-        settings: &Settings,
-        listening: &[IpAddr],
-        inherited: &Inherited,
-    ) -> (Self, Option<NatDiscovery>) {
-        let (mut plain, discovery) = discovery::endpoints(settings, listening);
+    /// Those that the settings ask for on these addresses, or those that are there already.
+    pub(crate) fn of(settings: &Settings, listening: &[IpAddr], inherited: &Inherited) -> Self {
+        if inherited.has_clients() {
+            return Self::there(inherited);
+        }
+        let mut plain = discovery::endpoints(settings, listening);
         for aux in &settings.listening.aux {
             if !plain.contains(aux) {
                 plain.push(*aux);
             }
         }
-        let mut endpoints = Self {
-            tls: tls(settings, listening, &plain),
+        let (tls, proxied) = (
+            tls(settings, listening, &plain),
+            proxied(settings, listening),
+        );
+        let (udp, tcp) = (settings.listening.udp, settings.listening.tcp);
+        let when = |on: bool, at: &[SocketAddr]| if on { at.to_vec() } else { Vec::new() };
+        // As in coturn: behind a proxy, nobody comes past it.
+        let direct = proxied.is_empty();
+        let open = turn_io::Endpoints {
+            udp: when(udp, &plain),
+            tcp: when(tcp && direct, &plain),
+            tls: when(direct, &tls),
+            behind_proxy: when(tcp || settings.tls.is_some(), &proxied),
             dtls: dtls(settings, listening, &plain),
-            proxied: proxied(settings, listening),
-            plain,
-            open: Vec::new(),
         };
-        let (udp, mut tcp) = (settings.listening.udp, settings.listening.tcp);
-        let (mut secure, mut behind_proxy) = (true, tcp || settings.tls.is_some());
-        if inherited.has_clients() {
-            let there = inherited.endpoints();
-            endpoints.plain = [there.udp, there.tcp].concat();
-            (endpoints.tls, endpoints.dtls) = (there.tls, there.dtls);
-            endpoints.proxied = there.proxied;
-            (tcp, behind_proxy) = (true, true);
-        } else if !endpoints.proxied.is_empty() {
-            // As in coturn: behind a proxy, nobody comes past it.
-            (tcp, secure) = (false, false);
+        Self {
+            plain,
+            tls,
+            proxied,
+            open,
         }
-        for (is_open, at) in [
-            (udp || tcp, &endpoints.plain),
-            (secure, &endpoints.tls),
-            (true, &endpoints.dtls),
-            (behind_proxy, &endpoints.proxied),
-        ] {
-            for at in at.iter().filter(|_| is_open) {
-                if !endpoints.open.contains(at) {
-                    endpoints.open.push(*at);
-                }
+    }
+
+    fn there(inherited: &Inherited) -> Self {
+        let open = inherited.endpoints();
+        Self {
+            plain: [open.udp.clone(), open.tcp.clone()].concat(),
+            tls: open.tls.clone(),
+            proxied: open.behind_proxy.clone(),
+            open,
+        }
+    }
+
+    /// What is opened, each address once.
+    pub fn listeners(&self) -> Vec<SocketAddr> {
+        let open = &self.open;
+        let all = [
+            &open.udp,
+            &open.tcp,
+            &open.tls,
+            &open.dtls,
+            &open.behind_proxy,
+        ];
+        let mut listeners = Vec::new();
+        for at in all.into_iter().flatten() {
+            if !listeners.contains(at) {
+                listeners.push(*at);
             }
         }
-        (endpoints, discovery)
+        listeners
     }
 }
 

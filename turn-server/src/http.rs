@@ -100,12 +100,21 @@ impl Api {
     /// # Errors
     /// As [`Api::new`].
     pub(crate) fn made_of(&self, settings: &Settings) -> anyhow::Result<Self> {
-        Self::new(settings, self.ports, self.token.clone())
+        self.made_at(settings, self.ports)
+    }
+
+    /// The same for a relay on other ports.
+    ///
+    /// # Errors
+    /// As [`Api::new`].
+    pub(crate) fn made_at(&self, settings: &Settings, ports: RelayPorts) -> anyhow::Result<Self> {
+        Self::new(settings, ports, self.token.clone())
     }
 
     /// Answers as another one from now on.
-    pub(crate) fn replace(&self, by: &Self) {
+    pub(crate) fn replace(&mut self, by: &Self) {
         self.state.replace(&by.state);
+        self.ports = by.ports;
     }
 }
 

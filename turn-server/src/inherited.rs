@@ -13,7 +13,25 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use tracing::{info, warn};
 use turn_config::{Origin, settings::Settings};
-use turn_io::Inherited as Socket;
+use turn_io::{Endpoints, Inherited as Socket};
+
+/// Options that count from the next start on where the service manager has bound the sockets: what it has not handed over cannot
+/// be listened on.
+const HELD: [&str; 13] = [
+    "listening-ip",
+    "listening-port",
+    "alt-listening-port",
+    "tls-listening-port",
+    "alt-tls-listening-port",
+    "tcp-proxy-port",
+    "aux-server",
+    "no-udp",
+    "no-tcp",
+    "no-tls",
+    "dtls",
+    "no-dtls",
+    "rfc5780",
+];
 
 /// What a socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +56,6 @@ impl Purpose {
 /// The sockets that this process was started with.
 #[derive(Default)]
 pub(crate) struct Inherited(Vec<(Purpose, Socket)>);
-
-/// Where clients are listened to, by what is spoken there.
-pub(crate) struct Endpoints {
-    pub(crate) udp: Vec<SocketAddr>,
-    pub(crate) tcp: Vec<SocketAddr>,
-    pub(crate) tls: Vec<SocketAddr>,
-    pub(crate) dtls: Vec<SocketAddr>,
-    pub(crate) proxied: Vec<SocketAddr>,
-}
 
 impl Inherited {
     /// Takes them; without a service manager there are none.
@@ -92,7 +101,7 @@ impl Inherited {
             tcp,
             tls,
             dtls,
-            proxied,
+            behind_proxy,
         } = self.endpoints();
         for (named, served) in [(&tls, &settings.tls), (&dtls, &settings.dtls)] {
             if let (Some(at), None) = (named.first(), served) {
@@ -102,10 +111,11 @@ impl Inherited {
                 );
             }
         }
-        let all = [udp, tcp, tls, dtls, proxied].concat();
+        let all = [udp, tcp, tls, dtls, behind_proxy].concat();
         let mut addresses: Vec<_> = all.iter().map(SocketAddr::ip).collect();
         addresses.sort_unstable();
         addresses.dedup();
+        settings.waiting.extend(HELD);
         settings.listening.addresses = addresses;
         settings.listening.aux.clear();
         if settings.listening.alternate_port.take().is_some() {
@@ -141,7 +151,7 @@ impl Inherited {
             tcp: of(Purpose::Plain, true),
             tls: of(Purpose::Secure, true),
             dtls: of(Purpose::Secure, false),
-            proxied: of(Purpose::Proxied, true),
+            behind_proxy: of(Purpose::Proxied, true),
         }
     }
 

@@ -14,7 +14,7 @@ use turn_config::settings::{self, Settings};
 use turn_io::Tuning;
 use turn_proto::{
     Access, Alternate, Alternates, Caps, ClientLists, Config, CredentialExpiry, DefaultFamily,
-    Good, Guard, Holder, IpRange, Lifetimes, Limits, Multiplex, Nat64Prefix, PeerPolicy,
+    Good, Guard, Holder, IpRange, Lifetimes, Limits, LinkId, Multiplex, Nat64Prefix, PeerPolicy,
     RelayAddresses, ReplyLimit, Reported, Shared,
 };
 
@@ -30,6 +30,7 @@ pub(crate) const CHANNEL_NUMBERS: std::ops::RangeInclusive<u16> = 0x4000..=0x7FF
 const FOR_EVER: Duration = Duration::from_secs(1 << 40);
 
 /// What the workers are made of.
+#[derive(Clone)]
 pub struct Plan {
     /// For the state machines.
     pub relay: Arc<Config>,
@@ -37,16 +38,14 @@ pub struct Plan {
     pub shared: Arc<Shared>,
     /// The addresses that clients are listened to on.
     pub listening: Vec<IpAddr>,
-    /// Where plain clients are listened to, over UDP and over TCP.
-    pub endpoints: Vec<SocketAddr>,
-    /// Where clients over TLS are listened to, besides those.
-    pub tls_endpoints: Vec<SocketAddr>,
-    /// Where clients over DTLS are listened to, besides where those over UDP are.
-    pub dtls_endpoints: Vec<SocketAddr>,
-    /// Where proxies connect.
-    pub proxy_endpoints: Vec<SocketAddr>,
-    /// All of these that are opened, each once.
-    pub listeners: Vec<SocketAddr>,
+    /// Where on them, and what is spoken there.
+    pub endpoints: Endpoints,
+    /// The links of those for datagrams.
+    pub links: Vec<(SocketAddr, LinkId)>,
+    /// The addresses of the control plane, which clients must not reach through the relay.
+    pub control: Vec<SocketAddr>,
+    /// Whether a service manager has bound the sockets that clients come by: there will be no others then.
+    pub is_inherited: bool,
 }
 
 /// Makes the plan of a relay.
@@ -70,7 +69,7 @@ pub fn plan(
 pub(crate) fn plan_with(
     settings: &Settings,
     machine: &[IpAddr],
-    mut control: Vec<SocketAddr>,
+    control: Vec<SocketAddr>,
     inherited: &Inherited,
 ) -> anyhow::Result<Plan> {
     let listening = addresses::to_listen_on(&settings.listening, machine);
@@ -82,27 +81,66 @@ pub(crate) fn plan_with(
         Some(multiplex) => Shared::multiplexed(&relays.addresses, ports, quotas, multiplex),
         None => Shared::new(&relays.addresses, ports, quotas[0], quotas[1]),
     };
-    let (endpoints, discovery) = Endpoints::of(settings, &listening, inherited);
-    if settings.http.https {
-        // Any of them leads to the control plane. (A port that the system chooses is not known yet; nobody serves on one.)
-        control.extend(
-            [&endpoints.plain, &endpoints.tls, &endpoints.proxied]
-                .into_iter()
-                .flatten(),
-        );
-    }
-    let mut relay = config(settings, relays, machine, control)?;
-    relay.guard.clients = client_lists(settings, &endpoints.open)?;
+    let endpoints = Endpoints::of(settings, &listening, inherited);
+    let barred = barred(settings, &control, &endpoints);
+    let mut relay = config(settings, relays, &shared, machine, barred)?;
+    relay.guard.clients = client_lists(settings, &endpoints.listeners())?;
+    let links = discovery::in_order(&endpoints.plain);
+    relay.discovery = discovery::pair(settings, &listening, &links);
     Ok(Plan {
-        relay: Arc::new(Config { discovery, ..relay }),
+        relay: Arc::new(relay),
         shared,
         listening,
-        endpoints: endpoints.plain,
-        tls_endpoints: endpoints.tls,
-        dtls_endpoints: endpoints.dtls,
-        proxy_endpoints: endpoints.proxied,
-        listeners: endpoints.open,
+        endpoints,
+        links,
+        control,
+        is_inherited: inherited.has_clients(),
     })
+}
+
+/// Where clients are to be listened to by other settings than a plan was made by; its relay is still that plan's.
+///
+/// # Errors
+/// When there is nowhere to listen.
+pub(crate) fn moved(
+    settings: &Settings,
+    running: &Plan,
+    machine: &[IpAddr],
+) -> anyhow::Result<Plan> {
+    if running.is_inherited {
+        return Ok(running.clone());
+    }
+    let listening = addresses::to_listen_on(&settings.listening, machine);
+    anyhow::ensure!(
+        !listening.is_empty(),
+        "this machine has no address to listen on; see --listening-ip"
+    );
+    Ok(Plan {
+        endpoints: Endpoints::of(settings, &listening, &Inherited::default()),
+        listening,
+        ..running.clone()
+    })
+}
+
+/// Where to relay from by other settings than those that a plan was made by, on the addresses that it listens on by now.
+/// Ports that allocations share are bound at the start, and stay what they are.
+pub(crate) fn relays(settings: &Settings, plan: &Plan) -> RelayAddresses {
+    let is_left = plan.is_inherited && settings.relay.addresses.is_empty();
+    if is_left || plan.shared.multiplex.is_some() {
+        return plan.relay.relays.clone();
+    }
+    addresses::to_relay_from(settings, &served(settings, &plan.listening))
+}
+
+/// The addresses that clients must not reach through the relay: of the control plane, wherever it is reached.
+fn barred(settings: &Settings, control: &[SocketAddr], endpoints: &Endpoints) -> Vec<SocketAddr> {
+    let mut barred = control.to_vec();
+    if settings.http.https {
+        // Any of them leads to the control plane. (A port that the system chooses is not known yet; nobody serves on one.)
+        let doors = [&endpoints.plain, &endpoints.tls, &endpoints.proxied];
+        barred.extend(doors.into_iter().flatten());
+    }
+    barred
 }
 
 /// The addresses that clients come to: those of further endpoints need not be listened on otherwise.
@@ -116,22 +154,26 @@ fn served(settings: &Settings, listening: &[IpAddr]) -> Vec<IpAddr> {
     served
 }
 
-/// Makes the state machines' settings anew for workers that run on a plan: what they have bound stays, and so do nonces.
+/// Makes the state machines' settings anew for workers that run on a plan: nonces stay good.
 ///
 /// # Errors
-/// As [`plan`].
+/// As [`plan`]; and when there is no room for further relay addresses.
 pub(crate) fn reconfigured(
     settings: &Settings,
     running: &Plan,
+    relays: RelayAddresses,
     machine: &[IpAddr],
 ) -> anyhow::Result<Config> {
     let old = &running.relay;
-    let control = old.peers.control.clone();
-    let mut relay = config(settings, old.relays.clone(), machine, control)?;
-    relay.guard.clients = client_lists(settings, &running.listeners)?;
+    anyhow::ensure!(
+        running.shared.ports.admit(&relays.addresses),
+        "relay-ip: there were too many other relay addresses since the start; restart the server"
+    );
+    let barred = barred(settings, &running.control, &running.endpoints);
+    let mut relay = config(settings, relays, &running.shared, machine, barred)?;
+    relay.guard.clients = client_lists(settings, &running.endpoints.listeners())?;
     relay.nonce_key = old.nonce_key.clone();
-    // The second port is open or not; who is behind a NAT may have changed.
-    relay.discovery = discovery::pair(settings, &running.listening, &running.endpoints);
+    relay.discovery = discovery::pair(settings, &running.listening, &running.links);
     let rate = |replies: &Option<Arc<ReplyLimit>>| replies.as_ref().map(|limit| limit.per_second());
     if rate(&old.guard.replies) == rate(&relay.guard.replies) {
         // What strangers have used up already stays so.
@@ -181,22 +223,20 @@ fn multiplex(settings: &Settings, relays: &[IpAddr]) -> anyhow::Result<Option<Mu
 fn config(
     settings: &Settings,
     relays: RelayAddresses,
+    shared: &Shared,
     machine: &[IpAddr],
     control: Vec<SocketAddr>,
 ) -> anyhow::Result<Config> {
-    let externals = addresses::externals(&settings.relay.externals(), &relays.addresses);
+    // Sessions live on where nothing is relayed from any more, and are reached there.
+    let bound: Vec<IpAddr> = shared.ports.addresses().collect();
+    let externals = addresses::externals(&settings.relay.externals(), &bound);
     let guard = guard(settings)?;
     // A public address before a NAT is ours too: no tunnel leads there (RFC 8656 §21.1.8).
     let own = machine.iter().copied();
     let own = own
         .chain(externals.iter().map(|pair| pair.public))
         .collect();
-    let peers = peers(
-        &settings.relay.peers,
-        own,
-        relays.addresses.clone(),
-        control,
-    );
+    let peers = peers(&settings.relay.peers, own, bound, control);
     Ok(Config {
         credentials: Arc::new(credentials(&settings.auth)),
         access: if settings.auth.anonymous {

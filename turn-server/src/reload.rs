@@ -3,19 +3,22 @@
 //! In: the order of it: everything that can fail comes first, and what follows cannot. Not in: which options may change (the
 //! registry of `turn-config`), and what each part does with its new settings.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
 use tracing::{error, info, warn};
 use turn_config::{
     Reread,
-    settings::{External, Quotas, Settings},
+    settings::{External, Listening, Quotas, Settings},
 };
+use turn_io::{Opening, Spoken, StartError, Turned};
+use turn_proto::RelayAddresses;
 
 use crate::{
-    Server, addresses, certificates,
-    daemon::warn_of,
+    Server, addresses,
+    certificates::{self, Secured},
+    daemon::{located, relay_ports, warn_of},
     drain::Drain,
     http::Api,
     logging::{self, Log},
@@ -88,7 +91,10 @@ impl Reload {
         settings.relay.found = found.to_vec();
         let made = addresses::of_this_machine()
             .map_err(anyhow::Error::from)
-            .and_then(|machine| relay_config::reconfigured(&settings, &self.plan, &machine))
+            .and_then(|machine| {
+                let relays = self.plan.relay.relays.clone();
+                relay_config::reconfigured(&settings, &self.plan, relays, &machine)
+            })
             .and_then(|relay| {
                 let api = self.api.as_ref().map(|api| api.made_of(&settings));
                 Ok((relay, api.transpose()?))
@@ -99,7 +105,7 @@ impl Reload {
         };
         self.plan.relay = Arc::new(relay);
         self.server.configure(&self.plan.relay);
-        if let Some((held, made)) = self.api.as_ref().zip(api) {
+        if let Some((held, made)) = self.api.as_mut().zip(api) {
             held.replace(&made);
         }
         self.running = settings;
@@ -112,10 +118,20 @@ impl Reload {
             restart,
         } = (self.reader)(&self.running)?;
         settings.relay.found.clone_from(&self.running.relay.found);
+        if self.plan.is_inherited {
+            settings.listening = listening_as_before(&self.running, &settings);
+        }
         let machine = addresses::of_this_machine()?;
-        let relay = relay_config::reconfigured(&settings, &self.plan, &machine)?;
+        let mut plan = relay_config::moved(&settings, &self.plan, &machine)?;
+        let relays = relay_config::relays(&settings, &plan);
+        let opening = self.open(&settings, &plan, &relays)?;
+        if settings.listening.udp {
+            plan.links = opening.links();
+        }
+        let relay = relay_config::reconfigured(&settings, &plan, relays, &machine)?;
         let secured = certificates::load(&settings)?;
-        let api = self.api.as_ref().map(|api| api.made_of(&settings));
+        let ports = relay_ports(&settings, &opening.listening());
+        let api = self.api.as_ref().map(|api| api.made_at(&settings, ports));
         let api = api.transpose()?;
         let output = logging::open(&settings.logging)
             .with_context(|| format!("{}log-file", settings.place("log-file")))?;
@@ -123,20 +139,24 @@ impl Reload {
         let old = &self.running.logging;
         self.log.turn_to(output, old, &settings.logging);
         self.sessions.configure(&settings);
-        self.plan.relay = Arc::new(relay);
+        plan.relay = Arc::new(relay);
+        self.plan = plan;
         let Quotas {
             per_user, total, ..
         } = settings.quotas;
         let quotas = &self.server.shared().quotas;
         quotas.limit(per_user.unwrap_or(0), total.unwrap_or(0));
+        let offered = &self.plan.relay.relays.addresses;
+        self.server.shared().ports.offer(offered);
         self.server.configure(&self.plan.relay);
+        self.turn_to(opening, &settings, &secured);
         self.server.tune(relay_config::tuning(&settings));
         let proxies = relay_config::ranges(&settings.listening.proxies);
         self.server.trust_proxies(&proxies);
         if !secured.is_nothing() {
             secured.serve(&self.server, self.metrics_certificate.as_ref());
         }
-        if let Some((held, made)) = self.api.as_ref().zip(api) {
+        if let Some((held, made)) = self.api.as_mut().zip(api) {
             held.replace(&made);
         }
         self.drain.configure(&settings.process);
@@ -149,6 +169,63 @@ impl Reload {
             warn!("{hanging}");
         }
         Ok(Reloaded { changed, restart })
+    }
+
+    /// Opens what is to be listened on and is not.
+    fn open(
+        &self,
+        settings: &Settings,
+        plan: &Plan,
+        relays: &RelayAddresses,
+    ) -> anyhow::Result<Opening> {
+        let known = &plan.relay.relays.addresses;
+        let news = relays.addresses.iter().filter(|ip| !known.contains(ip));
+        let news: Vec<IpAddr> = news.copied().collect();
+        let opened = self.server.open(&plan.endpoints.open, &news);
+        opened.map_err(|error| {
+            let is_denied = matches!(error.downcast_ref(), Some(StartError::Denied(_)));
+            let error = located(settings, error);
+            if is_denied {
+                return anyhow::anyhow!(
+                    "{error}; or restart the server, which opens its ports before it gives up the rights that it was started with"
+                );
+            }
+            error
+        })
+    }
+
+    /// Listens on what has been opened and on nothing else, and says what that changes.
+    fn turn_to(&self, opening: Opening, settings: &Settings, secured: &Secured) {
+        let Turned { opened, closed } = opening.turned().clone();
+        let spoken = Spoken {
+            plain_datagrams: settings.listening.udp,
+            plain_streams: settings.listening.tcp,
+            tls: secured.tls.clone(),
+            dtls: secured.dtls.clone(),
+        };
+        self.server.turn_to(opening, &spoken);
+        for listening in opened {
+            info!("listening {listening}");
+        }
+        for listening in closed {
+            info!("not listening any more: {listening}; sessions there go on");
+        }
+    }
+}
+
+/// What is listened on where a service manager has bound the sockets; the rest may change.
+fn listening_as_before(running: &Settings, fresh: &Settings) -> Listening {
+    let Listening {
+        addresses,
+        aux,
+        alternate_port,
+        ..
+    } = running.listening.clone();
+    Listening {
+        addresses,
+        aux,
+        alternate_port,
+        ..fresh.listening.clone()
     }
 }
 

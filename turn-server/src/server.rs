@@ -1,7 +1,7 @@
 //! A running relay as a value: for the daemon, and for programs that start one in-process.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,9 +10,10 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use rand::{SeedableRng, rngs::StdRng};
 use turn_auth::{Credentials, NonceKey, Secret};
-use turn_io::{Listening, Stats, Workers};
+use turn_io::{Listening, Opening, Spoken, Stats, Workers};
 use turn_proto::{
     Access, Admin, Alternates, Config, DefaultFamily, Guard, IpRange, Lifetimes, Limits,
     PeerPolicy, Relay, RelayAddresses, RelayChoice, Reported, Shared, Transport,
@@ -20,6 +21,7 @@ use turn_proto::{
 
 use crate::{
     embed::{Embedding, Engine},
+    endpoints::Endpoints,
     relay_config::{Plan, random_bytes},
 };
 
@@ -213,6 +215,42 @@ impl Server {
         }
     }
 
+    /// Opens sockets for other addresses; nobody is served there before [`Server::turn_to`].
+    ///
+    /// # Errors
+    /// When one of the addresses cannot be had, or relayed from; everything goes on as it was then.
+    pub(crate) fn open(
+        &self,
+        endpoints: &turn_io::Endpoints,
+        relays: &[IpAddr],
+    ) -> anyhow::Result<Opening> {
+        let Drive::Workers(workers) = &self.drive else {
+            anyhow::bail!("who has brought the conns listens");
+        };
+        let workers = lock(workers);
+        let workers = workers.as_ref().context("the server has stopped")?;
+        Ok(workers.open(endpoints, relays)?)
+    }
+
+    /// Listens on what has been opened, and on nothing else, and speaks this there. Sessions go on.
+    pub(crate) fn turn_to(&self, opening: Opening, spoken: &Spoken) {
+        if let Drive::Workers(workers) = &self.drive
+            && let Some(workers) = lock(workers).as_mut()
+        {
+            workers.turn_to(opening, spoken);
+        }
+    }
+
+    /// What is not listened on any more and still has sessions, with their number.
+    pub fn retired(&self) -> Vec<(Listening, usize)> {
+        match &self.drive {
+            Drive::Workers(workers) => {
+                (lock(workers).as_ref()).map_or_else(Vec::new, Workers::retired)
+            }
+            Drive::Conns(_) => Vec::new(),
+        }
+    }
+
     /// As [`Server::shared`], to keep.
     pub(crate) fn shared_arc(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
@@ -230,12 +268,15 @@ impl Server {
     }
 
     fn address(&self, transport: Transport) -> Option<SocketAddr> {
-        let found = self
-            .listening()
-            .into_iter()
-            .find(|listening| listening.transport == transport);
-        found.map(|listening| listening.address)
+        first_of(transport, &self.listening())
     }
+}
+
+/// The first of these addresses that a transport has.
+pub(crate) fn first_of(transport: Transport, listening: &[Listening]) -> Option<SocketAddr> {
+    let mut listening = listening.iter();
+    let found = listening.find(|at| at.transport == transport);
+    found.map(|at| at.address)
 }
 
 /// The workers, if they still run.
@@ -413,11 +454,19 @@ impl Builder {
             relay: Arc::new(relay),
             shared,
             listening: vec![ip],
-            endpoints: vec![self.listen],
-            tls_endpoints: Vec::new(),
-            dtls_endpoints: Vec::new(),
-            proxy_endpoints: Vec::new(),
-            listeners: vec![self.listen],
+            endpoints: Endpoints {
+                plain: vec![self.listen],
+                tls: Vec::new(),
+                proxied: Vec::new(),
+                open: turn_io::Endpoints {
+                    udp: vec![self.listen],
+                    tcp: vec![self.listen],
+                    ..turn_io::Endpoints::default()
+                },
+            },
+            links: Vec::new(),
+            control: Vec::new(),
+            is_inherited: false,
         })
     }
 }

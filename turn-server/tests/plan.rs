@@ -46,14 +46,17 @@ fn further_endpoints_are_listened_on_and_their_address_is_relayed_from() {
         "--aux-server=192.0.2.9:443",
         "--aux-server=192.0.2.1:3478",
     ]);
-    assert_eq!(words(&plan.endpoints), ["192.0.2.1:3478", "192.0.2.9:443"]);
+    assert_eq!(
+        words(&plan.endpoints.plain),
+        ["192.0.2.1:3478", "192.0.2.9:443"]
+    );
     assert_eq!(
         words(&plan.relay.relays.addresses),
         ["192.0.2.1", "192.0.2.9"]
     );
     let plan = planned(&["-L192.0.2.1", "--aux-server=[2001:db8::9]:443"]);
     assert_eq!(
-        words(&plan.endpoints),
+        words(&plan.endpoints.plain),
         ["192.0.2.1:3478", "[2001:db8::9]:443"]
     );
     // The drivers count on the order of those that take part in NAT discovery.
@@ -63,15 +66,15 @@ fn further_endpoints_are_listened_on_and_their_address_is_relayed_from() {
         "--rfc5780",
         "--aux-server=192.0.2.9:443",
     ]);
-    assert_eq!(plan.endpoints.len(), 5);
-    assert_eq!(plan.endpoints[4].to_string(), "192.0.2.9:443");
+    assert_eq!(plan.endpoints.plain.len(), 5);
+    assert_eq!(plan.endpoints.plain[4].to_string(), "192.0.2.9:443");
     assert!(plan.relay.discovery.is_some());
 }
 
 #[test]
 fn the_second_tls_port_is_opened_with_nat_discovery() {
     let tls = ["-L192.0.2.1", "--cert=/pem/c", "--pkey=/pem/k"];
-    let at = |more: &[&str]| words(&planned(&[&tls[..], more].concat()).tls_endpoints);
+    let at = |more: &[&str]| words(&planned(&[&tls[..], more].concat()).endpoints.tls);
     assert_eq!(at(&[]), ["192.0.2.1:5349"]);
     assert_eq!(at(&["--rfc5780"]), ["192.0.2.1:5349", "192.0.2.1:5350"]);
     assert_eq!(
@@ -134,7 +137,7 @@ fn lists_of_clients_are_for_listeners_that_there_are() {
 #[test]
 fn a_list_for_a_listener_that_there_is_not_is_no_start() {
     let tls = ["--cert=/pem/c", "--pkey=/pem/k", "-L192.0.2.1"];
-    let known = |more: &[&str]| words(&planned(&[&tls[..], more].concat()).listeners);
+    let known = |more: &[&str]| words(&planned(&[&tls[..], more].concat()).endpoints.listeners());
     assert_eq!(known(&[]), ["192.0.2.1:3478", "192.0.2.1:5349"]);
     let entry = "--denied-client-ip=10.0.0.1@5348";
     let said = refused(&[&tls[..], &[entry]].concat());

@@ -139,9 +139,9 @@ pub(super) fn client_lists(machine: &Machine, said: &mut Said<'_>) {
     let settings = said.settings;
     let listening = addresses::to_listen_on(&settings.listening, &machine.addresses);
     // Those of a service manager are not here.
-    let (endpoints, _) = Endpoints::of(settings, &listening, &Inherited::default());
+    let endpoints = Endpoints::of(settings, &listening, &Inherited::default());
     said.lines
-        .extend(client_lists::lost(settings, &endpoints.open));
+        .extend(client_lists::lost(settings, &endpoints.listeners()));
 }
 
 /// Tells when the kernel gives less room than is asked for.

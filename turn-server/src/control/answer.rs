@@ -119,7 +119,7 @@ pub struct Status {
     pub draining: bool,
     /// Its worker threads.
     pub workers: usize,
-    /// What it listens on.
+    /// What it listens on, and what it keeps open for sessions that are left there.
     pub listening: Vec<String>,
     /// Sessions by transport.
     pub sessions: Sessions,

@@ -153,14 +153,13 @@ impl Desk {
     fn status(&self) -> Status {
         let stats = self.server.stats();
         let (relay, io, shared) = (&stats.relay, &stats.io, self.server.shared());
-        let listening = self.server.listening().into_iter();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime: self.started.elapsed().as_secs(),
             draining: shared.is_draining(),
             workers: self.server.workers(),
-            listening: listening.map(|at| at.to_string()).collect(),
+            listening: self.listening(),
             sessions: Sessions {
                 udp: relay.allocations_udp,
                 tcp: relay.allocations_tcp,
@@ -178,6 +177,17 @@ impl Desk {
                 .sum(),
             log_level: logging::level(),
         }
+    }
+
+    /// What is listened on, and what only sessions keep open.
+    fn listening(&self) -> Vec<String> {
+        let listening = self.server.listening().into_iter();
+        let mut lines: Vec<String> = listening.map(|at| at.to_string()).collect();
+        for (at, sessions) in self.server.retired() {
+            let s = if sessions == 1 { "" } else { "s" };
+            lines.push(format!("{at}, for {sessions} session{s} left there only"));
+        }
+        lines
     }
 
     /// Asks workers, which answer between two turns: that wait must not hold up the runtime. One that hangs is named instead.

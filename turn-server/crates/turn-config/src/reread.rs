@@ -18,6 +18,9 @@ use crate::values::Values;
 /// The files without which there is no TLS.
 const CERTIFICATE: [&str; 2] = ["cert", "pkey"];
 
+/// Whoever waits for a restart with this one has the listeners that it will have.
+const LISTENERS: &str = "listening-ip";
+
 /// Holds what came of reading the configuration again.
 pub struct Reread {
     /// The settings to run on from now on.
@@ -56,9 +59,10 @@ pub fn reread(
         if !spec.works() || spec.command_line_only || !values.differs(&running.values, spec) {
             continue;
         }
+        let waits = running.waiting.contains(&spec.long);
         match spec.change {
-            Change::Reload => changed.push(spec.long),
-            Change::Restart => {
+            Change::Reload if !waits => changed.push(spec.long),
+            Change::Reload | Change::Restart => {
                 restart.push(spec.long);
                 values.take_from(&running.values, spec.long);
             }
@@ -67,8 +71,9 @@ pub fn reread(
     let mut settings = rebuilt(&values, &fresh, environment, &restart)?;
     // TLS on or off is a matter of listeners; the files of a TLS that is there may change.
     let begins_or_ends = |old: &Option<Tls>, new: &Option<Tls>| old.is_some() != new.is_some();
-    if begins_or_ends(&running.tls, &settings.tls) || begins_or_ends(&running.dtls, &settings.dtls)
-    {
+    let changes_listeners = begins_or_ends(&running.tls, &settings.tls)
+        || begins_or_ends(&running.dtls, &settings.dtls);
+    if changes_listeners && running.waiting.contains(&LISTENERS) {
         for option in CERTIFICATE {
             values.take_from(&running.values, option);
             changed.retain(|changed| *changed != option);
@@ -78,6 +83,7 @@ pub fn reread(
         settings.tls.clone_from(&running.tls);
         settings.dtls.clone_from(&running.dtls);
     }
+    settings.waiting.clone_from(&running.waiting);
     if settings.is_quickstart() && settings.auth.secrets.is_empty() {
         // It was made up for this run, and is written nowhere.
         (settings.auth.secrets).clone_from(&running.auth.secrets);

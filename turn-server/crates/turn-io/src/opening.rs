@@ -59,6 +59,11 @@ impl Opening {
             .collect()
     }
 
+    /// What will be listened on, as [`crate::Workers::listening`] tells it then.
+    pub fn listening(&self) -> Vec<Listening> {
+        self.table.listening()
+    }
+
     /// What it changes.
     pub fn turned(&self) -> &Turned {
         &self.turned

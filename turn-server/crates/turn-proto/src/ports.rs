@@ -7,8 +7,8 @@ use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -27,18 +27,24 @@ pub(crate) enum Want {
     SharedEven,
 }
 
+/// Relay addresses that may come besides those of the start. None is ever forgotten: sessions may have ports of it.
+const SPARE: usize = 64;
+
 /// The ports of all relay addresses.
 #[derive(Debug)]
 pub struct PortPool {
     range: RangeInclusive<u16>,
     /// Ports of all addresses that allocations share: always live, and nobody's own.
     shared: Option<RangeInclusive<u16>>,
-    addresses: Box<[AddressPorts]>,
+    /// Filled from the front, as addresses come.
+    addresses: Box<[OnceLock<AddressPorts>]>,
 }
 
 #[derive(Debug)]
 struct AddressPorts {
     ip: IpAddr,
+    /// Whether the operator relays from it.
+    offered: AtomicBool,
     /// Bit `port % 64` of word `port / 64 - first / 64`: set while claimed.
     claimed: Box<[AtomicU64]>,
     /// The same for ports whose socket is bound. A claimed port may still be another program's: only a bound one is ours.
@@ -66,23 +72,66 @@ impl PortPool {
         range: RangeInclusive<u16>,
         shared: Option<RangeInclusive<u16>>,
     ) -> Arc<Self> {
+        let places = (0..addresses.len() + SPARE).map(|_| OnceLock::new());
+        let pool = Self {
+            range,
+            shared,
+            addresses: places.collect(),
+        };
+        // There is room for all of them.
+        let _ = pool.admit(addresses);
+        pool.offer(addresses);
+        Arc::new(pool)
+    }
+
+    /// Makes room for ports of further addresses; false if there is none. For one caller at a time.
+    #[must_use]
+    pub fn admit(&self, addresses: &[IpAddr]) -> bool {
+        addresses.iter().all(|ip| {
+            let known = self.held().any(|held| held.ip == *ip);
+            known
+                || self
+                    .addresses
+                    .iter()
+                    .any(|place| place.set(self.new_address(*ip)).is_ok())
+        })
+    }
+
+    /// Counts these addresses, and no others, as those that allocations are made on. Ports of others that are claimed stay so.
+    pub fn offer(&self, addresses: &[IpAddr]) {
+        for held in self.held() {
+            let offered = addresses.contains(&held.ip);
+            held.offered.store(offered, Ordering::Relaxed);
+        }
+    }
+
+    /// All addresses that allocations may have ports of.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.held().map(|held| held.ip)
+    }
+
+    fn held(&self) -> impl Iterator<Item = &AddressPorts> {
+        self.addresses.iter().map_while(OnceLock::get)
+    }
+
+    fn at(&self, place: usize) -> Option<&AddressPorts> {
+        self.addresses.get(place)?.get()
+    }
+
+    fn new_address(&self, ip: IpAddr) -> AddressPorts {
+        let range = &self.range;
         let words = if range.is_empty() {
             0
         } else {
             usize::from(range.end() / 64 - range.start() / 64) + 1
         };
         let bits = || (0..words).map(|_| AtomicU64::new(0)).collect();
-        let of = |ip: &IpAddr| AddressPorts {
-            ip: *ip,
+        AddressPorts {
+            ip,
+            offered: AtomicBool::new(false),
             claimed: bits(),
             live: bits(),
-        };
-        let addresses = addresses.iter().map(of).collect();
-        Arc::new(Self {
-            range,
-            shared,
-            addresses,
-        })
+        }
     }
 
     /// Claims a port of `ip`, searching upwards from a place that `random` chooses; the next one too if a pair is wanted.
@@ -92,7 +141,7 @@ impl PortPool {
         want: Want,
         random: u32,
     ) -> Option<(PortClaim, Option<PortClaim>)> {
-        let address = self.addresses.iter().position(|held| held.ip == ip)?;
+        let address = self.held().position(|held| held.ip == ip)?;
         let count = u32::from(*self.range.end()).checked_sub(u32::from(*self.range.start()))? + 1;
         let start = random % count;
         let ports = (0..count).map(|step| u32::from(*self.range.start()) + (start + step) % count);
@@ -116,13 +165,13 @@ impl PortPool {
 
     /// Claims exactly this address and port, if it is free.
     pub(crate) fn claim_exactly(self: &Arc<Self>, at: SocketAddr) -> Option<PortClaim> {
-        let address = self.addresses.iter().position(|held| held.ip == at.ip())?;
+        let address = self.held().position(|held| held.ip == at.ip())?;
         self.claim_at(address, at.port())
     }
 
     /// A share of a port that allocations share, whose place is `place`.
     pub(crate) fn share(self: &Arc<Self>, at: SocketAddr, place: u32) -> Option<PortClaim> {
-        let address = self.addresses.iter().position(|held| held.ip == at.ip())?;
+        let address = self.held().position(|held| held.ip == at.ip())?;
         Some(PortClaim {
             pool: Arc::clone(self),
             address,
@@ -148,7 +197,7 @@ impl PortPool {
 
     /// Tells whether an address is a live relay of this server: claimed and bound.
     pub(crate) fn is_live(&self, address: SocketAddr) -> bool {
-        let held = self.addresses.iter().find(|held| held.ip == address.ip());
+        let held = self.held().find(|held| held.ip == address.ip());
         if self.is_shared(address.port()) {
             return held.is_some();
         }
@@ -158,19 +207,20 @@ impl PortPool {
 
     /// How many ports are claimed on all addresses.
     pub fn claimed(&self) -> usize {
-        let words = self.addresses.iter().flat_map(|held| held.claimed.iter());
+        let words = self.held().flat_map(|held| held.claimed.iter());
         words
             .map(|word| word.load(Ordering::Relaxed).count_ones() as usize)
             .sum()
     }
 
-    /// How many ports there are on all addresses.
+    /// How many ports there are on all addresses that the operator relays from.
     pub fn capacity(&self) -> usize {
-        self.range.len() * self.addresses.len()
+        let offered = |held: &&AddressPorts| held.offered.load(Ordering::Relaxed);
+        self.range.len() * self.held().filter(offered).count()
     }
 
     fn take(&self, address: usize, port: u16) -> bool {
-        let held = self.addresses.get(address);
+        let held = self.at(address);
         let bit = held.and_then(|held| self.bit(&held.claimed, port));
         bit.is_some_and(|(word, mask)| {
             // A look before the write: a full range is searched without bouncing the line between cores.
@@ -194,7 +244,7 @@ impl PortClaim {
         if self.place.is_some() {
             return;
         }
-        let held = self.pool.addresses.get(self.address);
+        let held = self.pool.at(self.address);
         if let Some((word, mask)) = held.and_then(|held| self.pool.bit(&held.live, self.port)) {
             word.fetch_or(mask, Ordering::AcqRel);
         }
@@ -207,7 +257,7 @@ impl PortClaim {
 
     /// The claimed address and port.
     pub fn address(&self) -> Option<SocketAddr> {
-        let held = self.pool.addresses.get(self.address)?;
+        let held = self.pool.at(self.address)?;
         Some(SocketAddr::new(held.ip, self.port))
     }
 }
@@ -217,7 +267,7 @@ impl Drop for PortClaim {
         if self.place.is_some() {
             return;
         }
-        let Some(held) = self.pool.addresses.get(self.address) else {
+        let Some(held) = self.pool.at(self.address) else {
             return;
         };
         // Not live any more before it is free: the next claim must not inherit it.
@@ -301,6 +351,35 @@ mod tests {
         let (again, _) = pool.claim(IP, Want::Any, 0).unwrap();
         assert_eq!(again.address(), Some(address));
         assert!(!pool.is_live(address));
+    }
+
+    #[test]
+    fn addresses_come_and_go_and_claimed_ports_stay() {
+        let other: IpAddr = "127.0.0.2".parse().unwrap();
+        let pool = PortPool::new(&[IP], 50_000..=50_009);
+        let (first, _) = pool.claim(IP, Want::Any, 0).unwrap();
+        first.go_live();
+        assert!(pool.admit(&[IP, other]));
+        pool.offer(&[other]);
+        assert_eq!((pool.claimed(), pool.capacity()), (1, 10));
+        let (second, _) = pool.claim(other, Want::Any, 0).unwrap();
+        assert_eq!(second.address().unwrap().ip(), other);
+        assert!(pool.is_live(first.address().unwrap()));
+        // What comes back is what went: its ports are still claimed.
+        assert!(pool.admit(&[IP]));
+        pool.offer(&[IP, other]);
+        assert_eq!((pool.claimed(), pool.capacity()), (2, 20));
+        assert!(pool.claim_exactly(first.address().unwrap()).is_none());
+        assert!(pool.addresses().eq([IP, other]));
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_addresses_and_no_more() {
+        let pool = PortPool::new(&[IP], 50_000..=50_009);
+        let many: Vec<IpAddr> = (2..=u8::MAX).map(|last| [127, 0, 0, last].into()).collect();
+        assert!(pool.admit(&many[..super::SPARE]));
+        assert!(!pool.admit(&many[..=super::SPARE]));
+        assert!(pool.admit(&many[..super::SPARE]));
     }
 
     #[test]

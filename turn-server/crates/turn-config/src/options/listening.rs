@@ -13,7 +13,8 @@ pub(super) static GROUP: Group = Group {
         .short('L')
         .list()
         .unset("all addresses of this machine")
-        .example("192.0.2.10"),
+        .example("192.0.2.10")
+        .reloads(),
         port(
             "listening-port",
             0,
@@ -21,7 +22,8 @@ pub(super) static GROUP: Group = Group {
         )
         .short('p')
         .default("3478")
-        .example("3478"),
+        .example("3478")
+        .reloads(),
         option(
             "allowed-client-ip",
             Kind::Clients,
@@ -45,8 +47,8 @@ pub(super) static GROUP: Group = Group {
         .example("198.51.100.0/24")
         .ours()
             .reloads(),
-        flag("no-udp", "Do not serve clients over UDP."),
-        flag("no-tcp", "Do not serve clients over TCP."),
+        flag("no-udp", "Do not serve clients over UDP.").reloads(),
+        flag("no-tcp", "Do not serve clients over TCP.").reloads(),
         flag("no-stun", "Do not answer Binding requests.")
             .reloads(),
         flag(
@@ -76,21 +78,24 @@ pub(super) static GROUP: Group = Group {
              plain UDP.",
         )
         .default("5349")
-        .example("5349"),
+        .example("5349")
+        .reloads(),
         port(
             "alt-listening-port",
             0,
             "Second port for UDP and TCP, opened with rfc5780 only; 0 is listening-port + 1.",
         )
         .default("0")
-        .example("3479"),
+        .example("3479")
+        .reloads(),
         port(
             "alt-tls-listening-port",
             0,
             "Second port for TLS, opened with rfc5780 only; 0 is tls-listening-port + 1.",
         )
         .default("0")
-        .example("5350"),
+        .example("5350")
+        .reloads(),
         option(
             "listening-device",
             Kind::Text,
@@ -105,7 +110,8 @@ pub(super) static GROUP: Group = Group {
             "Port for TCP and TLS clients behind a proxy that speaks the PROXY protocol; no other TCP port is opened then.",
         )
         .unset("off")
-        .example("5555"),
+        .example("5555")
+        .reloads(),
         option(
             "proxy-protocol-from",
             Kind::Range,
@@ -123,24 +129,27 @@ pub(super) static GROUP: Group = Group {
         )
         .list()
         .unset("none")
-        .example("192.0.2.10:443"),
+        .example("192.0.2.10:443")
+        .reloads(),
         flag(
             "udp-self-balance",
             "Spread UDP clients over the aux-server addresses.",
         )
         .no_effect("the kernel spreads clients over all workers on every port"),
-        flag("no-tls", "Do not serve clients over TLS."),
+        flag("no-tls", "Do not serve clients over TLS.").reloads(),
         flag(
             "dtls",
             "Serve clients over DTLS 1.2 as well, on tls-listening-port and on listening-port; it needs a certificate with an \
              ECDSA key, and clients are shown the certificate without its chain.",
-        ),
-        flag("no-dtls", "Do not serve clients over DTLS, whatever dtls says."),
+        )
+        .reloads(),
+        flag("no-dtls", "Do not serve clients over DTLS, whatever dtls says.").reloads(),
         flag(
             "rfc5780",
             "Answer NAT discovery (RFC 5780) with two addresses of one family and alt-listening-port; a bare Binding request of \
              20 bytes is then answered with 56 over IPv4 and 92 over IPv6 instead of 32 and 44.",
-        ),
+        )
+        .reloads(),
         flag("no-rfc5780", "Do not answer NAT discovery.")
             .no_effect("NAT discovery is off unless asked for"),
         option(

@@ -9,7 +9,8 @@ pub(super) static GROUP: Group = Group {
             .short('E')
             .list()
             .unset("the address that the client came to")
-            .example("192.0.2.10"),
+            .example("192.0.2.10")
+            .reloads(),
         option(
             "external-ip",
             Kind::External,

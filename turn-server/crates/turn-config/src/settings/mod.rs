@@ -88,6 +88,8 @@ pub struct Settings {
     pub effective: Vec<Effective>,
     /// The configuration file that was read; `None` if none was.
     pub file: Option<String>,
+    /// Options that keep their values until a restart, although a reload could change them elsewhere.
+    pub waiting: Vec<&'static str>,
     /// What they were made of, to compare it when the configuration is read again.
     pub(crate) values: Values,
     pub(crate) profile: Profile,
@@ -146,6 +148,7 @@ impl Settings {
             warnings: Vec::new(),
             effective: effective(registry, values),
             file: None,
+            waiting: Vec::new(),
             values: values.clone(),
             profile,
         };

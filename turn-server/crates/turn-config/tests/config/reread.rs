@@ -66,7 +66,7 @@ fn what_has_not_changed_is_not_named() {
     let file = "static-auth-secret=a\nuser=u:p\nlistening-port=3500\nrealm=r\n";
     // Written in another order, with a default spelt out: nothing is meant that was not meant before.
     let same =
-        "realm=r\nlistening-port=3500\nno-udp=no\nuser-quota=0\nstatic-auth-secret=a\nuser=u:p\n";
+        "realm=r\nlistening-port=3500\ndaemon=no\nuser-quota=0\nstatic-auth-secret=a\nuser=u:p\n";
     for new in [file, same] {
         let (_, reread) = from_to(file, new);
         let reread = reread.unwrap_or_else(|error| panic!("{error}"));
@@ -89,21 +89,25 @@ fn the_command_line_still_wins() {
 
 #[test]
 fn what_waits_for_a_restart_is_named_again_until_then_and_forgotten_when_it_is_changed_back() {
-    let (running, reread) = from_to("static-auth-secret=a\n", "static-auth-secret=b\nno-udp\n");
+    let (running, reread) = from_to(
+        "static-auth-secret=a\n",
+        "static-auth-secret=b\nrelay-threads=3\n",
+    );
     let reread = reread.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(
         (reread.changed, reread.restart),
-        (vec!["static-auth-secret"], vec!["no-udp"])
+        (vec!["static-auth-secret"], vec!["relay-threads"])
     );
-    assert!(reread.settings.listening.udp && running.listening.udp);
+    let workers = [&reread.settings, &running].map(|settings| settings.process.workers);
+    assert_eq!(workers, [None, None]);
     let again = |text| {
         let read = reread_with(&["-c", FILE], &[(FILE, text)], &reread.settings);
         let read = read.unwrap_or_else(|error| panic!("{error}"));
         (read.changed, read.restart)
     };
     assert_eq!(
-        again("static-auth-secret=b\nno-udp\n"),
-        (vec![], vec!["no-udp"])
+        again("static-auth-secret=b\nrelay-threads=3\n"),
+        (vec![], vec!["relay-threads"])
     );
     assert_eq!(again("static-auth-secret=b\n"), (vec![], vec![]));
 }
@@ -147,7 +151,7 @@ fn what_contradicts_an_option_that_needs_a_restart_is_refused_and_says_so() {
 }
 
 #[test]
-fn tls_begins_and_ends_with_a_restart() {
+fn tls_begins_and_ends_with_a_reload_where_listeners_do() {
     let (without, with) = (
         "static-auth-secret=a\n",
         "static-auth-secret=a\ncert=/c\npkey=/k\n",
@@ -155,11 +159,24 @@ fn tls_begins_and_ends_with_a_restart() {
     for (old, new, is_on) in [(without, with, false), (with, without, true)] {
         let (_, reread) = from_to(old, new);
         let reread = reread.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(reread.settings.tls.is_some(), is_on);
+        assert_eq!(reread.settings.tls.is_some(), !is_on);
         assert_eq!(
             (reread.changed, reread.restart),
-            (vec![], vec!["cert", "pkey"])
+            (vec!["cert", "pkey"], vec![])
         );
+        // Listeners that somebody else has bound are those that there will be.
+        let mut running = settings(parse_with(&["-c", FILE], &[(FILE, old)]));
+        running.waiting.push("listening-ip");
+        let elsewhere = format!("{new}listening-ip=127.0.0.1\n");
+        let reread = reread_with(&["-c", FILE], &[(FILE, &*elsewhere)], &running);
+        let reread = reread.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(reread.settings.tls.is_some(), is_on);
+        assert!(reread.settings.listening.addresses.is_empty());
+        assert_eq!(
+            (reread.changed, reread.restart),
+            (vec![], vec!["listening-ip", "cert", "pkey"])
+        );
+        assert_eq!(reread.settings.waiting, running.waiting);
     }
 }
 
