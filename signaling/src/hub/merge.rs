@@ -317,7 +317,6 @@ impl Hub {
             let grace = Deadline::CallGrace(id.clone(), user.clone());
             if vouched_for {
                 self.timers.cancel(&grace);
-            } else if there {
             } else if !there && party.state != PartyState::Invited && !self.timers.is_set(&grace) {
                 waits.push(grace);
             }
