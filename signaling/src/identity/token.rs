@@ -19,15 +19,26 @@ const LEEWAY: u64 = 30;
 pub(crate) enum Flaw {
     #[error("it has a critical extension, and none is understood")]
     Critical,
-    #[error("its key is not known")]
+    #[error(
+        "its key is not known: nothing in --jwt-secret-file or at --jwks-url is for its algorithm and kid"
+    )]
     UnknownKey,
-    #[error("its signature is wrong")]
+    #[error("its signature is wrong: it was made with another secret or key")]
     Signature,
     #[error("it names no user that can be one (sub)")]
     NoUser,
     /// Its form or its claims.
-    #[error("{0}")]
+    #[error("{0}{hint}", hint = hint(.0))]
     Refused(#[from] Error),
+}
+
+/// Which option a claim was held against.
+fn hint(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::InvalidAudience => ": its aud is not what --jwt-audience says",
+        ErrorKind::InvalidIssuer => ": its iss is not what --jwt-issuer says",
+        _ => "",
+    }
 }
 
 /// A token whose signature is still to be checked; nothing of its claims can be read before.
@@ -317,5 +328,17 @@ mod tests {
             let signed = read(&text, &key(&rfc_key), &Expected::default()).err() == Some(expired);
             proptest::prop_assert_eq!(signed, text == RFC_TOKEN);
         }
+    }
+
+    #[test]
+    fn the_log_names_the_option_that_a_token_fails_at() {
+        for (kind, option) in [
+            (ErrorKind::InvalidAudience, "--jwt-audience"),
+            (ErrorKind::InvalidIssuer, "--jwt-issuer"),
+        ] {
+            let said = Flaw::from(Error::from(kind)).to_string();
+            assert!(said.contains(option), "{said}");
+        }
+        assert!(Flaw::UnknownKey.to_string().contains("--jwks-url"));
     }
 }
