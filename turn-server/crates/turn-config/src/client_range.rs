@@ -7,7 +7,7 @@ use crate::diagnostics::quote;
 use crate::ip_range::IpRange;
 
 /// Says which clients an entry of a list is about, and on which listeners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientRange {
     /// The clients.
     pub range: IpRange,
@@ -16,7 +16,7 @@ pub struct ClientRange {
 }
 
 /// Says which listeners are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Listeners {
     /// Every one.
     All,

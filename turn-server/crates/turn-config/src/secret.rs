@@ -1,7 +1,7 @@
 //! A value that no log line and no panic message can show.
 
 /// Wraps a password, key or token; it has no `Debug` and no `Display` on purpose.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret<T>(T);
 
 impl<T> Secret<T> {

@@ -3,7 +3,8 @@
 //! In: which value of an option counts, and what is said about options that do nothing. Not in: how options depend on
 //! each other (`settings/`).
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ pub struct Values {
     given: HashMap<&'static str, Vec<Given<Value>>>,
     refused: Vec<&'static str>,
 }
+
+/// The values of lists, and where each stood first: block lists of countries have tens of thousands.
+type Listed = HashMap<(&'static str, Value), Origin>;
 
 /// Pairs a value with where it came from.
 #[derive(Clone)]
@@ -42,12 +46,13 @@ impl Values {
             refused: Vec::new(),
         };
         let mut report = raw.report;
-        let mut mentioned: Vec<&'static str> = Vec::new();
+        let mut mentioned: HashSet<&'static str> = HashSet::new();
+        let mut listed = Listed::new();
         for entry in raw.entries {
             let long = entry.spec.long;
-            let first = !mentioned.contains(&long);
+            let first = !mentioned.contains(long);
             match entry.spec.status {
-                Status::Works => values.understand(entry, resolve, &mut report),
+                Status::Works => values.understand(entry, resolve, &mut listed, &mut report),
                 Status::NoEffect(reason) if first => {
                     report.note(entry.origin, format!("{long} has no effect: {reason}"));
                 }
@@ -59,13 +64,13 @@ impl Values {
                 }
                 Status::NotYet(reason) => {
                     if warn_of_missing(&entry, reason, first, resolve, &mut report) {
-                        mentioned.push(long);
+                        mentioned.insert(long);
                     }
                     continue;
                 }
                 Status::NoEffect(_) | Status::Removed(_) => {}
             }
-            mentioned.push(long);
+            mentioned.insert(long);
         }
         (values, report)
     }
@@ -200,7 +205,13 @@ impl Values {
         };
     }
 
-    fn understand(&mut self, entry: Entry, resolve: Resolve<'_>, report: &mut Report) {
+    fn understand(
+        &mut self,
+        entry: Entry,
+        resolve: Resolve<'_>,
+        listed: &mut Listed,
+        report: &mut Report,
+    ) {
         let reading = meaning(&entry, resolve);
         let Entry { spec, origin, .. } = entry;
         match reading {
@@ -222,6 +233,7 @@ impl Values {
                         value: reading.value,
                         origin,
                     },
+                    listed,
                     report,
                 );
             }
@@ -229,18 +241,28 @@ impl Values {
     }
 
     /// Settles repeats: a list keeps each value once, for all else the last value counts.
-    fn keep(&mut self, spec: &'static OptionSpec, given: Given<Value>, report: &mut Report) {
+    fn keep(
+        &mut self,
+        spec: &'static OptionSpec,
+        given: Given<Value>,
+        listed: &mut Listed,
+        report: &mut Report,
+    ) {
         let kept = self.given.entry(spec.long).or_default();
         if spec.list {
-            match kept.iter().find(|earlier| earlier.value == given.value) {
-                Some(earlier) => report.warn(
+            match listed.entry((spec.long, given.value.clone())) {
+                Place::Occupied(earlier) => report.warn(
                     given.origin,
                     format!(
                         "{}: the same value as at {}; remove one of them",
-                        spec.long, earlier.origin
+                        spec.long,
+                        earlier.get()
                     ),
                 ),
-                None => kept.push(given),
+                Place::Vacant(place) => {
+                    place.insert(given.origin.clone());
+                    kept.push(given);
+                }
             }
             return;
         }

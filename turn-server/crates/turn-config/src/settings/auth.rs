@@ -33,7 +33,7 @@ pub struct Auth {
 }
 
 /// Describes one static account.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct User {
     /// The name as given.
     pub name: String,
@@ -42,7 +42,7 @@ pub struct User {
 }
 
 /// Says how an account is proven.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Password {
     /// The password itself; the key is made from it with the realm.
     Plain(Secret<String>),

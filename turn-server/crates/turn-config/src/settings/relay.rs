@@ -45,7 +45,7 @@ pub struct Relay {
 }
 
 /// Maps a local address to the one that clients are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct External {
     /// What clients are told.
     pub public: IpAddr,

@@ -103,7 +103,7 @@ pub(super) fn clients(text: &str) -> Result<ClientRange, Fault> {
 }
 
 /// A server as an operator names it: by address or by name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Named {
     pub(crate) ip: IpAddr,
     pub(crate) port: Option<u16>,

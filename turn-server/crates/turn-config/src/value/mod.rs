@@ -22,7 +22,7 @@ use crate::secret::Secret;
 use crate::settings::{External, User};
 
 /// Holds a value that was understood.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Value {
     Flag(bool),
     Number(u64),

@@ -268,6 +268,19 @@ fn a_long_line_is_read_whole_with_a_warning() {
     assert_eq!(run_file(&with(&comment)).warnings, []);
 }
 
+/// A hundred thousand ranges: a second, where each line is looked for once; minutes, where it is compared with all before it.
+#[test]
+fn a_block_list_may_be_as_long_as_the_list_of_a_countrys_networks() {
+    let line = |place: u32| {
+        let [_, a, b, c] = place.to_be_bytes();
+        format!("denied-peer-ip=20{a}.{b}.{c}.0/24\n")
+    };
+    let content: String = (0..100_000).chain([77]).map(line).collect();
+    let settings = run_file(&format!("no-auth\n{content}"));
+    assert_eq!(settings.relay.peers.denied.len(), 100_000);
+    assert_warns(&settings, &["100002", "the same value as at", ":79"]);
+}
+
 /// To coturn, none of its lines means anything: it starts with its defaults.
 #[test]
 fn a_file_in_utf16_is_refused_in_words() {
