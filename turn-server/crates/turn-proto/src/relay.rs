@@ -350,7 +350,7 @@ impl Relay {
         self.actions.push_back(action);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, path: &Path) -> Option<Key> {
         self.clients.get(&ClientKey::from(path)).copied()
     }

@@ -35,6 +35,7 @@ impl Worker {
     }
 
     /// Whether a datagram belongs to a session that lives on a listener, or to an association that has one.
+    #[inline(never)]
     pub(super) fn has_session(&mut self, place: u32, index: usize, datagram: Range<usize>) -> bool {
         let first = self.arena.bytes(index, datagram);
         if !first.is_some_and(|bytes| bytes.first().copied().is_some_and(is_dtls)) {

@@ -371,7 +371,7 @@ impl Worker {
                 break;
             };
             let served = match source {
-                Source::Listener(place) => self.serve_listener(place),
+                Source::Listener(place) => self.serve_listener(place, false),
                 Source::Relay(relay) => self.serve_relay(relay),
                 source => self.serve_rare(source),
             };
@@ -397,8 +397,8 @@ impl Worker {
         self.timers_moved = true;
         match source {
             Source::Waker => Served::NOTHING,
-            Source::Listener(place) => self.serve_listener(place),
-            Source::Retired(place) => self.serve_retired(place),
+            Source::Listener(place) => self.serve_listener(place, false),
+            Source::Retired(place) => self.serve_listener(place, true),
             Source::Acceptor(place) => self.serve_acceptor(place),
             Source::Relay(relay) => self.serve_relay(relay),
             Source::Stream(link) => self.serve_stream(link),
