@@ -34,13 +34,13 @@ pub struct Flooded {
 /// # Errors
 /// When a client cannot be run, or gets nowhere.
 pub fn live_through(space: &Namespace) -> Result<Flooded> {
-    let quiet = load(space, 20, 300)?;
+    let quiet = load(space, 20, 300, &[])?;
     let (flooding, sent) = (AtomicBool::new(true), AtomicU64::new(0));
     thread::scope(|scope| {
         let flood = scope.spawn(|| space.inside(|| flood(&flooding, &sent)));
         let newcomers = scope.spawn(|| newcomers(space));
         let begun = Instant::now();
-        let loud = load(space, 20, 300);
+        let loud = load(space, 20, 300, &[]);
         let took = begun.elapsed();
         flooding.store(false, Ordering::Relaxed);
         let panicked = |_| anyhow!("a thread panicked");
@@ -54,11 +54,14 @@ pub fn live_through(space: &Namespace) -> Result<Flooded> {
     })
 }
 
-/// So many clients of coturn's, each sending so many messages to a peer that sends them back.
+/// So many clients of coturn's, each sending so many messages to a peer that sends them back, by channels or as `method` says.
+///
+/// Each binds two channels whose numbers it draws from 16,384, and ends with error 400 when both are the same: among many clients
+/// there is one such soon, so they better send indications (`-s`).
 ///
 /// # Errors
 /// When they cannot be run, or do not end.
-pub fn load(space: &Namespace, clients: u32, messages: u32) -> Result<Totals> {
+pub fn load(space: &Namespace, clients: u32, messages: u32, method: &[&str]) -> Result<Totals> {
     let peer = Peer::start(Some(space), HERE)?;
     let (clients, messages, port) = (
         clients.to_string(),
@@ -68,6 +71,7 @@ pub fn load(space: &Namespace, clients: u32, messages: u32) -> Result<Totals> {
     let mut arguments = vec![
         "-c", "-m", &clients, "-n", &messages, "-l", "160", "-z", "20",
     ];
+    arguments.extend(method);
     arguments.extend(["-u", "guest", "-w", "secret"]);
     arguments.extend(["-e", "127.0.0.1", "-r", &port, "127.0.0.1"]);
     uclient_within(Some(space), &arguments, Duration::from_secs(150))

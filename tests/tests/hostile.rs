@@ -113,7 +113,7 @@ fn five_hundred_clients_at_one_address_connect_under_the_default_limit() {
         .sysctl("net.ipv4.ip_local_port_range=1024 65535")
         .unwrap();
     let _server = server(&space, &[]).unwrap();
-    let totals = load(&space, 500, 3).unwrap();
+    let totals = load(&space, 500, 3, &["-s"]).unwrap();
     assert!(totals.all_returned(), "{totals:?}");
     let metrics = space.inside(|| Metrics::scrape(METRICS)).unwrap();
     let withheld = metrics.sum("turnpike_unauthenticated_replies_withheld_total");
