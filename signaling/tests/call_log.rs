@@ -83,16 +83,21 @@ async fn what_is_erased_is_not_in_the_file_either() {
     }
 }
 
-#[tokio::test]
-async fn a_database_that_is_away_costs_records_and_nothing_else() {
-    // Nobody answers there, so that everything waits.
+/// A log in a PostgreSQL to which connections can be made, and which says nothing.
+async fn in_silent_postgresql() -> (TcpListener, CallLog) {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!(
         "postgresql://signaling@{}/postgres",
         silent.local_addr().unwrap()
     );
     let store = PostgresLog::new(&secret(&server)).unwrap();
-    let log = kept(Store::Postgres(Box::new(store)));
+    (silent, kept(Store::Postgres(Box::new(store))))
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_costs_records_and_nothing_else() {
+    // Nobody answers there, so that everything waits.
+    let (_silent, log) = in_silent_postgresql().await;
     let call = entry("1", now(), &["bob"]);
     for _ in 0..10_000 {
         log.add(call.clone());
@@ -107,13 +112,7 @@ async fn a_database_that_is_away_costs_records_and_nothing_else() {
 /// One that is gone without a word, or whose network is: its connection is open, and nothing ever comes.
 #[tokio::test]
 async fn a_database_that_answers_nothing_any_more_is_given_up_and_asked_anew() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = format!(
-        "postgresql://signaling@{}/postgres",
-        silent.local_addr().unwrap()
-    );
-    let store = PostgresLog::new(&secret(&server)).unwrap();
-    let log = kept(Store::Postgres(Box::new(store)));
+    let (silent, log) = in_silent_postgresql().await;
     log.add(entry("1", now(), &["bob"]));
     let _first = silent.accept().await.unwrap();
     tokio::time::pause();
